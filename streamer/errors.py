@@ -1,0 +1,99 @@
+"""Every error of ours, in one tree.
+
+    StreamerError
+    ├── ConfigError             the configuration can't be used; the text names the file or variable and the key
+    ├── ModelError              a model bundle can't be had or read
+    ├── EstimatorError          MediaPipe refused a frame
+    ├── SourceError             a source stopped giving frames; trying again makes sense
+    │   ├── SourceUnreachable   nothing answers there
+    │   ├── SourceNotFound      the server answers, the path is unknown
+    │   ├── SourceUnusable      something answers, but not with video that we can decode
+    │   ├── SourceStalled       connected, but no frame came for too long
+    │   └── SourceLost          it was live and ended
+    ├── SourceRejected          a camera refused the credentials: trying again soon would lock the account
+    ├── SourceForbidden         the address is not one that the configuration allows
+    ├── SourceEnded             the end, on purpose: not a failure
+    ├── InvalidRequest          what the client sent can't be used (also: InvalidOffer, an SDP offer)
+    ├── NotFound                no such stream or peer
+    ├── Conflict                the id is taken, or the stream is not of a kind that can do that
+    └── LimitReached            the server is full; try later
+
+Errors of other libraries become one of these where they enter, with ``from err``.
+Each class carries ``kind``, the stable last part of the problem type a client sees.
+"""
+
+from typing import ClassVar
+
+
+class StreamerError(Exception):
+    """The root. ``str(error)`` is a sentence for a person that says what to do."""
+
+    kind: ClassVar[str] = "internal"
+
+
+class ConfigError(StreamerError):
+    kind = "invalid-config"
+
+
+class ModelError(StreamerError):
+    kind = "model-unavailable"
+
+
+class EstimatorError(StreamerError):
+    kind = "estimator-failed"
+
+
+class SourceError(StreamerError):
+    kind = "source-failed"
+
+
+class SourceUnreachable(SourceError):
+    kind = "source-unreachable"
+
+
+class SourceNotFound(SourceError):
+    kind = "source-not-found"
+
+
+class SourceUnusable(SourceError):
+    kind = "source-unusable"
+
+
+class SourceStalled(SourceError):
+    kind = "source-stalled"
+
+
+class SourceLost(SourceError):
+    kind = "source-lost"
+
+
+class SourceRejected(StreamerError):
+    kind = "wrong-credentials"
+
+
+class SourceForbidden(StreamerError):
+    kind = "address-not-allowed"
+
+
+class SourceEnded(StreamerError):
+    kind = "source-ended"
+
+
+class InvalidRequest(StreamerError):
+    kind = "invalid-request"
+
+
+class InvalidOffer(InvalidRequest):
+    kind = "invalid-offer"
+
+
+class NotFound(StreamerError):
+    kind = "not-found"
+
+
+class Conflict(StreamerError):
+    kind = "conflict"
+
+
+class LimitReached(StreamerError):
+    kind = "limit-reached"

@@ -1,0 +1,70 @@
+"""The messages of the outside contract (docs/protocol.md): the same on every way out."""
+
+import json
+from typing import Any
+
+from streamer.model import PoseResult, Status
+
+VERSION = 1
+_COORDINATE_DIGITS = 5  # a hundredth of a pixel at 1920
+_SCORE_DIGITS = 3
+_METRE_DIGITS = 4
+
+
+def pose_message(stream: str, result: PoseResult) -> str:
+    """The ``pose`` message of one processed frame, as JSON text."""
+    frame = result.frame
+    return _dump(
+        {
+            "type": "pose",
+            "v": VERSION,
+            "stream": stream,
+            "epoch": result.epoch,
+            "seq": result.seq,
+            "pts": result.pts,
+            "received_at": round(frame.received_at, 4),
+            "width": frame.width,
+            "height": frame.height,
+            "poses": [
+                {
+                    "id": pose.id,
+                    "score": round(pose.score, _SCORE_DIGITS),
+                    "landmarks": _rows(pose.landmarks, _COORDINATE_DIGITS),
+                    "world": _rows(pose.world, _METRE_DIGITS),
+                }
+                for pose in result.poses
+            ],
+            "latency_ms": {stage: round(ms, 2) for stage, ms in result.latency_ms.items()},
+            "dropped": result.dropped,
+        }
+    )
+
+
+def state_message(stream: str, status: Status) -> str:
+    """The ``state`` message, as JSON text."""
+    message: dict[str, Any] = {
+        "type": "state",
+        "v": VERSION,
+        "stream": stream,
+        "state": status.state.value,
+        "detail": status.detail,
+    }
+    if status.error_kind is not None:
+        message["error"] = status.error_kind
+    if status.retry_in_s is not None:
+        message["retry_in_s"] = round(status.retry_in_s, 1)
+    if status.attempt:
+        message["attempt"] = status.attempt
+    return _dump(message)
+
+
+def ping_message(now: float) -> str:
+    return _dump({"type": "ping", "v": VERSION, "t": round(now, 3)})
+
+
+def _rows(array: Any, digits: int) -> list[list[float]]:
+    return [[round(value, digits) for value in row] for row in array.tolist()]
+
+
+def _dump(message: dict[str, Any]) -> str:
+    return json.dumps(message, separators=(",", ":"))

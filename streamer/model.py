@@ -1,0 +1,131 @@
+"""The data that flows through a session: frames in, poses out. NumPy and the standard library only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+VIDEO_CLOCK_HZ = 90_000
+"""Ticks of a second of media time, as RTP's video clock (RFC 3551, section 5)."""
+
+LANDMARK_COUNT = 33
+
+Plane = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One decoded picture.
+
+    ``i420``: shape (height * 3 / 2, width), uint8, C-contiguous: the Y plane, then U, then V, each of
+    the two at half the width and height (limited range). Width and height are even.
+    ``pts``: media time in 90 kHz ticks. ``received_mono`` / ``received_at``: when the frame reached us,
+    in seconds of the monotonic clock / Unix seconds.
+    """
+
+    i420: Plane
+    pts: int
+    received_mono: float
+    received_at: float
+
+    @property
+    def width(self) -> int:
+        return self.i420.shape[1]
+
+    @property
+    def height(self) -> int:
+        return self.i420.shape[0] * 2 // 3
+
+    def planes(self) -> tuple[Plane, Plane, Plane]:
+        """Views on Y (height, width), U and V (height / 2, width / 2)."""
+        height, width = self.height, self.width
+        chroma = self.i420[height:].reshape(2, height // 2, width // 2)
+        return self.i420[:height], chroma[0], chroma[1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pose:
+    """One person.
+
+    ``landmarks``: (33, 5) float32: x, y in 0..1 of the frame's width and height, z on x's scale (smaller
+    is nearer), visibility 0..1 (in the frame and not hidden), presence 0..1 (in the frame).
+    ``world``: (33, 3) float32, metres, origin at mid-hip. ``score``: 0..1, the mean presence.
+    """
+
+    id: int
+    score: float
+    landmarks: NDArray[np.float32]
+    world: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PoseResult:
+    """What became of one processed frame.
+
+    ``pts``: 90 kHz ticks on the stream's own clock, which never runs back. ``epoch`` rises when the
+    source starts anew; ``seq`` rises by one per processed frame of an epoch; ``dropped`` counts the
+    frames of the epoch that were never processed. ``latency_ms``: stage -> ms; ``total`` runs from
+    the frame's arrival to this result.
+    """
+
+    epoch: int
+    seq: int
+    pts: int
+    frame: Frame
+    poses: tuple[Pose, ...]
+    dropped: int
+    latency_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A frame to be shown, with the time at which to show it (90 kHz ticks on the stream's clock)."""
+
+    frame: Frame
+    pts: int
+
+
+class StreamState(Enum):
+    """Where a session stands; the values are the words of the API."""
+
+    CONNECTING = "connecting"  # started, no frame has ever come
+    LIVE = "live"  # frames are coming
+    RECONNECTING = "reconnecting"  # it was live or tried to be; another try is due or under way
+    FAILED = "failed"  # a person must act (wrong password, forbidden address); retried rarely
+    ENDED = "ended"  # over; never leaves this state
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A state, with the words that go with it. ``error_kind`` is the ``kind`` of the error behind it."""
+
+    state: StreamState
+    detail: str = ""
+    error_kind: str | None = None
+    retry_in_s: float | None = None
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What a source turned out to be."""
+
+    width: int
+    height: int
+    codec: str
+    fps: float | None = None
+
+
+@dataclass(slots=True)
+class SessionStats:
+    """A snapshot for the API. ``latency_ms``: stage -> {"p50": ms, "p95": ms} of the last frames."""
+
+    frames_in: int = 0
+    frames_processed: int = 0
+    frames_dropped: int = 0
+    pose_fps: float = 0.0
+    frame_age_ms: float | None = None
+    reconnects: int = 0
+    latency_ms: dict[str, dict[str, float]] = field(default_factory=dict)

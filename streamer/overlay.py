@@ -1,0 +1,151 @@
+"""Drawing poses and notices straight on the Y, U and V planes: no picture is ever turned into RGB and back."""
+
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+
+from streamer.aio import assert_off_loop
+from streamer.model import Frame, Plane, Pose
+from streamer.landmarks import CONNECTIONS, NAMES
+
+MIN_VISIBILITY = 0.5
+"""Landmarks less visible than this are not drawn, as in MediaPipe's own drawing_utils."""
+
+_SUBPIXEL_BITS = 3
+_NOTICE_SIZE_PX = (640, 360)
+_NOTICE_LUMA = 0.35  # what is left of the last picture's brightness
+_LINE_LETTERS = 54  # what fits a line at every width, as the letters grow with it
+
+
+class Colour(NamedTuple):
+    """BT.601 limited range."""
+
+    y: int
+    u: int
+    v: int
+
+
+def _colour(red: int, green: int, blue: int) -> Colour:
+    """From 8-bit RGB (ITU-R BT.601, limited range)."""
+    return Colour(
+        round(16 + (65.481 * red + 128.553 * green + 24.966 * blue) / 255),
+        round(128 + (-37.797 * red - 74.203 * green + 112.0 * blue) / 255),
+        round(128 + (112.0 * red - 93.786 * green - 18.214 * blue) / 255),
+    )
+
+
+LEFT: Final = _colour(255, 138, 0)
+RIGHT: Final = _colour(0, 190, 255)
+MIDDLE: Final = _colour(235, 235, 235)
+
+
+def _side(index: int) -> Colour:
+    """Left and right are the person's own, as in the landmarks' names."""
+    name = NAMES[index]
+    return LEFT if "left" in name else RIGHT if "right" in name else MIDDLE
+
+
+_LANDMARK_COLOURS: Final = tuple(_side(index) for index in range(len(NAMES)))
+_CONNECTION_COLOURS: Final = tuple(
+    _side(a) if _side(a) == _side(b) else MIDDLE for a, b in CONNECTIONS
+)
+
+
+class SkeletonPainter:
+    """The usual overlay: connections as lines, landmarks as dots, left and right in two colours."""
+
+    def annotate(self, frame: Frame, poses: tuple[Pose, ...]) -> Frame:
+        """A new frame with the poses drawn on it."""
+        assert_off_loop()
+        canvas = _copy(frame)
+        for pose in poses:
+            _draw_pose(canvas, pose)
+        return canvas
+
+    def notice(self, frame: Frame | None, text: str) -> Frame:
+        """``text``: lines of ASCII, as OpenCV's fonts have no other letters."""
+        assert_off_loop()
+        canvas = _blank() if frame is None else _dimmed(frame)
+        _write(canvas.planes()[0], text)
+        return canvas
+
+
+def _copy(frame: Frame) -> Frame:
+    return Frame(frame.i420.copy(), frame.pts, frame.received_mono, frame.received_at)
+
+
+def _blank() -> Frame:
+    width, height = _NOTICE_SIZE_PX
+    i420 = np.full((height * 3 // 2, width), 128, np.uint8)
+    i420[:height] = 30
+    return Frame(i420, pts=0, received_mono=0.0, received_at=0.0)
+
+
+def _dimmed(frame: Frame) -> Frame:
+    canvas = _copy(frame)
+    luma = canvas.planes()[0]
+    np.copyto(luma, (luma * _NOTICE_LUMA).astype(np.uint8))
+    return canvas
+
+
+def _draw_pose(canvas: Frame, pose: Pose) -> None:
+    width, height = canvas.width, canvas.height
+    thickness = max(2, round(min(width, height) / 180))
+    points = pose.landmarks[:, :2] * (width, height)
+    visible = pose.landmarks[:, 3] >= MIN_VISIBILITY
+    for (a, b), colour in zip(CONNECTIONS, _CONNECTION_COLOURS, strict=True):
+        if visible[a] and visible[b]:
+            _line(canvas, points[a], points[b], colour, thickness)
+    for index, colour in enumerate(_LANDMARK_COLOURS):
+        if visible[index]:
+            _dot(canvas, points[index], colour, thickness + 1)
+
+
+def _line(
+    canvas: Frame, start: np.ndarray, end: np.ndarray, colour: Colour, thickness: int
+) -> None:
+    for plane, value, scale in _scaled_planes(canvas, colour):
+        width = thickness if scale == 1.0 else max(1, thickness // 2)
+        cv2.line(plane, _fixed(start, scale), _fixed(end, scale), value, width, shift=_SUBPIXEL_BITS)
+
+
+def _dot(canvas: Frame, centre: np.ndarray, colour: Colour, radius_px: int) -> None:
+    for plane, value, scale in _scaled_planes(canvas, colour):
+        radius = round(radius_px * scale * 2**_SUBPIXEL_BITS)
+        cv2.circle(plane, _fixed(centre, scale), radius, value, cv2.FILLED, shift=_SUBPIXEL_BITS)
+
+
+def _scaled_planes(canvas: Frame, colour: Colour) -> tuple[tuple[Plane, int, float], ...]:
+    y, u, v = canvas.planes()
+    return (y, colour.y, 1.0), (u, colour.u, 0.5), (v, colour.v, 0.5)
+
+
+def _fixed(point: np.ndarray, scale: float) -> tuple[int, int]:
+    """Fixed-point coordinates, kept within what OpenCV can hold: MediaPipe may place a landmark far
+    outside the picture."""
+    limit = 2**14
+    x, y = np.clip(point * scale, -limit, limit) * 2**_SUBPIXEL_BITS
+    return int(x), int(y)
+
+
+def _write(luma: Plane, text: str) -> None:
+    height, width = luma.shape
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, max(0.5, width / 1100)
+    lines = [line for part in text.split("\n") for line in _wrapped(part, _LINE_LETTERS)]
+    step = round(34 * scale)
+    top = height // 2 - step * (len(lines) - 1) // 2
+    for row, line in enumerate(lines):
+        size = scale if row == 0 else scale * 0.7
+        (text_width, text_height), _ = cv2.getTextSize(line, font, size, 1)
+        origin = (max(4, (width - text_width) // 2), top + row * step + text_height // 2)
+        cv2.putText(luma, line, origin, font, size, 235, max(1, round(scale * 1.6)), cv2.LINE_AA)
+
+
+def _wrapped(line: str, limit: int) -> list[str]:
+    rows = [""]
+    for word in line.encode("ascii", "replace").decode().split():
+        if rows[-1] and len(rows[-1]) + len(word) >= limit:
+            rows.append("")
+        rows[-1] = f"{rows[-1]} {word}".strip()
+    return rows

@@ -1,0 +1,1 @@
+"""Human pose: the models, the landmarks they give, and the estimator that runs them."""

@@ -1,0 +1,116 @@
+"""The estimator: MediaPipe's PoseLandmarker, one per session, in the session's worker thread."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import mediapipe as mp
+import numpy as np
+from mediapipe.tasks.python import BaseOptions, vision
+from numpy.typing import NDArray
+
+from streamer.aio import assert_off_loop
+from streamer.config import PoseConfig
+from streamer.errors import EstimatorError, ModelError
+from streamer.model import VIDEO_CLOCK_HZ, Frame, Pose
+from streamer.pixels import to_rgb
+
+INPUT_WIDTH_PX = 640
+"""MediaPipe's own networks see 224 and 256 px: more than this costs conversion and gains nothing."""
+
+_TICKS_PER_MS = VIDEO_CLOCK_HZ // 1000
+
+_UNSMOOTHED_STRETCH = 1_000_000
+"""MediaPipe's One-Euro filter takes its time step from the timestamps. With steps of half an hour
+instead of 33 ms its cut-off frequency is far above the sampling rate: it passes every value as it is."""
+
+_MAX_TIMESTAMP_MS = 2**63 // 1000 // 2
+"""MediaPipe counts microseconds in 64 bits; a landmarker that comes this far is replaced."""
+
+
+class MediaPipeEstimator:
+    """``model``: a .task bundle. Raises ModelError when MediaPipe can't load it."""
+
+    def __init__(self, model: Path, options: PoseConfig) -> None:
+        self._model = model
+        self._options = options
+        self._stretch = 1 if options.smooth_landmarks else _UNSMOOTHED_STRETCH
+        self._first_pts = 0
+        self._last_ms = -1
+        self._landmarker: Any = None
+        self.reset()
+
+    def estimate(self, frame: Frame, pts: int) -> tuple[Pose, ...]:
+        assert_off_loop()
+        image = mp.Image(image_format=mp.ImageFormat.SRGB, data=to_rgb(frame, INPUT_WIDTH_PX))
+        try:
+            if self._options.static_image_mode:
+                found = self._landmarker.detect(image)
+            else:
+                found = self._landmarker.detect_for_video(image, self._timestamp_ms(pts))
+        except (ValueError, RuntimeError) as error:
+            raise EstimatorError(f"MediaPipe refused a frame: {error}") from error
+        return tuple(
+            _pose(index, landmarks, world)
+            for index, (landmarks, world) in enumerate(
+                zip(found.pose_landmarks, found.pose_world_landmarks, strict=True), start=1
+            )
+        )
+
+    def reset(self) -> None:
+        if self._landmarker is not None and self._last_ms < 0:
+            return  # it has not seen a frame yet
+        self.close()
+        self._last_ms = -1
+        self._landmarker = self._open()
+
+    def close(self) -> None:
+        if self._landmarker is not None:
+            self._landmarker.close()
+            self._landmarker = None
+
+    def _open(self) -> Any:
+        options = self._options
+        mode = vision.RunningMode.IMAGE if options.static_image_mode else vision.RunningMode.VIDEO
+        try:
+            return vision.PoseLandmarker.create_from_options(
+                vision.PoseLandmarkerOptions(
+                    base_options=BaseOptions(model_asset_path=str(self._model)),
+                    running_mode=mode,
+                    num_poses=options.num_poses,
+                    min_pose_detection_confidence=options.min_detection_confidence,
+                    # What the Pose solution called min_tracking_confidence, the landmark presence
+                    # below which a person is looked for anew, is this in the Tasks API; the option
+                    # that bears the old name there is a threshold on overlapping boxes.
+                    min_pose_presence_confidence=options.min_tracking_confidence,
+                )
+            )
+        except (ValueError, RuntimeError, OSError) as error:
+            raise ModelError(
+                f"MediaPipe can't load {self._model.name}: {error}. "
+                "Run `streamer models` to make it again."
+            ) from error
+
+    def _timestamp_ms(self, pts: int) -> int:
+        """Media time in whole milliseconds, strictly increasing, as MediaPipe demands."""
+        if self._last_ms < 0:
+            self._first_pts = pts
+        elif self._last_ms > _MAX_TIMESTAMP_MS:
+            self.reset()
+            self._first_pts = pts
+        elapsed_ms = (pts - self._first_pts) // _TICKS_PER_MS * self._stretch
+        self._last_ms = max(elapsed_ms, self._last_ms + 1)
+        return self._last_ms
+
+
+def _pose(index: int, landmarks: Any, world: Any) -> Pose:
+    rows = np.array(
+        [(p.x, p.y, p.z, _share(p.visibility), _share(p.presence)) for p in landmarks], np.float32
+    )
+    metres: NDArray[np.float32] = np.array([(p.x, p.y, p.z) for p in world], np.float32)
+    return Pose(id=index, score=float(rows[:, 4].mean()), landmarks=rows, world=metres)
+
+
+def _share(value: float | None) -> float:
+    """Visibility and presence may be missing; 0 then means "not known to be there"."""
+    return 0.0 if value is None or math.isnan(value) else value

@@ -1,0 +1,1 @@
+"""The HTTP edge: routes, handlers, and the rules every request meets first."""

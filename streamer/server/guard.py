@@ -1,0 +1,182 @@
+"""The rules that every request meets before a handler: who may ask, from where, in which form."""
+
+import asyncio
+import hashlib
+import hmac
+import ipaddress
+import json
+import secrets
+import socket
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from streamer.config import ServerConfig
+from streamer.server.keys import REQUEST_ID
+from streamer.server.problems import problem
+
+SESSION_COOKIE: Final = "streamer_session"
+BODY_TIMEOUT_S: Final = 15.0
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_PUBLIC: Final = frozenset({"/healthz", "/readyz", "/login", "/api/v1/login"})
+_PUBLIC_PREFIX: Final = "/static/"
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "
+    "media-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
+}
+
+
+class Guard:
+    """Host allow-list, exact Origin, access token. Deny by default: with a token set, every route needs
+    it but those that a person or a health check must reach before."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._token = config.token
+        self._names = _own_names(config)
+        self._any_address = not is_loopback(config.host)
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        request[REQUEST_ID] = secrets.token_hex(8)
+        response = self._refusal(request)
+        if response is None:
+            response = await handler(request)
+        if not response.prepared:
+            response.headers.update(_HEADERS)
+            response.headers["X-Request-Id"] = request[REQUEST_ID]
+        return response
+
+    def _refusal(self, request: web.Request) -> web.Response | None:
+        if not self._host_is_ours(request.host):
+            return problem(
+                request,
+                HTTPStatus.MISDIRECTED_REQUEST,
+                "unknown-host",
+                "This server does not go by that name. Use its address, or add the name to "
+                "[server] allowed_hosts.",
+            )
+        if not self._origin_is_ours(request):
+            return problem(
+                request,
+                HTTPStatus.FORBIDDEN,
+                "foreign-origin",
+                "Pages of another origin may not use this server.",
+            )
+        if self._token and not self._is_public(request.path) and not self._may_enter(request):
+            return self._unauthorized(request)
+        return None
+
+    def _host_is_ours(self, host: str) -> bool:
+        name = _host_name(host)
+        if name in self._names:
+            return True
+        # A DNS-rebinding page comes under a name; an address was typed by somebody who knows it.
+        return self._any_address and _as_address(name) is not None
+
+    def _origin_is_ours(self, request: web.Request) -> bool:
+        is_upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
+        origin = request.headers.get("Origin")
+        if origin is None or (request.method in _SAFE_METHODS and not is_upgrade):
+            return True  # no browser, or a request that changes nothing and can't be read there
+        return origin == f"{request.scheme}://{request.host}"
+
+    @staticmethod
+    def _is_public(path: str) -> bool:
+        return path in _PUBLIC or path.startswith(_PUBLIC_PREFIX)
+
+    def _may_enter(self, request: web.Request) -> bool:
+        scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and self.token_is_right(credentials):
+            return True
+        cookie = request.cookies.get(SESSION_COOKIE, "")
+        return hmac.compare_digest(cookie.encode(), self.session_value().encode())
+
+    def _unauthorized(self, request: web.Request) -> web.Response:
+        if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
+            return web.Response(
+                status=HTTPStatus.SEE_OTHER,
+                headers={"Location": f"/login?next={quote(request.path_qs, safe='')}"},
+            )
+        return problem(
+            request,
+            HTTPStatus.UNAUTHORIZED,
+            "token-needed",
+            "Send the access token as `Authorization: Bearer …`, or sign in at /login.",
+            {"WWW-Authenticate": "Bearer"},
+        )
+
+    def token_is_right(self, token: str) -> bool:
+        return hmac.compare_digest(token.strip().encode(), self._token.encode())
+
+    def session_value(self) -> str:
+        """What the cookie holds: proof of the token, not the token."""
+        return hmac.new(self._token.encode(), b"streamer-session", hashlib.sha256).hexdigest()
+
+
+GUARD = web.AppKey("guard", Guard)
+
+
+def is_loopback(host: str) -> bool:
+    address = _as_address(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
+
+
+async def read_text(request: web.Request, content_type: str, limit_bytes: int) -> str:
+    """The body, if it is of this type and size, and comes in time."""
+    if request.content_type != content_type:
+        raise web.HTTPUnsupportedMediaType(reason=f"Send the body as {content_type}.")
+    try:
+        body = await asyncio.wait_for(request.content.read(limit_bytes + 1), BODY_TIMEOUT_S)
+        while body and len(body) <= limit_bytes and not request.content.at_eof():
+            body += await asyncio.wait_for(request.content.read(limit_bytes + 1), BODY_TIMEOUT_S)
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(reason="The body did not come in time.") from None
+    if len(body) > limit_bytes:
+        raise web.HTTPRequestEntityTooLarge(limit_bytes, len(body))
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise web.HTTPBadRequest(reason="The body is not UTF-8 text.") from None
+
+
+async def read_json(request: web.Request, limit_bytes: int = 64 * 1024) -> Any:
+    text = await read_text(request, "application/json", limit_bytes)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise web.HTTPBadRequest(reason="The body is not valid JSON.") from None
+
+
+def _own_names(config: ServerConfig) -> frozenset[str]:
+    names = {"localhost", "127.0.0.1", "::1", config.host.lower(), *config.allowed_hosts}
+    if not is_loopback(config.host):
+        machine = socket.gethostname().lower()
+        names |= {machine, f"{machine}.local"}
+    return frozenset(_host_name(name.lower()) for name in names)
+
+
+def _host_name(host: str) -> str:
+    """``[::1]:8080`` -> ``::1``."""
+    if _as_address(host) is not None:
+        return host
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _as_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None

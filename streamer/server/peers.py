@@ -1,0 +1,66 @@
+"""/webcam, /whip, /whep: SDP offers in, answers out (RFC 9725 for WHIP)."""
+
+from http import HTTPStatus
+
+from aiohttp import web
+
+from streamer.server.guard import read_text
+from streamer.server.keys import SERVICES
+from streamer.webrtc.peers import Answer
+from streamer.webrtc.sdp import MAX_OFFER_BYTES
+
+routes = web.RouteTableDef()
+
+SDP = "application/sdp"
+SDP_FRAGMENT = "application/trickle-ice-sdpfrag"
+
+
+@routes.post("/webcam")
+@routes.post("/webcam/{id}")
+async def open_webcam(request: web.Request) -> web.Response:
+    offer = await read_text(request, SDP, MAX_OFFER_BYTES)
+    peers = request.app[SERVICES].peers
+    return _created(await peers.open_webcam(offer, request.match_info.get("id")))
+
+
+@routes.post("/whip")
+@routes.post("/whip/{id}")
+async def open_whip(request: web.Request) -> web.Response:
+    offer = await read_text(request, SDP, MAX_OFFER_BYTES)
+    peers = request.app[SERVICES].peers
+    return _created(await peers.open_whip(offer, request.match_info.get("id")))
+
+
+@routes.post("/whep/{id}")
+async def open_whep(request: web.Request) -> web.Response:
+    offer = await read_text(request, SDP, MAX_OFFER_BYTES)
+    peers = request.app[SERVICES].peers
+    return _created(await peers.open_whep(offer, request.match_info["id"]))
+
+
+@routes.patch("/api/v1/peers/{id}")
+async def add_candidates(request: web.Request) -> web.Response:
+    fragment = await read_text(request, SDP_FRAGMENT, MAX_OFFER_BYTES)
+    await request.app[SERVICES].peers.add_candidates(request.match_info["id"], fragment)
+    return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+@routes.delete("/api/v1/peers/{id}")
+async def close_peer(request: web.Request) -> web.Response:
+    await request.app[SERVICES].peers.close_peer(request.match_info["id"])
+    return web.Response(status=HTTPStatus.OK)
+
+
+@routes.get("/api/v1/ice")
+async def ice_servers(request: web.Request) -> web.Response:
+    servers = [server.model_dump() for server in request.app[SERVICES].ice_servers]
+    return web.json_response({"iceServers": servers})
+
+
+def _created(answer: Answer) -> web.Response:
+    return web.Response(
+        status=HTTPStatus.CREATED,
+        text=answer.sdp,
+        content_type=SDP,
+        headers={"Location": f"/api/v1/peers/{answer.peer}", "X-Stream-Id": answer.stream},
+    )

@@ -1,0 +1,114 @@
+"""Errors as RFC 9457 problem details."""
+
+import json
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import ValidationError
+
+from streamer.errors import (
+    Conflict,
+    InvalidRequest,
+    LimitReached,
+    NotFound,
+    SourceError,
+    SourceForbidden,
+    SourceRejected,
+    StreamerError,
+)
+from streamer.server.keys import REQUEST_ID
+from streamer.telemetry import redact
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_S = 5
+
+_STATUSES: tuple[tuple[type[StreamerError], HTTPStatus], ...] = (
+    (InvalidRequest, HTTPStatus.BAD_REQUEST),
+    (NotFound, HTTPStatus.NOT_FOUND),
+    (Conflict, HTTPStatus.CONFLICT),
+    (LimitReached, HTTPStatus.SERVICE_UNAVAILABLE),
+    (SourceForbidden, HTTPStatus.FORBIDDEN),
+    (SourceRejected, HTTPStatus.BAD_GATEWAY),
+    (SourceError, HTTPStatus.BAD_GATEWAY),
+)
+
+
+def problem(
+    request: web.Request,
+    status: HTTPStatus,
+    kind: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    """``kind`` is the stable part of the type; ``detail`` says what to do."""
+    body = {
+        "type": f"urn:streamer:problem:{kind}",
+        "title": kind.replace("-", " ").capitalize(),
+        "status": int(status),
+        "detail": redact(detail),
+        "request_id": request.get(REQUEST_ID, ""),
+    }
+    return web.Response(
+        status=status,
+        text=json.dumps(body),
+        content_type="application/problem+json",
+        headers=headers,
+    )
+
+
+@web.middleware
+async def problem_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The outermost supervisor of a request: every error leaves as a problem, none as a traceback."""
+    try:
+        return await handler(request)
+    except ValidationError as error:
+        return problem(request, HTTPStatus.BAD_REQUEST, "invalid-request", _explain(error))
+    except StreamerError as error:
+        return _ours(request, error)
+    except web.HTTPException as error:
+        if error.status < HTTPStatus.BAD_REQUEST:
+            raise
+        kind = HTTPStatus(error.status).phrase.lower().replace(" ", "-")
+        allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+        return problem(request, HTTPStatus(error.status), kind, _words(error), allow)
+    except Exception:
+        logger.exception("request %s failed", request.get(REQUEST_ID, ""))
+        return problem(
+            request,
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "internal",
+            "The server failed on this request; its log has the details under the request id.",
+        )
+
+
+def _ours(request: web.Request, error: StreamerError) -> web.Response:
+    for kind, status in _STATUSES:
+        if isinstance(error, kind):
+            busy = status is HTTPStatus.SERVICE_UNAVAILABLE
+            headers = {"Retry-After": str(RETRY_AFTER_S)} if busy else None
+            return problem(request, status, error.kind, str(error), headers)
+    logger.error("request %s failed: %s", request.get(REQUEST_ID, ""), error)
+    return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, error.kind, str(error))
+
+
+def _words(error: web.HTTPException) -> str:
+    if error.status == HTTPStatus.NOT_FOUND:
+        return "There is nothing at this address."
+    if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return f"This address takes {error.headers.get('Allow', 'other methods')}."
+    if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return "The body is too large."
+    return error.reason
+
+
+def _explain(error: ValidationError) -> str:
+    """Names of keys and what is wrong with them; never the values, which may be secrets."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in each['loc']) or 'body'}: "
+        + each["msg"].removeprefix("Value error, ")
+        for each in error.errors(include_url=False, include_input=False)
+    )

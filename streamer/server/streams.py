@@ -1,0 +1,146 @@
+"""/api/v1/streams and /api/v1/probe."""
+
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+from pydantic import Field
+
+from streamer.config import PoseConfig, RtspSource, Section, StreamConfig, StreamId
+from streamer.model import StreamState
+from streamer.server.guard import read_json
+from streamer.server.keys import SERVICES
+from streamer.streams import Stream, Streams
+from streamer.telemetry import redact
+
+routes = web.RouteTableDef()
+
+
+class StreamRequest(Section):
+    """Body of POST /api/v1/streams. ``pose``: only the options that differ from the server's own."""
+
+    id: StreamId | None = None
+    source: RtspSource
+    pose: dict[str, Any] = Field(default_factory=dict)
+
+
+class StreamPatch(Section):
+    """Body of PATCH /api/v1/streams/{id}."""
+
+    listed: bool | None = None
+    pose: dict[str, Any] = Field(default_factory=dict)
+
+
+class ProbeRequest(Section):
+    """Body of POST /api/v1/probe."""
+
+    source: RtspSource
+
+
+@routes.get("/api/v1/streams")
+async def list_streams(request: web.Request) -> web.Response:
+    streams = request.app[SERVICES].streams
+    return web.json_response([stream_json(stream) for stream in streams if stream.listed])
+
+
+@routes.post("/api/v1/streams")
+async def create_stream(request: web.Request) -> web.Response:
+    services = request.app[SERVICES]
+    body = StreamRequest.model_validate(await read_json(request))
+    await services.check_address(body.source)
+    config = StreamConfig(
+        id=body.id or _free_id(services.streams),
+        source=body.source,
+        pose=_changed(services.pose, body.pose) if body.pose else None,
+    )
+    stream = services.streams.add_camera(config, keep=True)
+    return web.json_response(
+        stream_json(stream),
+        status=HTTPStatus.CREATED,
+        headers={"Location": f"/api/v1/streams/{stream.id}"},
+    )
+
+
+@routes.get("/api/v1/streams/{id}")
+async def show_stream(request: web.Request) -> web.Response:
+    return web.json_response(stream_json(_stream(request)))
+
+
+@routes.patch("/api/v1/streams/{id}")
+async def change_stream(request: web.Request) -> web.Response:
+    stream = _stream(request)
+    patch = StreamPatch.model_validate(await read_json(request))
+    if patch.pose:
+        request.app[SERVICES].streams.set_pose(stream, _changed(stream.pose, patch.pose))
+    if patch.listed is not None:
+        stream.listed = patch.listed
+    return web.json_response(stream_json(stream))
+
+
+@routes.delete("/api/v1/streams/{id}")
+async def remove_stream(request: web.Request) -> web.Response:
+    await request.app[SERVICES].streams.remove(_stream(request))
+    return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+@routes.post("/api/v1/streams/{id}/restart")
+async def restart_stream(request: web.Request) -> web.Response:
+    stream = _stream(request)
+    await stream.session.restart()
+    return web.json_response(stream_json(stream))
+
+
+@routes.post("/api/v1/probe")
+async def probe_camera(request: web.Request) -> web.Response:
+    body = ProbeRequest.model_validate(await read_json(request))
+    return web.json_response(await request.app[SERVICES].probe(body.source))
+
+
+def stream_json(stream: Stream) -> dict[str, Any]:
+    """A stream as the API shows it; never a credential."""
+    session, status = stream.session, stream.session.status
+    source = {"type": stream.kind}
+    if stream.camera is not None:
+        source["url"] = redact(stream.camera.source.url)
+    live = status.state is StreamState.LIVE
+    result = session.last_result if live else None
+    return {
+        "id": stream.id,
+        "state": status.state.value,
+        "detail": status.detail,
+        "source": source,
+        "listed": stream.listed,
+        "video": asdict(session.video) if session.video else None,
+        "people": len(result.poses) if result else None,
+        "pose": stream.pose.model_dump(),
+        "stats": _rounded(asdict(session.stats())),
+        "viewers": stream.viewers,
+        "retry_in_s": status.retry_in_s,
+        "attempt": status.attempt,
+        "last_error": (
+            {"type": f"urn:streamer:problem:{status.error_kind}", "detail": redact(status.detail)}
+            if status.error_kind
+            else None
+        ),
+    }
+
+
+def _stream(request: web.Request) -> Stream:
+    return request.app[SERVICES].streams.get(request.match_info["id"])
+
+
+def _changed(pose: PoseConfig, change: dict[str, Any]) -> PoseConfig:
+    return PoseConfig.model_validate(pose.model_dump() | change)
+
+
+def _free_id(streams: Streams) -> str:
+    return next(name for n in range(1, 10_000) if not streams.has(name := f"camera-{n}"))
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 2)
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    return value

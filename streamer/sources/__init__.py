@@ -1,0 +1,1 @@
+"""Where frames come from: implementations of ``ports.Source`` that are not peers."""

@@ -1,0 +1,124 @@
+"""Which camera is meant, and whether the configuration allows its place in the network."""
+
+import asyncio
+import ipaddress
+import re
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NoReturn
+from urllib.parse import quote, unquote, urlsplit
+
+from streamer.config import RtspSource
+from streamer.errors import InvalidRequest, SourceForbidden, SourceUnreachable
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322}
+"""As registered with IANA."""
+
+_EXAMPLE = "an RTSP address looks like rtsp://user:password@192.168.1.20:554/stream1"
+_PRINTABLE_ASCII = re.compile(r"[!-~]+")
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class CameraUrl:
+    """A parsed address. ``path`` starts with "/" or is empty, and includes the query."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+    @property
+    def place(self) -> str:
+        """Host and port for messages: never with credentials."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def via(self, host: str, port: int) -> str:
+        """The URL, with credentials, for reaching this camera through another door."""
+        login = f"{quote(self.username, safe='')}:{quote(self.password, safe='')}@"
+        return f"rtsp://{login if self.username else ''}{host}:{port}{self.path}"
+
+
+def parse_rtsp_url(source: RtspSource) -> CameraUrl:
+    """Raises InvalidRequest with a sentence that says what is wrong; it never repeats the URL."""
+    if not _PRINTABLE_ASCII.fullmatch(source.url):
+        _refuse("it must not hold spaces, control or non-ASCII characters (write them as %XX)")
+    try:
+        parts = urlsplit(source.url)
+        port = parts.port
+    except ValueError:
+        _refuse("its host or port can't be read; in a password write / as %2F and # as %23")
+    scheme = parts.scheme.lower()
+    if scheme not in DEFAULT_PORTS:
+        _refuse("it must begin with rtsp:// or rtsps://")
+    if "#" in source.url:
+        _refuse("it must not hold a #; in a password write it as %23")
+    host = parts.hostname or ""
+    if not _HOST.fullmatch(host):
+        _refuse("it has no host that can be read")
+    if port == 0:
+        _refuse("port 0 does not exist")
+    username = source.username or unquote(parts.username or "")
+    password = source.password or unquote(parts.password or "")
+    if _CONTROL.search(username + password):
+        _refuse("its user name or password holds control characters")
+    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    return CameraUrl(
+        scheme,
+        host,
+        port or DEFAULT_PORTS[scheme],
+        path if path.startswith("/") or not path else f"/{path}",
+        username,
+        password,
+    )
+
+
+async def resolve(
+    url: CameraUrl, allowed_networks: Iterable[str], timeout_s: float
+) -> IpAddress:
+    """The address to connect to. Connect to it and not to the name, which may mean another a moment later.
+
+    Raises SourceForbidden if any address of the host is not allowed, SourceUnreachable if it has none.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeout_s):
+            found = await loop.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # TimeoutError is an OSError
+        raise SourceUnreachable(f"no address was found for the host {url.host}") from error
+    networks = [ipaddress.ip_network(network) for network in allowed_networks]
+    addresses = [_plain(str(sockaddr[0])) for *_, sockaddr in found]
+    for address in addresses:
+        _check(address, networks)
+    return addresses[0]
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise InvalidRequest(f"this address can't be used: {reason}; {_EXAMPLE}")
+
+
+def _plain(text: str) -> IpAddress:
+    """Without scope, and an IPv4 address in IPv6's clothes as what it is."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _check(
+    address: IpAddress, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]
+) -> None:
+    if address.is_link_local or address.is_multicast or address.is_unspecified:
+        raise SourceForbidden(
+            f"{address} is a link-local, multicast or unspecified address, where no camera may be"
+        )
+    if not any(address in network for network in networks):
+        raise SourceForbidden(
+            f"{address} is in none of the networks where cameras may be; if it is yours, add it to"
+            " allowed_networks in the [rtsp] section of the configuration"
+        )

@@ -1,0 +1,123 @@
+"""The one connection to a camera, which FFmpeg reaches through a door on loopback.
+
+FFmpeg opens its own sockets: it resolves names anew, follows an RTSP redirect to any host, and may hang
+in a read. So it gets a port of ours instead of the camera's. Behind that port is a connection to the
+address that was checked; it ends when the camera tries to redirect, and closing it ends every read.
+"""
+
+import asyncio
+import contextlib
+import re
+import socket
+import ssl
+from collections.abc import AsyncIterator
+
+from streamer.aio import cancel_and_wait
+from streamer.errors import SourceUnreachable, SourceUnusable
+from streamer.sources.address import CameraUrl, IpAddress
+
+CHUNK_BYTES = 1 << 16
+
+# A reply that FFmpeg takes for a redirect (RFC 2326, section 11.3), as leniently as it reads one.
+_REDIRECT = re.compile(rb"RTSP/\S*[ \t]+[+0]*3\d\d")
+_MAX_STATUS_LINE_BYTES = 4096
+
+
+class Relay:
+    """``host`` and ``port``: where FFmpeg finds the camera. ``answered``: the camera has said something;
+    ``redirected``: it tried to send us elsewhere, and was cut off."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.host, self.port = listener.getsockname()[:2]
+        self.answered = False
+        self.redirected = False
+        self._listener = listener
+        self._unfinished_line = b""
+
+    async def run(self, camera: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+        """Passes on one conversation, until either side ends it."""
+        loop = asyncio.get_running_loop()
+        accepted, _ = await loop.sock_accept(self._listener)
+        self._listener.close()
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        reader, writer = await asyncio.open_connection(sock=accepted)
+        pumps = (
+            loop.create_task(self._pump(reader, camera[1])),
+            loop.create_task(self._pump(camera[0], writer, from_camera=True)),
+        )
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            writer.close()  # sends what is buffered, then ends the read that FFmpeg may be in
+            await cancel_and_wait(*pumps)
+
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, from_camera: bool = False
+    ) -> None:
+        with contextlib.suppress(OSError):  # a broken connection ends the conversation like a closed one
+            while chunk := await source.read(CHUNK_BYTES):
+                if from_camera and self._redirects(chunk):
+                    return
+                sink.write(chunk)
+                await sink.drain()
+
+    def _redirects(self, chunk: bytes) -> bool:
+        """FFmpeg ignores carriage returns wherever they stand; a line may be cut between two chunks."""
+        self.answered = True
+        text = self._unfinished_line + chunk.replace(b"\r", b"")
+        self.redirected = self.redirected or bool(_REDIRECT.search(text))
+        start = text.rfind(b"RTSP/")
+        if start < 0 or b"\n" in text[start:]:
+            start = len(text) - len(b"RTSP/") + 1
+        self._unfinished_line = text[max(start, 0) :][:_MAX_STATUS_LINE_BYTES]
+        return self.redirected
+
+
+@contextlib.asynccontextmanager
+async def open_relay(
+    url: CameraUrl, address: IpAddress, timeout_s: float
+) -> AsyncIterator[Relay]:
+    """Connects to the camera. Raises SourceUnreachable, or SourceUnusable when TLS fails."""
+    camera = await _connect(url, address, timeout_s)
+    try:
+        # RTP over UDP comes from the camera itself: FFmpeg's sockets must be of the camera's family.
+        version_6 = address.version == 6
+        family, host = (socket.AF_INET6, "::1") if version_6 else (socket.AF_INET, "127.0.0.1")
+        with socket.create_server((host, 0), family=family, backlog=1) as listener:
+            listener.setblocking(False)
+            relay = Relay(listener)
+            conversation = asyncio.create_task(relay.run(camera), name=f"relay-{url.place}")
+            try:
+                yield relay
+            finally:
+                await cancel_and_wait(conversation)
+    finally:
+        camera[1].close()
+
+
+async def _connect(
+    url: CameraUrl, address: IpAddress, timeout_s: float
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    tls = _camera_tls() if url.scheme == "rtsps" else None
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await asyncio.open_connection(
+                str(address), url.port, ssl=tls, server_hostname=url.host if tls else None
+            )
+    except ssl.SSLError as error:
+        raise SourceUnusable(f"{url.place} does not speak TLS: try rtsp:// there") from error
+    except TimeoutError as error:
+        raise SourceUnreachable(f"nothing answers at {url.place}") from error
+    except ConnectionRefusedError as error:
+        raise SourceUnreachable(f"{url.place} refuses connections: is the port right?") from error
+    except OSError as error:
+        reason = (error.strerror or "no connection").lower()
+        raise SourceUnreachable(f"{url.place} can't be reached: {reason}") from error
+
+
+def _camera_tls() -> ssl.SSLContext:
+    """Cameras sign their certificates themselves: the conversation is encrypted, not authenticated."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,167 @@
+"""The registry of all streams: a stream is what a user names and sees, with a session behind it."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from streamer.config import PoseConfig, RtspSource, StreamConfig
+from streamer.errors import Conflict, LimitReached, NotFound
+from streamer.model import Picture, PoseResult, Status, StreamState
+from streamer.ports import EstimatorFactory, Painter, Source
+from streamer.session import RetryPolicy, Session
+from streamer.sinks import MessageFeed
+from streamer.state import StateFile
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """``camera``: the camera's address and credentials, for streams that have one; ``kind`` is
+    ``rtsp``, ``webcam`` or ``whip``."""
+
+    id: str
+    kind: str
+    session: Session
+    source: Source
+    pose: PoseConfig
+    listed: bool
+    camera: StreamConfig | None = None
+    kept: bool = False  # comes back after a restart
+    viewers: int = 0
+    feed: MessageFeed = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.feed = MessageFeed(self.id)
+        self.session.subscribe(self.feed)
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Makes the parts of a session; ``app`` decides which."""
+
+    camera_source: Callable[[RtspSource], Source]
+    estimator: Callable[[PoseConfig], EstimatorFactory]
+    painter: Painter
+    retry: RetryPolicy
+
+
+class Streams:
+    """Owns every session. Belongs to the event loop's thread."""
+
+    def __init__(
+        self, workshop: Workshop, pose: PoseConfig, max_streams: int, state: StateFile
+    ) -> None:
+        self._workshop = workshop
+        self._pose = pose
+        self._max_streams = max_streams
+        self._state = state
+        self._streams: dict[str, Stream] = {}
+        self._removals: set[asyncio.Task[None]] = set()
+
+    def __iter__(self) -> Iterator[Stream]:
+        return iter(tuple(self._streams.values()))
+
+    def has(self, stream_id: str) -> bool:
+        return stream_id in self._streams
+
+    def get(self, stream_id: str) -> Stream:
+        try:
+            return self._streams[stream_id]
+        except KeyError:
+            raise NotFound("There is no stream with this id; it may have ended.") from None
+
+    def add_camera(self, config: StreamConfig, *, keep: bool) -> Stream:
+        """Starts a camera's stream; ``keep``: also after a restart of the service."""
+        stream = self._add(
+            config.id,
+            "rtsp",
+            self._workshop.camera_source(config.source),
+            config.pose or self._pose,
+            listed=True,
+        )
+        stream.camera, stream.kept = config, keep
+        self._save()
+        return stream
+
+    def add_peer(self, stream_id: str, kind: str, source: Source, *, listed: bool) -> Stream:
+        """Starts the stream of a browser or a WHIP publisher."""
+        return self._add(stream_id, kind, source, self._pose, listed=listed)
+
+    async def remove(self, stream: Stream) -> None:
+        if self._streams.get(stream.id) is stream:
+            del self._streams[stream.id]
+            self._save()
+        await stream.session.close()
+
+    async def close(self) -> None:
+        streams = tuple(self)
+        self._streams.clear()
+        await asyncio.gather(*(stream.session.close() for stream in streams), *self._removals)
+
+    def load_kept(self) -> None:
+        """Starts the streams that the state file remembers and that are not there already."""
+        for config in self._state.load():
+            if config.id not in self._streams:
+                self.add_camera(config, keep=True)
+
+    def set_pose(self, stream: Stream, pose: PoseConfig) -> None:
+        stream.pose = pose
+        stream.session.reconfigure(self._workshop.estimator(pose))
+        if stream.camera is not None:
+            stream.camera = stream.camera.model_copy(update={"pose": pose})
+            self._save()
+
+    def _add(
+        self, stream_id: str, kind: str, source: Source, pose: PoseConfig, *, listed: bool
+    ) -> Stream:
+        if stream_id in self._streams:
+            raise Conflict(f"There is a stream {stream_id!r} already; choose another id.")
+        if len(self._streams) >= self._max_streams:
+            raise LimitReached(
+                f"This server runs at most {self._max_streams} streams ([server] max_streams); "
+                "remove one, or try again later."
+            )
+        session = Session(
+            stream_id,
+            source,
+            self._workshop.estimator(pose),
+            self._workshop.painter,
+            self._workshop.retry,
+        )
+        stream = Stream(stream_id, kind, session, source, pose, listed)
+        self._streams[stream_id] = stream
+        session.subscribe(_EndWatcher(lambda: self._on_end(stream)))
+        session.start()
+        return stream
+
+    def _on_end(self, stream: Stream) -> None:
+        """The source ended by itself: nobody else will remove the stream."""
+        if self._streams.get(stream.id) is stream:
+            removal = asyncio.get_running_loop().create_task(self.remove(stream))
+            self._removals.add(removal)
+            removal.add_done_callback(self._removals.discard)
+
+    def _save(self) -> None:
+        self._state.save([s.camera for s in self if s.kept and s.camera is not None])
+
+
+class _EndWatcher:
+    """A sink that wants to know only of the end."""
+
+    wants_picture = False
+
+    def __init__(self, on_end: Callable[[], None]) -> None:
+        self._on_end = on_end
+
+    def on_result(self, result: PoseResult) -> None: ...
+
+    def on_picture(self, picture: Picture) -> None: ...
+
+    def on_status(self, status: Status) -> None:
+        if status.state is StreamState.ENDED:
+            self._on_end()
+
+
+def new_stream_id() -> str:
+    """128 bits that nobody guesses: whoever knows the id of an unlisted stream may watch it."""
+    return secrets.token_hex(16)

@@ -1,0 +1,81 @@
+"""Logging that never shows a secret, and the figures of a session."""
+
+import logging
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from streamer.aio import percentile
+from streamer.model import SessionStats
+
+_CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/?#\s]*@", re.IGNORECASE)
+_WINDOW_FRAMES = 300  # ten seconds at 30 fps
+_FPS_WINDOW_S = 3.0
+
+
+def redact(text: str) -> str:
+    """The text without the user info of any URL in it (RFC 3986, section 3.2.1)."""
+    return _CREDENTIALS.sub(r"\g<scheme>", text)
+
+
+class _RedactingFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+def configure_logging(level: str) -> None:
+    """One handler on stderr; every line of ours and of the libraries passes ``redact``."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("streamer").setLevel(level.upper())
+
+
+class SessionMeter:
+    """Counts and times the frames of one session. Used on the event loop only."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._latencies: deque[Mapping[str, float]] = deque(maxlen=_WINDOW_FRAMES)
+        self._finished: deque[float] = deque(maxlen=_WINDOW_FRAMES)
+        self._last_received_mono: float | None = None
+        self.frames_processed = 0
+        self.reconnects = 0
+
+    def processed(self, latency_ms: Mapping[str, float], received_mono: float) -> None:
+        self.frames_processed += 1
+        self._latencies.append(latency_ms)
+        self._finished.append(self._clock())
+        self._last_received_mono = received_mono
+
+    def snapshot(self, frames_in: int, frames_dropped: int) -> SessionStats:
+        age = None
+        if self._last_received_mono is not None:
+            age = (self._clock() - self._last_received_mono) * 1000
+        return SessionStats(
+            frames_in=frames_in,
+            frames_processed=self.frames_processed,
+            frames_dropped=frames_dropped,
+            pose_fps=self._fps(),
+            frame_age_ms=age,
+            reconnects=self.reconnects,
+            latency_ms=self._percentiles(),
+        )
+
+    def _fps(self) -> float:
+        now = self._clock()
+        recent = [at for at in self._finished if now - at <= _FPS_WINDOW_S]
+        if len(recent) < 2 or now - recent[-1] > 1.0:
+            return 0.0
+        return (len(recent) - 1) / max(recent[-1] - recent[0], 1e-6)
+
+    def _percentiles(self) -> dict[str, dict[str, float]]:
+        stages = {stage for latency in self._latencies for stage in latency}
+        return {
+            stage: {
+                name: percentile((x[stage] for x in self._latencies if stage in x), share)
+                for name, share in (("p50", 0.50), ("p95", 0.95))
+            }
+            for stage in sorted(stages)
+        }

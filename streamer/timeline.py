@@ -1,0 +1,55 @@
+"""One clock for a stream's whole life, whatever its source's clock does."""
+
+import threading
+
+from streamer.model import VIDEO_CLOCK_HZ
+
+MAX_CLOCK_JUMP_S = 3.0
+"""A media clock that runs this much apart from ours between two frames has been set anew."""
+
+
+class Timeline:
+    """Places the frames of successive connections on one 90 kHz clock that never runs back.
+
+    Within an epoch the distances of the media times are kept exactly; where an epoch begins, the
+    clock is set to the frame's time of arrival. Safe to use from several threads.
+    """
+
+    def __init__(self, origin_mono: float) -> None:
+        self._origin_mono = origin_mono
+        self._lock = threading.Lock()
+        self._offset = 0
+        self._last = -1
+        self._last_media: int | None = None
+        self._last_arrival = origin_mono
+
+    def place(self, media_pts: int, received_mono: float) -> tuple[int, bool]:
+        """The frame's time on this clock, and whether it begins a new epoch."""
+        with self._lock:
+            new_epoch = self._jumped(media_pts, received_mono)
+            if new_epoch:
+                self._offset = max(self._clock(received_mono), self._last + 1) - media_pts
+            self._last_media, self._last_arrival = media_pts, received_mono
+            self._last = max(media_pts + self._offset, self._last + 1)
+            return self._last, new_epoch
+
+    def now(self, mono: float) -> int:
+        """A time for a picture that no source gave; later than all before it."""
+        with self._lock:
+            self._last = max(self._clock(mono), self._last + 1)
+            return self._last
+
+    def restart(self) -> None:
+        """The next frame comes from a new connection: it begins an epoch."""
+        with self._lock:
+            self._last_media = None
+
+    def _clock(self, mono: float) -> int:
+        return int((mono - self._origin_mono) * VIDEO_CLOCK_HZ)
+
+    def _jumped(self, media_pts: int, received_mono: float) -> bool:
+        if self._last_media is None:
+            return True
+        media_s = (media_pts - self._last_media) / VIDEO_CLOCK_HZ
+        arrival_s = received_mono - self._last_arrival
+        return media_s < 0 or abs(media_s - arrival_s) > MAX_CLOCK_JUMP_S

@@ -1,0 +1,1 @@
+"""Peers: the only part of the service that knows aiortc."""

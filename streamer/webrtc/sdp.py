@@ -1,0 +1,87 @@
+"""Reading offers and trickled candidates: refuses what can't work, with words, before aiortc sees it."""
+
+import re
+from dataclasses import dataclass
+
+from aiortc import RTCIceCandidate
+from aiortc.sdp import SessionDescription, candidate_from_sdp
+
+from streamer.errors import InvalidOffer, InvalidRequest
+
+MAX_OFFER_BYTES = 32 * 1024
+MAX_MEDIA_SECTIONS = 4
+MAX_CANDIDATES = 32
+
+_CANDIDATE = re.compile(r"^a=candidate:.*$", re.MULTILINE)
+_HIDDEN_CANDIDATE = re.compile(
+    r"^a=candidate:\S+ \d+ \S+ \d+ \S+\.local .*\r?\n", re.MULTILINE | re.IGNORECASE
+)
+_END_OF_CANDIDATES = re.compile(r"^a=end-of-candidates\r?\n", re.MULTILINE)
+_MID = re.compile(r"^a=mid:(\S+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A usable SDP offer. ``sends_video`` / ``receives_video``: what the first video section offers."""
+
+    sdp: str
+    sends_video: bool
+    receives_video: bool
+
+
+def parse_offer(sdp: str) -> Offer:
+    """Raises InvalidOffer.
+
+    Browsers hide their addresses behind ``.local`` names until they are allowed the camera (RFC 8828,
+    mode 3); where the name can't be resolved aioice fails or hangs. Without those lines, and without the
+    claim that there are no more, it finds the browser through the browser's own checks.
+    """
+    if len(sdp) > MAX_OFFER_BYTES:
+        raise InvalidOffer(f"The SDP offer is longer than {MAX_OFFER_BYTES} bytes.")
+    if len(_CANDIDATE.findall(sdp)) > MAX_CANDIDATES:
+        raise InvalidOffer(f"The SDP offer has more than {MAX_CANDIDATES} candidates.")
+    sdp = _END_OF_CANDIDATES.sub("", _HIDDEN_CANDIDATE.sub("", sdp))
+    try:
+        description = SessionDescription.parse(sdp)
+    except Exception as error:  # aiortc's parser answers malformed text with whatever comes up
+        raise InvalidOffer("The body is not an SDP offer that can be read (RFC 8866).") from error
+    if not 1 <= len(description.media) <= MAX_MEDIA_SECTIONS:
+        raise InvalidOffer(f"An SDP offer has 1 to {MAX_MEDIA_SECTIONS} media sections.")
+    for media in description.media:
+        if not media.ice.usernameFragment or not media.dtls or not media.dtls.fingerprints:
+            raise InvalidOffer("The SDP offer lacks ICE credentials or a DTLS fingerprint (RFC 8829).")
+    videos = [media for media in description.media if media.kind == "video" and media.port]
+    if not videos:
+        raise InvalidOffer("The SDP offer has no video: it needs one m=video section.")
+    direction = videos[0].direction or "sendrecv"
+    return Offer(
+        sdp,
+        sends_video=direction in ("sendrecv", "sendonly"),
+        receives_video=direction in ("sendrecv", "recvonly"),
+    )
+
+
+def video_codec(answer: str) -> str:
+    """The codec that the video of an answer of ours will have, in lower case: ``vp8``."""
+    media = SessionDescription.parse(answer).media
+    codecs = [codec for each in media if each.kind == "video" for codec in each.rtp.codecs]
+    return codecs[0].mimeType.removeprefix("video/").lower()
+
+
+def parse_fragment(fragment: str) -> list[RTCIceCandidate]:
+    """The usable candidates of an ``application/trickle-ice-sdpfrag`` body (RFC 8840)."""
+    if len(fragment) > MAX_OFFER_BYTES:
+        raise InvalidRequest(f"The SDP fragment is longer than {MAX_OFFER_BYTES} bytes.")
+    lines = _CANDIDATE.findall(_HIDDEN_CANDIDATE.sub("", fragment + "\n"))
+    if len(lines) > MAX_CANDIDATES:
+        raise InvalidRequest(f"The SDP fragment has more than {MAX_CANDIDATES} candidates.")
+    mid = _MID.search(fragment)
+    candidates = []
+    for line in lines:
+        try:
+            candidate = candidate_from_sdp(line.strip().removeprefix("a=candidate:"))
+        except (ValueError, IndexError, AssertionError) as error:
+            raise InvalidRequest("The SDP fragment has a malformed candidate.") from error
+        candidate.sdpMid = mid.group(1) if mid else "0"
+        candidates.append(candidate)
+    return candidates

@@ -1,0 +1,162 @@
+"""The thread in which one stream's frames become poses and annotated pictures.
+
+It owns the one-frame slot, the estimator and the drawing. Plain data goes in (``Frame``) and comes out
+(``PoseResult``, ``Frame``), so that this half of a session can move into a process of its own.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from streamer.aio import LatestSlot
+from streamer.errors import EstimatorError, ModelError, StreamerError
+from streamer.model import Frame, PoseResult
+from streamer.ports import Estimator, EstimatorFactory, Painter
+from streamer.timeline import Timeline
+
+logger = logging.getLogger(__name__)
+
+MAX_RESULTS_IN_FLIGHT = 2
+"""Results handed to the event loop and not yet taken by it; the worker waits beyond that, and the slot
+drops frames meanwhile, so that a busy loop never collects a backlog."""
+
+MAX_ESTIMATOR_FAILURES = 3
+"""Frames in a row that a new estimator, too, refused: then the fault is not the frame's."""
+
+
+@dataclass(slots=True, eq=False)
+class Intake:
+    """The frames of one connection of the source: counted where they come in."""
+
+    frames_in: int = 0
+    dropped: int = 0
+
+
+@dataclass(slots=True)
+class _Epoch:
+    """Counts since the stream last started anew."""
+
+    number: int = 0
+    seq: int = -1
+    intake: Intake | None = None
+    dropped_before: int = 0
+
+    def begin(self, intake: Intake) -> None:
+        self.dropped_before = intake.dropped if intake is self.intake else 0
+        self.number, self.seq, self.intake = self.number + 1, -1, intake
+
+
+class PoseWorker:
+    """``on_result`` and ``on_failure`` are called on the event loop; ``put`` comes from any thread."""
+
+    def __init__(
+        self,
+        name: str,
+        make_estimator: EstimatorFactory,
+        painter: Painter,
+        timeline: Timeline,
+        on_result: Callable[[Intake, PoseResult, Frame | None], None],
+        on_failure: Callable[[StreamerError], None],
+    ) -> None:
+        self.pictures_wanted = False
+        self.make_estimator = make_estimator  # a new one takes effect with the next frame
+        self._painter = painter
+        self._timeline = timeline
+        self._on_result = on_result
+        self._on_failure = on_failure
+        self._slot: LatestSlot[tuple[Intake, Frame]] = LatestSlot()
+        self._deliveries = threading.Semaphore(MAX_RESULTS_IN_FLIGHT)
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name=f"pose-{name}", daemon=True)
+        self._name = name
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Takes no more frames; does not wait for the one in work."""
+        self._slot.close()
+        for _ in range(MAX_RESULTS_IN_FLIGHT):
+            self._deliveries.release()
+
+    async def close(self) -> None:
+        """Stops, and waits until the thread has ended."""
+        self.stop()
+        if self._thread.ident is not None:
+            await asyncio.to_thread(self._thread.join)
+
+    def put(self, intake: Intake, frame: Frame) -> None:
+        intake.frames_in += 1
+        if self._slot.put((intake, frame)):
+            intake.dropped += 1
+
+    def forget_waiting(self, intake: Intake) -> None:
+        """The connection is over: its waiting frame will not be processed."""
+        if self._slot.clear():
+            intake.dropped += 1
+
+    # -- everything below runs in the worker's thread -----------------------------------------------
+
+    def _run(self) -> None:
+        estimator: Estimator | None = None
+        built_by: EstimatorFactory | None = None
+        epoch, failures = _Epoch(), 0
+        try:
+            while (waiting := self._slot.take()) is not None:
+                taken = time.monotonic()
+                if estimator is None or built_by is not self.make_estimator:
+                    if estimator is not None:
+                        estimator.close()
+                    built_by = self.make_estimator
+                    estimator = built_by()
+                try:
+                    self._process(estimator, epoch, *waiting, taken)
+                    failures = 0
+                except EstimatorError as error:
+                    failures += 1
+                    if failures == MAX_ESTIMATOR_FAILURES:
+                        raise
+                    logger.warning("stream %s: %s; starting a new estimator", self._name, error)
+                    built_by = None
+        except (ModelError, EstimatorError) as error:
+            self._loop.call_soon_threadsafe(self._on_failure, error)
+        finally:
+            if estimator is not None:
+                estimator.close()
+
+    def _process(
+        self, estimator: Estimator, epoch: _Epoch, intake: Intake, frame: Frame, taken: float
+    ) -> None:
+        pts, new_epoch = self._timeline.place(frame.pts, frame.received_mono)
+        if new_epoch:
+            epoch.begin(intake)
+            estimator.reset()
+        poses = estimator.estimate(frame, pts)
+        estimated = time.monotonic()
+        annotated = self._painter.annotate(frame, poses) if self.pictures_wanted else None
+        drawn = time.monotonic()
+        epoch.seq += 1
+        result = PoseResult(
+            epoch=epoch.number,
+            seq=epoch.seq,
+            pts=pts,
+            frame=frame,
+            poses=poses,
+            dropped=intake.dropped - epoch.dropped_before,
+            latency_ms={
+                "queue": (taken - frame.received_mono) * 1000,
+                "pose": (estimated - taken) * 1000,
+                "draw": (drawn - estimated) * 1000,
+                "total": (drawn - frame.received_mono) * 1000,
+            },
+        )
+        self._deliveries.acquire()
+        self._loop.call_soon_threadsafe(self._deliver, intake, result, annotated)
+
+    def _deliver(self, intake: Intake, result: PoseResult, annotated: Frame | None) -> None:
+        """On the event loop."""
+        self._deliveries.release()
+        self._on_result(intake, result, annotated)
