@@ -16,9 +16,9 @@ from aiohttp import web
 from streamer.config import Config, PoseConfig, RtspConfig, RtspSource, ServerConfig
 from streamer.errors import ConfigError, ModelError, SourceUnreachable
 from streamer.overlay import SkeletonPainter
+from streamer.ports import Estimator, EstimatorFactory
 from streamer.pose.mediapipe import MediaPipeEstimator
 from streamer.pose.models import Complexity, model_path
-from streamer.ports import Estimator, EstimatorFactory
 from streamer.server.application import make_application
 from streamer.server.guard import is_loopback
 from streamer.server.keys import Services

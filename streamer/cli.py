@@ -42,7 +42,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_serve(commands: Any) -> None:
     serve = commands.add_parser("serve", help="serve the pages and the API")
-    serve.add_argument("--config", type=Path, metavar="FILE", help="a TOML file (config/streamer.toml)")
+    serve.add_argument(
+        "--config", type=Path, metavar="FILE", help="a TOML file (config/streamer.toml)"
+    )
     serve.add_argument("--host", help="address to listen on (127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to listen on (8080)")
     serve.add_argument("--tls-cert", metavar="FILE", help="certificate chain (PEM)")

@@ -28,13 +28,13 @@ class Section(BaseModel):
 
 class ServerConfig(Section):
     host: str = "127.0.0.1"
-    port: int = Field(8080, ge=0, le=65535)
+    port: int = Field(default=8080, ge=0, le=65535)
     token: str = ""
     insecure_lan: bool = False
     allowed_hosts: list[str] = []
     tls_cert: str = ""
     tls_key: str = ""
-    max_streams: int = Field(16, ge=1)
+    max_streams: int = Field(default=16, ge=1)
     state_file: str = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -60,7 +60,7 @@ class PoseConfig(Section):
     smooth_landmarks: bool = True
     min_detection_confidence: Share = 0.5
     min_tracking_confidence: Share = 0.5
-    num_poses: int = Field(1, ge=1, le=8)
+    num_poses: int = Field(default=1, ge=1, le=8)
 
 
 class IceServer(Section):
@@ -73,17 +73,17 @@ class IceServer(Section):
 
 class WebRtcConfig(Section):
     ice_servers: list[IceServer] = []
-    max_peers: int = Field(32, ge=1)
-    connect_timeout_s: float = Field(15.0, gt=0)
-    resume_timeout_s: float = Field(10.0, ge=0)
+    max_peers: int = Field(default=32, ge=1)
+    connect_timeout_s: float = Field(default=15.0, gt=0)
+    resume_timeout_s: float = Field(default=10.0, ge=0)
 
 
 class RtspConfig(Section):
     transport: Literal["tcp", "udp"] = "tcp"
-    open_timeout_s: float = Field(5.0, gt=0)
-    read_timeout_s: float = Field(5.0, gt=0)
-    retry_cap_s: float = Field(3.0, gt=0)
-    rejected_retry_s: float = Field(300.0, gt=0)
+    open_timeout_s: float = Field(default=5.0, gt=0)
+    read_timeout_s: float = Field(default=5.0, gt=0)
+    retry_cap_s: float = Field(default=3.0, gt=0)
+    rejected_retry_s: float = Field(default=300.0, gt=0)
     allowed_networks: list[str] = [
         "127.0.0.0/8",
         "10.0.0.0/8",

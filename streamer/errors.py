@@ -1,7 +1,7 @@
 """Every error of ours, in one tree.
 
     StreamerError
-    ├── ConfigError             the configuration can't be used; the text names the file or variable and the key
+    ├── ConfigError             the configuration can't be used; the text names where and which key
     ├── ModelError              a model bundle can't be had or read
     ├── EstimatorError          MediaPipe refused a frame
     ├── SourceError             a source stopped giving frames; trying again makes sense

@@ -32,11 +32,11 @@ class Frame:
 
     @property
     def width(self) -> int:
-        return self.i420.shape[1]
+        return int(self.i420.shape[1])
 
     @property
     def height(self) -> int:
-        return self.i420.shape[0] * 2 // 3
+        return int(self.i420.shape[0]) * 2 // 3
 
     def planes(self) -> tuple[Plane, Plane, Plane]:
         """Views on Y (height, width), U and V (height / 2, width / 2)."""

@@ -1,13 +1,14 @@
-"""Drawing poses and notices straight on the Y, U and V planes: no picture is ever turned into RGB and back."""
+"""Drawing poses and notices, straight on the Y, U and V planes: no picture turns into RGB and back."""
 
 from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from streamer.aio import assert_off_loop
-from streamer.model import Frame, Plane, Pose
 from streamer.landmarks import CONNECTIONS, NAMES
+from streamer.model import Frame, Plane, Pose
 
 MIN_VISIBILITY = 0.5
 """Landmarks less visible than this are not drawn, as in MediaPipe's own drawing_utils."""
@@ -46,10 +47,18 @@ def _side(index: int) -> Colour:
     return LEFT if "left" in name else RIGHT if "right" in name else MIDDLE
 
 
-_LANDMARK_COLOURS: Final = tuple(_side(index) for index in range(len(NAMES)))
-_CONNECTION_COLOURS: Final = tuple(
-    _side(a) if _side(a) == _side(b) else MIDDLE for a, b in CONNECTIONS
-)
+_COLOURS: Final = np.array([_side(index) for index in range(len(NAMES))])
+
+
+def _by_colour() -> dict[Colour, NDArray[np.intp]]:
+    """Colour -> (n, 2) pairs of landmarks. What joins left and right has the colour of the middle."""
+    groups: dict[Colour, list[tuple[int, int]]] = {}
+    for a, b in CONNECTIONS:
+        groups.setdefault(_side(a) if _side(a) == _side(b) else MIDDLE, []).append((a, b))
+    return {colour: np.array(pairs) for colour, pairs in groups.items()}
+
+
+_CONNECTIONS_BY_COLOUR: Final = _by_colour()
 
 
 class SkeletonPainter:
@@ -90,43 +99,27 @@ def _dimmed(frame: Frame) -> Frame:
 
 
 def _draw_pose(canvas: Frame, pose: Pose) -> None:
-    width, height = canvas.width, canvas.height
-    thickness = max(2, round(min(width, height) / 180))
-    points = pose.landmarks[:, :2] * (width, height)
+    thickness = max(2, round(min(canvas.width, canvas.height) / 180))
     visible = pose.landmarks[:, 3] >= MIN_VISIBILITY
-    for (a, b), colour in zip(CONNECTIONS, _CONNECTION_COLOURS, strict=True):
-        if visible[a] and visible[b]:
-            _line(canvas, points[a], points[b], colour, thickness)
-    for index, colour in enumerate(_LANDMARK_COLOURS):
-        if visible[index]:
-            _dot(canvas, points[index], colour, thickness + 1)
+    for plane, channel, scale in zip(canvas.planes(), range(3), (1.0, 0.5, 0.5), strict=True):
+        height, width = plane.shape
+        points = _fixed_point(pose.landmarks[:, :2] * (width, height))
+        for colour, connections in _CONNECTIONS_BY_COLOUR.items():
+            lines = [points[pair] for pair in connections if visible[pair].all()]
+            line_px = max(1, round(thickness * scale))
+            cv2.polylines(plane, lines, False, colour[channel], line_px, shift=_SUBPIXEL_BITS)
+        radius = round((thickness + 1) * scale * 2**_SUBPIXEL_BITS)
+        for centre, colour in zip(points[visible].tolist(), _COLOURS[visible], strict=True):
+            level = int(colour[channel])
+            cv2.circle(plane, centre, radius, level, cv2.FILLED, shift=_SUBPIXEL_BITS)
 
 
-def _line(
-    canvas: Frame, start: np.ndarray, end: np.ndarray, colour: Colour, thickness: int
-) -> None:
-    for plane, value, scale in _scaled_planes(canvas, colour):
-        width = thickness if scale == 1.0 else max(1, thickness // 2)
-        cv2.line(plane, _fixed(start, scale), _fixed(end, scale), value, width, shift=_SUBPIXEL_BITS)
-
-
-def _dot(canvas: Frame, centre: np.ndarray, colour: Colour, radius_px: int) -> None:
-    for plane, value, scale in _scaled_planes(canvas, colour):
-        radius = round(radius_px * scale * 2**_SUBPIXEL_BITS)
-        cv2.circle(plane, _fixed(centre, scale), radius, value, cv2.FILLED, shift=_SUBPIXEL_BITS)
-
-
-def _scaled_planes(canvas: Frame, colour: Colour) -> tuple[tuple[Plane, int, float], ...]:
-    y, u, v = canvas.planes()
-    return (y, colour.y, 1.0), (u, colour.u, 0.5), (v, colour.v, 0.5)
-
-
-def _fixed(point: np.ndarray, scale: float) -> tuple[int, int]:
-    """Fixed-point coordinates, kept within what OpenCV can hold: MediaPipe may place a landmark far
+def _fixed_point(points: NDArray[np.float32]) -> NDArray[np.int32]:
+    """OpenCV's sub-pixel coordinates, kept within what it can hold: MediaPipe may place a landmark far
     outside the picture."""
     limit = 2**14
-    x, y = np.clip(point * scale, -limit, limit) * 2**_SUBPIXEL_BITS
-    return int(x), int(y)
+    fixed: NDArray[np.int32] = (np.clip(points, -limit, limit) * 2**_SUBPIXEL_BITS).astype(np.int32)
+    return fixed
 
 
 def _write(luma: Plane, text: str) -> None:

@@ -11,12 +11,10 @@ from streamer.aio import assert_off_loop
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Plane
 
 RGB_ROW_STEP_PX = 32
-"""FFmpeg pads rows to a multiple of this many pixels; at such a width an RGB picture has no padding."""
+"""FFmpeg pads rows; an RGB picture whose width is a multiple of this many pixels has no padding."""
 
 
-def to_frame(
-    picture: av.VideoFrame, pts: int, received_mono: float, received_at: float
-) -> Frame:
+def to_frame(picture: av.VideoFrame, pts: int, received_mono: float, received_at: float) -> Frame:
     """Copies a decoded picture; an odd last column or row is left out.
 
     Limited-range yuv420p, which nearly every camera and browser sends, costs one copy (0.05 ms for
@@ -49,7 +47,7 @@ def to_rgb(frame: Frame, max_width_px: int = 640) -> NDArray[np.uint8]:
 
 
 def to_av(frame: Frame, pts: int | None = None) -> av.VideoFrame:
-    """The frame for an encoder, sharing its memory; ``pts`` (default: the frame's own) in 90 kHz ticks."""
+    """The frame for an encoder, sharing its memory. ``pts``: 90 kHz ticks; default: the frame's."""
     picture = av.VideoFrame.from_numpy_buffer(frame.i420, "yuv420p")
     picture.pts = frame.pts if pts is None else pts
     picture.time_base = Fraction(1, VIDEO_CLOCK_HZ)
@@ -67,6 +65,6 @@ def _copy_i420(picture: av.VideoFrame) -> Plane:
     i420 = np.empty((height * 3 // 2, width), np.uint8)
     chroma = i420[height:].reshape(2, height // 2, width // 2)
     for source, target in zip(picture.planes, (i420[:height], *chroma), strict=True):
-        rows = np.frombuffer(source, np.uint8).reshape(-1, source.line_size)
+        rows = np.frombuffer(memoryview(source), np.uint8).reshape(-1, source.line_size)
         target[:] = rows[: target.shape[0], : target.shape[1]]
     return i420

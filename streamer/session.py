@@ -192,9 +192,7 @@ class Session:
             except SourceError as error:
                 attempt = 1 if self._connection.intake.frames_in else attempt + 1
                 delay_s = self._retry.delay_s(attempt)
-                status = Status(
-                    StreamState.RECONNECTING, str(error), error.kind, delay_s, attempt
-                )
+                status = Status(StreamState.RECONNECTING, str(error), error.kind, delay_s, attempt)
             except (SourceRejected, SourceForbidden) as error:
                 attempt += 1
                 delay_s = self._retry.rejected_s

@@ -36,7 +36,9 @@ class StateFile:
             return []
         except (OSError, ValueError, ValidationError) as error:
             logger.error("the remembered cameras in %s can't be read: %s", self._path, error)
-            with contextlib.suppress(OSError):  # a read-only folder: there is nothing to protect then
+            with contextlib.suppress(
+                OSError
+            ):  # a read-only folder: there is nothing to protect then
                 self._path.rename(self._path.with_suffix(".unreadable"))
             return []
 

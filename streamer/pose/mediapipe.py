@@ -7,7 +7,6 @@ from typing import Any
 import mediapipe as mp
 import numpy as np
 from mediapipe.tasks.python import BaseOptions, vision
-from numpy.typing import NDArray
 
 from streamer.aio import assert_off_loop
 from streamer.config import PoseConfig
@@ -107,7 +106,7 @@ def _pose(index: int, landmarks: Any, world: Any) -> Pose:
     rows = np.array(
         [(p.x, p.y, p.z, _share(p.visibility), _share(p.presence)) for p in landmarks], np.float32
     )
-    metres: NDArray[np.float32] = np.array([(p.x, p.y, p.z) for p in world], np.float32)
+    metres = np.array([(p.x, p.y, p.z) for p in world], np.float32)
     return Pose(id=index, score=float(rows[:, 4].mean()), landmarks=rows, world=metres)
 
 

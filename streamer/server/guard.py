@@ -48,9 +48,7 @@ class Guard:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         request[REQUEST_ID] = secrets.token_hex(8)
-        response = self._refusal(request)
-        if response is None:
-            response = await handler(request)
+        response: web.StreamResponse = self._refusal(request) or await handler(request)
         if not response.prepared:
             response.headers.update(_HEADERS)
             response.headers["X-Request-Id"] = request[REQUEST_ID]

@@ -44,9 +44,7 @@ async def sign_in(request: web.Request) -> web.Response:
     token = body.get("token") if isinstance(body, dict) else None
     guard = request.app[GUARD]
     if not isinstance(token, str) or not guard.token_is_right(token):
-        return problem(
-            request, HTTPStatus.UNAUTHORIZED, "wrong-token", "That token is not right."
-        )
+        return problem(request, HTTPStatus.UNAUTHORIZED, "wrong-token", "That token is not right.")
     response = web.Response(status=HTTPStatus.NO_CONTENT)
     response.set_cookie(
         SESSION_COOKIE,

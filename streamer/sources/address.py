@@ -79,12 +79,11 @@ def parse_rtsp_url(source: RtspSource) -> CameraUrl:
     )
 
 
-async def resolve(
-    url: CameraUrl, allowed_networks: Iterable[str], timeout_s: float
-) -> IpAddress:
-    """The address to connect to. Connect to it and not to the name, which may mean another a moment later.
+async def resolve(url: CameraUrl, allowed_networks: Iterable[str], timeout_s: float) -> IpAddress:
+    """The address to connect to, in place of the name, which may mean another a moment later.
 
-    Raises SourceForbidden if any address of the host is not allowed, SourceUnreachable if it has none.
+    Raises SourceForbidden if any address of the host is not allowed, SourceUnreachable if it has
+    none.
     """
     loop = asyncio.get_running_loop()
     try:

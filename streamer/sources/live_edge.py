@@ -10,7 +10,7 @@ QUIET_S = 0.05
 """A frame that nothing followed for so long was the newest: more than a frame's time at 30 fps."""
 
 MAX_BACKLOG_S = 3.0
-"""A source that still runs faster than its clock after so long always does: then every frame is live."""
+"""What runs faster than its clock for so long always does: from then on every frame is live."""
 
 
 class LiveEdge:
@@ -40,7 +40,7 @@ class LiveEdge:
             self._put(frame)
 
     def settle(self) -> None:
-        """Lets the held frame go if nothing has followed it. Called every QUIET_S until ``reached``."""
+        """Lets the held frame go if nothing followed. Called every QUIET_S until ``reached``."""
         with self._lock:
             held = self._held
             if held and not self._closed and time.monotonic() - held.received_mono >= QUIET_S:

@@ -1,10 +1,11 @@
-"""Reading and decoding one connection to a camera: the half of the RTSP source that runs in a thread."""
+"""Reading and decoding one connection to a camera: the part of the source that has a thread."""
 
 import errno
 import logging
 import threading
 import time
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
 import av
@@ -162,7 +163,7 @@ class _MediaClock:
     its arrival."""
 
     def __init__(self, stream: VideoStream) -> None:
-        self._ticks_per_unit = VIDEO_CLOCK_HZ * stream.time_base
+        self._ticks_per_unit = VIDEO_CLOCK_HZ * (stream.time_base or Fraction(1, VIDEO_CLOCK_HZ))
         self._last: tuple[int, float] | None = None
 
     def ticks(self, pts: int | None, received_mono: float) -> int:
@@ -181,7 +182,9 @@ def _video_stream(container: InputContainer) -> VideoStream:
     # A codec that FFmpeg does not know has no context, whatever PyAV's annotations say.
     name = getattr(streams[0].codec_context, "name", None) if streams else None
     if name not in _CODECS:
-        raise SourceUnusable("the camera sends no H.264, H.265 or MJPEG video: set it to one of them")
+        raise SourceUnusable(
+            "the camera sends no H.264, H.265 or MJPEG video: set it to one of them"
+        )
     stream = streams[0]
     stream.thread_type = "SLICE"  # threads by frame would hold back a frame each
     stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
@@ -208,7 +211,7 @@ def _explain_open_error(error: Exception, place: str) -> StreamerError | Transpo
         return TransportRefused()
     match error:
         case av.error.HTTPUnauthorizedError():
-            return SourceRejected("the camera refuses this user name and password")
+            return SourceRejected("wrong or missing user name or password")
         case av.error.HTTPForbiddenError():
             return SourceRejected("the camera does not let this user see this stream")
         case av.error.HTTPNotFoundError():

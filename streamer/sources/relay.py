@@ -1,8 +1,9 @@
 """The one connection to a camera, which FFmpeg reaches through a door on loopback.
 
-FFmpeg opens its own sockets: it resolves names anew, follows an RTSP redirect to any host, and may hang
-in a read. So it gets a port of ours instead of the camera's. Behind that port is a connection to the
-address that was checked; it ends when the camera tries to redirect, and closing it ends every read.
+FFmpeg opens its own sockets: it resolves names anew, follows an RTSP redirect to any host, and may
+hang in a read. So it gets a port of ours instead of the camera's. Behind that port is a connection
+to the address that was checked; it ends when the camera tries to redirect, and closing it ends
+every read.
 """
 
 import asyncio
@@ -24,12 +25,14 @@ _MAX_STATUS_LINE_BYTES = 4096
 
 
 class Relay:
-    """``host`` and ``port``: where FFmpeg finds the camera. ``answered``: the camera has said something;
-    ``redirected``: it tried to send us elsewhere, and was cut off."""
+    """``host`` and ``port``: where FFmpeg finds the camera. ``answered``: the other side has said
+    something, ``speaks_rtsp``: and it was RTSP; ``redirected``: it tried to send us elsewhere, and
+    was cut off."""
 
     def __init__(self, listener: socket.socket) -> None:
         self.host, self.port = listener.getsockname()[:2]
         self.answered = False
+        self.speaks_rtsp = False
         self.redirected = False
         self._listener = listener
         self._unfinished_line = b""
@@ -54,33 +57,35 @@ class Relay:
     async def _pump(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, from_camera: bool = False
     ) -> None:
-        with contextlib.suppress(OSError):  # a broken connection ends the conversation like a closed one
+        with contextlib.suppress(
+            OSError
+        ):  # a broken connection ends the conversation like a closed one
             while chunk := await source.read(CHUNK_BYTES):
-                if from_camera and self._redirects(chunk):
-                    return
+                if from_camera:
+                    self._read_along(chunk)
+                    if self.redirected:
+                        return
                 sink.write(chunk)
                 await sink.drain()
 
-    def _redirects(self, chunk: bytes) -> bool:
-        """FFmpeg ignores carriage returns wherever they stand; a line may be cut between two chunks."""
+    def _read_along(self, chunk: bytes) -> None:
+        """FFmpeg skips carriage returns wherever they stand; a chunk may end inside a line."""
         self.answered = True
         text = self._unfinished_line + chunk.replace(b"\r", b"")
-        self.redirected = self.redirected or bool(_REDIRECT.search(text))
+        self.redirected = bool(_REDIRECT.search(text))
         start = text.rfind(b"RTSP/")
+        self.speaks_rtsp = self.speaks_rtsp or start >= 0
         if start < 0 or b"\n" in text[start:]:
             start = len(text) - len(b"RTSP/") + 1
         self._unfinished_line = text[max(start, 0) :][:_MAX_STATUS_LINE_BYTES]
-        return self.redirected
 
 
 @contextlib.asynccontextmanager
-async def open_relay(
-    url: CameraUrl, address: IpAddress, timeout_s: float
-) -> AsyncIterator[Relay]:
+async def open_relay(url: CameraUrl, address: IpAddress, timeout_s: float) -> AsyncIterator[Relay]:
     """Connects to the camera. Raises SourceUnreachable, or SourceUnusable when TLS fails."""
     camera = await _connect(url, address, timeout_s)
     try:
-        # RTP over UDP comes from the camera itself: FFmpeg's sockets must be of the camera's family.
+        # RTP over UDP comes from the camera itself: FFmpeg's sockets must be of its family.
         version_6 = address.version == 6
         family, host = (socket.AF_INET6, "::1") if version_6 else (socket.AF_INET, "127.0.0.1")
         with socket.create_server((host, 0), family=family, backlog=1) as listener:
@@ -116,7 +121,7 @@ async def _connect(
 
 
 def _camera_tls() -> ssl.SSLContext:
-    """Cameras sign their certificates themselves: the conversation is encrypted, not authenticated."""
+    """Cameras sign their certificates themselves: this encrypts, and does not authenticate."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -6,10 +6,15 @@ import contextlib
 import logging
 import threading
 import time
-from typing import Never
 
 from streamer.config import RtspConfig, RtspSource
-from streamer.errors import SourceForbidden, SourceStalled, SourceUnreachable, SourceUnusable
+from streamer.errors import (
+    SourceForbidden,
+    SourceLost,
+    SourceStalled,
+    SourceUnreachable,
+    SourceUnusable,
+)
 from streamer.ports import FrameReceiver
 from streamer.sources.address import IpAddress, parse_rtsp_url, resolve
 from streamer.sources.live_edge import QUIET_S
@@ -19,51 +24,120 @@ from streamer.sources.relay import Relay, open_relay
 logger = logging.getLogger(__name__)
 
 GOODBYE_S = 0.3
-"""Time for the reader to see ``quit`` and tell the camera (TEARDOWN); many allow few viewers at once."""
+"""Time for the reader to notice ``quit`` and tell the camera, which may allow few viewers."""
 
-ABANDON_S = 0.7
-"""Time for the reader to end once its connection is closed; then it is left to itself."""
+ABANDON_S = 0.6
+"""Time for the reader to end once its connection is closed; then its thread is left to itself."""
 
 
 class RtspCamera:
-    """A ``ports.Source``. Frames come from a thread per connection; all else is on the event loop."""
+    """A ``ports.Source``. Each connection decodes in a thread of its own; the rest is on the loop.
+
+    ``transport``: the one in use. ``progress``: of the current connection, or of the last.
+    """
 
     def __init__(self, source: RtspSource, config: RtspConfig) -> None:
-        """Raises InvalidRequest when the source's URL can't be one of a camera."""
+        """Raises InvalidRequest when the source's URL is not one of a camera."""
         self.transport: Transport = source.transport or config.transport
         self.progress = Progress()
-        self.abandoned_threads = 0
         self._url = parse_rtsp_url(source)
         self._config = config
 
     async def run(self, receiver: FrameReceiver) -> None:
-        """See ``ports.Source``."""
+        """As ``ports.Source`` says. Cancelled, it is over within a second, whatever FFmpeg does."""
         address = await resolve(
             self._url, self._config.allowed_networks, self._config.open_timeout_s
         )
-        try:
-            await self._connect(address, receiver)
-        except TransportRefused:
-            if self.transport == "udp":
-                raise SourceUnusable("the camera offers video neither over TCP nor over UDP") from None
-        logger.info("camera %s refuses RTP over TCP: using UDP from now on", self._url.place)
-        self.transport = "udp"
-        await self.run(receiver)
+        while True:
+            try:
+                await self._connect(address, receiver)
+            except TransportRefused as refusal:
+                if self.transport == "udp":
+                    raise SourceUnusable("the camera sends video over no transport") from refusal
+                logger.info("%s does not send over TCP: UDP from now on", self._url.place)
+                self.transport = "udp"
 
-    async def _connect(self, address: IpAddress, receiver: FrameReceiver) -> Never:
+    async def _connect(self, address: IpAddress, receiver: FrameReceiver) -> None:
+        """One connection; raises what ended it."""
         reader = VideoReader(self._url.place, receiver)
         self.progress = reader.progress
-        outcome: concurrent.futures.Future[Never] = concurrent.futures.Future()
-        ended = asyncio.wrap_future(outcome)
-        try:
-            async with open_relay(self._url, address, self._config.open_timeout_s) as relay:
-                url = self._url.via(relay.host, relay.port)
-                self._start_thread(reader, url, outcome)
-                try:
-                    await self._watch(reader, relay, ended)
-                finally:
-                    reader.quit()
-                    await asyncio.wait({ended}, timeout=GOODBYE_S)
-        finally:
-            await self._let_go(ended)
+        async with contextlib.AsyncExitStack() as stack:
+            relay = await stack.enter_async_context(
+                open_relay(self._url, address, self._config.open_timeout_s)
+            )
+            thread = _ReaderThread(reader, self._url.via(relay.host, relay.port), self.transport)
+            try:
+                await self._watch(reader, relay, thread.ended)
+            finally:
+                reader.quit()
+                await thread.wait(GOODBYE_S)
+                await stack.aclose()
+                await thread.wait(ABANDON_S)
+                thread.let_go()
 
+    async def _watch(
+        self, reader: VideoReader, relay: Relay, ended: "asyncio.Future[None]"
+    ) -> None:
+        """Returns never: raises what ended the reader, or that nothing came for too long."""
+        started = time.monotonic()
+        while not ended.done():
+            last = reader.progress.last_packet_mono
+            if last is None:
+                due = started + self._config.open_timeout_s
+            else:
+                due = last + self._config.read_timeout_s
+            left_s = due - time.monotonic()
+            if left_s <= 0:
+                raise self._explain_silence(relay, playing=last is not None)
+            await asyncio.wait({ended}, timeout=left_s if reader.edge.reached else QUIET_S)
+            reader.edge.settle()
+        try:
+            ended.result()
+        except (SourceUnusable, SourceLost) as error:
+            if relay.redirected:
+                raise SourceForbidden(
+                    f"{self._url.place} redirects to another address: enter that address itself"
+                ) from error
+            if not relay.answered:
+                raise self._explain_silence(relay, playing=False) from error
+            raise
+
+    def _explain_silence(self, relay: Relay, *, playing: bool) -> SourceStalled | SourceUnreachable:
+        if playing:
+            return SourceStalled(f"no video came for {self._config.read_timeout_s:g} s")
+        if relay.answered:
+            return SourceStalled(f"the camera answers, but no video comes over {self.transport}")
+        return SourceUnreachable(f"{self._url.place} accepts connections, but does not answer")
+
+
+class _ReaderThread:
+    """Runs a reader. ``ended`` is done when it has ended, with its error."""
+
+    def __init__(self, reader: VideoReader, url: str, transport: Transport) -> None:
+        self._outcome: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._outcome.set_running_or_notify_cancel()  # so that let_go leaves it to the thread
+        self.ended = asyncio.wrap_future(self._outcome)
+        self._thread = threading.Thread(
+            target=self._run, args=(reader, url, transport), name="rtsp-reader", daemon=True
+        )
+        self._thread.start()
+
+    async def wait(self, timeout_s: float) -> None:
+        if not self.ended.done():
+            await asyncio.wait({self.ended}, timeout=timeout_s)
+
+    def let_go(self) -> None:
+        """The thread is over, or it hangs inside FFmpeg, holding nothing but its connection."""
+        if self.ended.done():
+            self.ended.exception()  # seen by whom it concerned
+        else:
+            logger.warning("thread %s hangs and was abandoned", self._thread.name)
+            self.ended.cancel()
+
+    def _run(self, reader: VideoReader, url: str, transport: Transport) -> None:
+        try:
+            reader.run(url, transport)
+        except BaseException as error:  # carried over to whoever waits for it
+            self._outcome.set_exception(error)
+        else:
+            self._outcome.set_result(None)

@@ -31,9 +31,7 @@ async def until_gone(transport: RTCDtlsTransport) -> None:
 async def _packets_received(transport: RTCDtlsTransport) -> int:
     inner: Any = transport
     return sum(
-        stats.packetsReceived
-        for stats in inner._get_stats().values()
-        if stats.type == "transport"
+        stats.packetsReceived for stats in inner._get_stats().values() if stats.type == "transport"
     )
 
 

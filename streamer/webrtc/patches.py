@@ -33,9 +33,7 @@ from aiortc.rtcrtpparameters import (
 )
 from aiortc.rtp import RtpPacket
 
-TRANSPORT_CC_URI = (
-    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
-)
+TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 _TRANSPORT_CC_ID = 5  # free in aiortc's table of extensions
 
 START_BITRATE = 1_000_000
@@ -79,7 +77,7 @@ class MarkerJitterBuffer(JitterBuffer):
             if packet.marker:
                 break
         self.remove(len(packets))
-        data = b"".join(cast(Any, packet)._data for packet in packets)
+        data = b"".join(cast("Any", packet)._data for packet in packets)
         return JitterFrame(data=data, timestamp=packets[0].timestamp)
 
 
@@ -105,9 +103,7 @@ class TransportFeedback:
             self._base = sequence_number
         distance = (sequence_number - self._base + 0x8000) % 0x10000 - 0x8000
         if distance >= 0:  # an older one has been reported as lost already
-            self._arrivals.setdefault(
-                self._base + distance, int(arrival_s * self._TICKS_PER_S)
-            )
+            self._arrivals.setdefault(self._base + distance, int(arrival_s * self._TICKS_PER_S))
 
     def due(self, now_s: float) -> bool:
         return bool(self._arrivals) and now_s - self._reported_at >= self.INTERVAL_S
@@ -197,21 +193,19 @@ class FastVp8Encoder(Vp8Encoder):
     higher PSNR on real clips. The denoiser is meant for a camera's own encoder; ours sees pictures that
     were decoded already."""
 
-    def encode(
-        self, frame: Any, force_keyframe: bool = False
-    ) -> tuple[list[bytes], int]:
-        if self._must_rebuild(frame):
+    def encode(self, frame: Any, force_keyframe: bool = False) -> tuple[list[bytes], int]:
+        if _needs_context(self.codec, frame, self.target_bitrate):
             self.codec = _vp8_context(frame.width, frame.height, self.target_bitrate)
         return super().encode(frame, force_keyframe)
 
-    def _must_rebuild(self, frame: Any) -> bool:
-        """As the stock encoder decides it; it then finds a context that suits it."""
-        codec = self.codec
-        return (
-            codec is None
-            or (codec.width, codec.height) != (frame.width, frame.height)
-            or abs(self.target_bitrate - codec.bit_rate) / codec.bit_rate > 0.1
-        )
+
+def _needs_context(codec: Any, frame: Any, bit_rate: int) -> bool:
+    """By the stock encoders' own rule, so that they find a context that suits them and keep it."""
+    return (
+        codec is None
+        or (codec.width, codec.height) != (frame.width, frame.height)
+        or abs(bit_rate - codec.bit_rate) / codec.bit_rate > 0.1
+    )
 
 
 def _vp8_context(width: int, height: int, bit_rate: int) -> Any:
@@ -241,15 +235,8 @@ def _vp8_context(width: int, height: int, bit_rate: int) -> Any:
 class FastH264Encoder(H264Encoder):
     """libx264 at ``superfast``: a sixth of the CPU of aiortc's ``medium`` at the same PSNR."""
 
-    def encode(
-        self, frame: Any, force_keyframe: bool = False
-    ) -> tuple[list[bytes], int]:
-        codec = self.codec
-        if (
-            codec is None
-            or (codec.width, codec.height) != (frame.width, frame.height)
-            or abs(self.target_bitrate - codec.bit_rate) / codec.bit_rate > 0.1
-        ):
+    def encode(self, frame: Any, force_keyframe: bool = False) -> tuple[list[bytes], int]:
+        if _needs_context(self.codec, frame, self.target_bitrate):
             self.codec = _h264_context(frame.width, frame.height, self.target_bitrate)
         return super().encode(frame, force_keyframe)
 

@@ -55,6 +55,7 @@ class Peer:
         self._connection.on("connectionstatechange", self._on_connection_state)
         self._connected = asyncio.Event()
         self._over = asyncio.Event()
+        self.publishes = False
         self._task: asyncio.Task[None] | None = None
         self._undo = contextlib.ExitStack()
         self._undo.callback(stream.session.unsubscribe, self)
@@ -62,12 +63,11 @@ class Peer:
 
     # -- the offer ----------------------------------------------------------------------------------
 
-    async def answer(
-        self, offer: Offer, source: PeerSource | None, *, video_back: bool
-    ) -> str:
+    async def answer(self, offer: Offer, source: PeerSource | None, *, video_back: bool) -> str:
         """The SDP answer. ``source``: where the peer's camera goes; ``video_back``: whether it is sent
         the annotated video. Raises InvalidOffer."""
         if source is not None:
+            self.publishes = True
             self._connection.on("track", self._publish_to(source))
         self._connection.on("datachannel", self._on_channel)
         try:
@@ -175,9 +175,9 @@ class Peer:
         await self._connection.close()
 
     async def _until_over(self) -> None:
-        sctp, transceivers = self._connection.sctp, self._connection.getTransceivers()
-        transport = transceivers[0].receiver.transport if transceivers else sctp.transport
-        ends = [
+        videos = [t for t in self._connection.getTransceivers() if t.kind == "video"]
+        transport = videos[0].receiver.transport
+        ends: list[asyncio.Task[object]] = [
             asyncio.create_task(until_gone(transport), name=f"liveness-{self.id[:8]}"),
             asyncio.create_task(self._over.wait(), name=f"over-{self.id[:8]}"),
         ]
@@ -239,7 +239,11 @@ class Peers:
         await self._get(peer_id).add_candidates(fragment)
 
     async def close_peer(self, peer_id: str) -> None:
-        await self._get(peer_id).close()
+        """The peer says that it is done; a publisher's stream ends with it."""
+        peer = self._get(peer_id)
+        await peer.close()
+        if peer.publishes:
+            await self._streams.remove(peer.stream)
 
     async def close(self) -> None:
         await asyncio.gather(*(peer.close() for peer in tuple(self._peers.values())))

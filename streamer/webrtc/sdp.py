@@ -48,8 +48,9 @@ def parse_offer(sdp: str) -> Offer:
     if not 1 <= len(description.media) <= MAX_MEDIA_SECTIONS:
         raise InvalidOffer(f"An SDP offer has 1 to {MAX_MEDIA_SECTIONS} media sections.")
     for media in description.media:
-        if not media.ice.usernameFragment or not media.dtls or not media.dtls.fingerprints:
-            raise InvalidOffer("The SDP offer lacks ICE credentials or a DTLS fingerprint (RFC 8829).")
+        has_credentials = media.ice is not None and media.ice.usernameFragment
+        if not has_credentials or media.dtls is None or not media.dtls.fingerprints:
+            raise InvalidOffer("The SDP offer lacks ICE credentials or a DTLS fingerprint.")
     videos = [media for media in description.media if media.kind == "video" and media.port]
     if not videos:
         raise InvalidOffer("The SDP offer has no video: it needs one m=video section.")
