@@ -14,6 +14,8 @@ from streamer.config import RtspSource, load_config
 from streamer.errors import StreamerError
 from streamer.telemetry import configure_logging, redact
 
+MODEL_NAMES = ("lite", "full", "heavy")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status: 0 done, 1 failed with a sentence on stderr, 2 wrong arguments."""
@@ -72,12 +74,24 @@ def _add_models(commands: Any) -> None:
     models.add_argument(
         "names",
         nargs="*",
+        type=_model_name,  # not choices: with these Python 3.11 refuses an empty list
         default=["full"],
-        choices=("lite", "full", "heavy"),
         metavar="MODEL",
         help="lite, full, heavy (default: full; lite and heavy need npm)",
     )
     models.set_defaults(run=_models)
+
+
+def _model_name(text: str) -> str:
+    if text not in MODEL_NAMES:
+        raise argparse.ArgumentTypeError(f"{text} is not one of {', '.join(MODEL_NAMES)}")
+    return text
+
+
+def _model_name(text: str) -> str:
+    if text not in ("lite", "full", "heavy"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of lite, full, heavy")
+    return text
 
 
 def _serve(arguments: argparse.Namespace) -> int:

@@ -48,7 +48,10 @@ def to_rgb(frame: Frame, max_width_px: int = 640) -> NDArray[np.uint8]:
 
 def to_av(frame: Frame, pts: int | None = None) -> av.VideoFrame:
     """The frame for an encoder, sharing its memory. ``pts``: 90 kHz ticks; default: the frame's."""
-    picture = av.VideoFrame.from_numpy_buffer(frame.i420, "yuv420p")
+    if frame.height % 4 == 0:
+        picture = av.VideoFrame.from_numpy_buffer(frame.i420, "yuv420p")
+    else:  # PyAV 18 would take it for two rows less, and the colours for shifted: this one copies
+        picture = av.VideoFrame.from_ndarray(frame.i420, "yuv420p")
     picture.pts = frame.pts if pts is None else pts
     picture.time_base = Fraction(1, VIDEO_CLOCK_HZ)
     return picture

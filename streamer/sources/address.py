@@ -37,12 +37,12 @@ class CameraUrl:
     @property
     def place(self) -> str:
         """Host and port for messages: never with credentials."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return _join(self.host, self.port)
 
     def via(self, host: str, port: int) -> str:
         """The URL, with credentials, for reaching this camera through another door."""
         login = f"{quote(self.username, safe='')}:{quote(self.password, safe='')}@"
-        return f"rtsp://{login if self.username else ''}{host}:{port}{self.path}"
+        return f"rtsp://{login if self.username else ''}{_join(host, port)}{self.path}"
 
 
 def parse_rtsp_url(source: RtspSource) -> CameraUrl:
@@ -96,6 +96,10 @@ async def resolve(url: CameraUrl, allowed_networks: Iterable[str], timeout_s: fl
     for address in addresses:
         _check(address, networks)
     return addresses[0]
+
+
+def _join(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _refuse(reason: str) -> NoReturn:

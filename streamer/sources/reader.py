@@ -218,4 +218,4 @@ def _explain_open_error(error: Exception, place: str) -> StreamerError | Transpo
             return SourceNotFound(f"{place} answers, but has no stream at this path")
         case _:
             reason = getattr(error, "strerror", None) or "no reason given"
-            return SourceUnusable(f"{place} does not answer as an RTSP camera does: {reason}")
+            return SourceUnusable(f"{place} can't be played: {reason}")

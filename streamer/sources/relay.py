@@ -20,7 +20,7 @@ from streamer.sources.address import CameraUrl, IpAddress
 CHUNK_BYTES = 1 << 16
 
 # A reply that FFmpeg takes for a redirect (RFC 2326, section 11.3), as leniently as it reads one.
-_REDIRECT = re.compile(rb"RTSP/\S*[ \t]+[+0]*3\d\d")
+_REDIRECT = re.compile(rb"RTSP/\S*[ \t]+[\v\f+0]*3\d\d")
 _MAX_STATUS_LINE_BYTES = 4096
 
 
@@ -57,9 +57,7 @@ class Relay:
     async def _pump(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, from_camera: bool = False
     ) -> None:
-        with contextlib.suppress(
-            OSError
-        ):  # a broken connection ends the conversation like a closed one
+        with contextlib.suppress(OSError):  # a broken connection is one that ended
             while chunk := await source.read(CHUNK_BYTES):
                 if from_camera:
                     self._read_along(chunk)

@@ -9,6 +9,7 @@ import time
 
 from streamer.config import RtspConfig, RtspSource
 from streamer.errors import (
+    SourceError,
     SourceForbidden,
     SourceLost,
     SourceStalled,
@@ -48,14 +49,18 @@ class RtspCamera:
         address = await resolve(
             self._url, self._config.allowed_networks, self._config.open_timeout_s
         )
+        refused: set[Transport] = set()
         while True:
             try:
                 await self._connect(address, receiver)
             except TransportRefused as refusal:
-                if self.transport == "udp":
-                    raise SourceUnusable("the camera sends video over no transport") from refusal
-                logger.info("%s does not send over TCP: UDP from now on", self._url.place)
-                self.transport = "udp"
+                refused.add(self.transport)
+                if len(refused) == 2:
+                    raise SourceUnusable(
+                        "the camera sends video neither over TCP nor over UDP"
+                    ) from refusal
+                logger.info("%s does not send over %s", self._url.place, self.transport)
+                self.transport = "udp" if self.transport == "tcp" else "tcp"
 
     async def _connect(self, address: IpAddress, receiver: FrameReceiver) -> None:
         """One connection; raises what ended it."""
@@ -98,15 +103,17 @@ class RtspCamera:
                 raise SourceForbidden(
                     f"{self._url.place} redirects to another address: enter that address itself"
                 ) from error
-            if not relay.answered:
+            if not relay.speaks_rtsp:
                 raise self._explain_silence(relay, playing=False) from error
             raise
 
-    def _explain_silence(self, relay: Relay, *, playing: bool) -> SourceStalled | SourceUnreachable:
+    def _explain_silence(self, relay: Relay, *, playing: bool) -> SourceError:
         if playing:
             return SourceStalled(f"no video came for {self._config.read_timeout_s:g} s")
-        if relay.answered:
+        if relay.speaks_rtsp:
             return SourceStalled(f"the camera answers, but no video comes over {self.transport}")
+        if relay.answered:
+            return SourceUnusable(f"what answers at {self._url.place} does not speak RTSP")
         return SourceUnreachable(f"{self._url.place} accepts connections, but does not answer")
 
 

@@ -1,0 +1,72 @@
+# `make setup` and `make run` need Python 3.11 or newer and a network; `make check` and `make test`
+# also Node 18 or newer and browsers, which they install themselves where there is apt.
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	--no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml
+
+.PHONY: help setup run test test-firefox check bench lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+
+setup: .venv/models.stamp ## set up the service in .venv, with its models
+
+run: setup ## serve on http://127.0.0.1:8080; ARGS="--port 9000" passes arguments on
+	@exec $(BIN)/streamer serve $(ARGS)
+
+test: .venv/models.stamp .venv/dev.stamp ## run every test but those in Firefox; ARGS=tests/unit runs a part
+	tests/setup.sh
+	$(BIN)/python -m tests.rigs.clips
+	$(BIN)/pytest -m "not firefox" $(ARGS)
+
+test-firefox: .venv/models.stamp .venv/dev.stamp ## run the tests in Firefox
+	tests/setup.sh --firefox
+	$(BIN)/python -m tests.rigs.clips
+	$(BIN)/pytest -m firefox $(ARGS)
+
+check: .venv/dev.stamp ## check format, lint, types, imports and links
+	tests/setup.sh --node
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	tests/node/node_modules/.bin/tsc --project web
+	$(BIN)/python tools/check_links.py
+
+bench: .venv/models.stamp .venv/dev.stamp ## measure frame rate, latency and CPU
+	$(BIN)/python -m tests.bench $(ARGS)
+
+lock: ## renew the lock files; needs uv
+	$(LOCK) --group build --output-file requirements.lock
+	$(LOCK) --group build --group dev --constraint requirements.lock \
+		--output-file requirements-dev.lock
+
+clean: ## remove what the other targets made here; the models stay in the cache
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \
+		tests/node/node_modules
+
+# Each stamp is touched when its step has ended well, so that the step is not taken again.
+.venv/python.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+		$(SUDO) apt-get update -q && $(SUDO) apt-get install -q -y $(notdir $(PYTHON))-venv; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/runtime.stamp: requirements.lock pyproject.toml .venv/python.stamp
+	$(PIP_INSTALL) --require-hashes -r requirements.lock
+	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/models.stamp: .venv/runtime.stamp streamer/pose/models.py
+	$(BIN)/streamer models
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock .venv/runtime.stamp
+	$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,101 @@
+"""Fixtures that every test may use; the rigs behind them are in ``tests/rigs``."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, ExitStack
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from tests.rigs.browser import PageWatch, launch_chromium
+from tests.rigs.clips import Clips, prepare_clips
+from tests.rigs.rtsp import RtspServer
+from tests.rigs.server import StreamerServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator
+    from pathlib import Path
+
+    from playwright.async_api import Page
+
+SERVERS = pytest.StashKey[list[StreamerServer]]()
+
+
+class OpenPage(Protocol):
+    """Opens ``url`` in a Chromium of its own, whose camera shows ``camera``."""
+
+    async def __call__(
+        self, url: str, camera: Path | None = None, *extra_args: str
+    ) -> tuple[Page, PageWatch]: ...
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the end of each server's log with a test that failed."""
+    report = yield
+    if report.failed:
+        for server in item.stash.get(SERVERS, []):
+            report.sections.append((f"log of {server.url}", server.log_tail()))
+    return report
+
+
+@pytest.fixture(scope="session")
+def clips() -> Clips:
+    """The clips of a real person; ``make test`` prepares them before, since it takes a while."""
+    return prepare_clips()
+
+
+@pytest.fixture(scope="session")
+def person_clip(clips: Clips) -> Path:
+    """640x480 H.264 at 30 fps, one person in every frame."""
+    return clips.person
+
+
+@pytest.fixture
+def rtsp_server() -> Iterator[Callable[..., RtspServer]]:
+    """Start RTSP servers with the arguments of ``RtspServer``; they end with the test."""
+    with ExitStack() as stack:
+        yield lambda *args, **kwargs: stack.enter_context(RtspServer(*args, **kwargs))
+
+
+@pytest.fixture
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., StreamerServer]]:
+    """Start servers with the arguments of ``StreamerServer`` after its folder.
+
+    They end with the test, which fails when one does not end well.
+    """
+    started = request.node.stash.setdefault(SERVERS, [])
+    with ExitStack() as stack:
+
+        def start(*args: Any, **kwargs: Any) -> StreamerServer:
+            one = StreamerServer(tmp_path_factory.mktemp("server"), *args, **kwargs)
+            started.append(one)
+            return stack.enter_context(one)
+
+        yield start
+
+
+@pytest.fixture
+async def open_page() -> AsyncIterator[OpenPage]:
+    """Open pages in browsers that end with the test, which fails on any request to other hosts."""
+    watches = []
+    async with AsyncExitStack() as stack:
+
+        async def open_one(
+            url: str, camera: Path | None = None, *extra_args: str
+        ) -> tuple[Page, PageWatch]:
+            browser = await stack.enter_async_context(launch_chromium(camera, extra_args))
+            context = await browser.new_context()
+            watch = PageWatch(context, url)
+            watches.append(watch)
+            page = await context.new_page()
+            await page.goto(url)
+            return page, watch
+
+        yield open_one
+    for watch in watches:
+        watch.assert_only_local()

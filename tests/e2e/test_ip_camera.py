@@ -1,0 +1,125 @@
+"""An IP camera on the wall of a real browser: added, lost, back; and all that can be wrong with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.async_api import expect
+
+from tests.rigs.browser import read_video_frame
+from tests.rigs.net import free_port
+from tests.rigs.skeleton import RECORD_MESSAGES, best_share
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.async_api import Page
+
+    from tests.conftest import OpenPage
+    from tests.rigs.clips import Clips
+    from tests.rigs.rtsp import RtspServer
+    from tests.rigs.server import StreamerServer
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+
+LATEST_MESSAGES = "window.messagesInTest.filter((m) => m.type === 'pose').slice(-20)"
+
+
+async def add_camera(page: Page, url: str, name: str) -> None:
+    if not await page.locator("#camera-url").is_visible():
+        await page.get_by_role("button", name="IP camera").first.click()
+    await page.fill("#camera-url", url)
+    await page.fill("#camera-name", name)
+    await page.click("#camera-add")
+
+
+async def test_a_pasted_camera_is_live_is_lost_and_comes_back_on_the_same_page_and_peer(
+    server: Callable[..., StreamerServer],
+    rtsp_server: Callable[..., RtspServer],
+    open_page: OpenPage,
+    clips: Clips,
+) -> None:
+    camera = rtsp_server({"/cam": clips.person}, auth="digest", user="me", password="s3cret")
+    running = server()
+    page, _ = await open_page(running.url)
+    await add_camera(page, camera.url("/cam"), "door")
+    card = page.locator('.card[data-stream="door"]')
+    await expect(card).to_have_attribute("data-state", "live", timeout=15_000)
+    await page.wait_for_function("document.querySelector('.card video').videoWidth === 640")
+
+    viewer, _ = await open_page(running.url)
+    await viewer.add_init_script(RECORD_MESSAGES)
+    await viewer.goto(f"{running.url}/streams/door")
+    await expect(viewer.locator("#state")).to_have_attribute("data-state", "live", timeout=15_000)
+    await viewer.wait_for_function(f"{LATEST_MESSAGES}.length === 20")
+    shown = await read_video_frame(viewer, "#video", LATEST_MESSAGES)
+    assert best_share(shown.pixels, shown.value) > 0.8
+    bright = shown.pixels.mean()
+
+    camera.kill()
+    await expect(viewer.locator("#state")).to_have_attribute(
+        "data-state", "reconnecting", timeout=15_000
+    )
+    await expect(card).to_have_attribute("data-state", "reconnecting", timeout=15_000)
+    await viewer.wait_for_timeout(1000)  # the notice is drawn on a picture of its own
+    dimmed = await read_video_frame(viewer)
+    assert dimmed.pixels.mean() < 0.7 * bright
+
+    camera.restart()
+    await expect(viewer.locator("#state")).to_have_attribute("data-state", "live", timeout=15_000)
+    await expect(card).to_have_attribute("data-state", "live", timeout=15_000)
+    await viewer.wait_for_function(f"{LATEST_MESSAGES}.some((m) => m.epoch > 1)")
+    again = await read_video_frame(viewer, "#video", LATEST_MESSAGES)
+    assert again.pixels.mean() > 0.9 * bright
+    assert await viewer.evaluate("window.peersInTest.length") == 1
+
+
+@pytest.mark.parametrize(
+    ("make_url", "words"),
+    [
+        (lambda camera: camera.url("/cam", password="wrong"), "password"),
+        (lambda camera: camera.url("/elsewhere"), "path"),
+        (lambda camera: f"rtsp://127.0.0.1:{free_port()}/cam", "refuses"),
+        (lambda camera: "http://127.0.0.1/cam", "rtsp://"),
+        (lambda camera: "file:///etc/passwd", "rtsp://"),
+        (lambda camera: "rtsp://169.254.169.254/cam", "link-local"),
+    ],
+    ids=["wrong password", "wrong path", "dead host", "web address", "file", "metadata address"],
+)
+async def test_the_test_button_says_what_is_wrong(
+    make_url: Callable[[RtspServer], str],
+    words: str,
+    server: Callable[..., StreamerServer],
+    rtsp_server: Callable[..., RtspServer],
+    open_page: OpenPage,
+    clips: Clips,
+) -> None:
+    camera = rtsp_server({"/cam": clips.person}, auth="digest", user="me", password="s3cret")
+    page, _ = await open_page(server().url)
+    if not await page.locator("#camera-url").is_visible():
+        await page.get_by_role("button", name="IP camera").first.click()
+    await page.fill("#camera-url", make_url(camera))
+    await page.click("#camera-test")
+    await expect(page.locator("#camera-message")).to_contain_text(words, timeout=15_000)
+    await expect(page.locator("#camera-message")).not_to_contain_text("s3cret")
+
+
+async def test_the_page_says_that_the_server_is_gone_and_finds_it_again(
+    server: Callable[..., StreamerServer],
+    rtsp_server: Callable[..., RtspServer],
+    open_page: OpenPage,
+    clips: Clips,
+) -> None:
+    camera = rtsp_server({"/cam": clips.person})
+    running = server()
+    page, _ = await open_page(running.url)
+    await add_camera(page, camera.url("/cam"), "yard")
+    await page.goto(f"{running.url}/streams/yard")
+    state = page.locator("#state")
+    await expect(state).to_have_attribute("data-state", "live", timeout=20_000)
+
+    running.kill()
+    await expect(state).to_have_attribute("data-state", "reconnecting", timeout=20_000)
+    running.start()  # the camera was added through the API: the server remembers it
+    await expect(state).to_have_attribute("data-state", "live", timeout=40_000)

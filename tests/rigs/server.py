@@ -1,0 +1,145 @@
+"""The product as its user runs it: ``python -m streamer serve`` in a process of its own."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from tests.rigs.net import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+START_TIMEOUT_S = 60.0  # the first start of a day reads libraries from a cold disk
+STOP_TIMEOUT_S = 15.0
+
+
+class StreamerServer:
+    """A server on a free port of 127.0.0.1 with its state in ``folder``; a context manager.
+
+    ``config`` is the text of a TOML file; ``arguments`` are added to the command line and
+    ``environment`` to the environment. The log goes to ``folder / "server.log"``.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: str = "",
+        *,
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "server.log"
+        self._config = folder / "streamer.toml"
+        self._config_text = config
+        # None of the developer's own settings may reach the server under test.
+        inherited = {
+            key: value for key, value in os.environ.items() if not key.startswith("STREAMER_")
+        }
+        self._environment = inherited | {"XDG_STATE_HOME": str(folder / "state")}
+        self._environment |= environment or {}
+        self._command = [sys.executable, "-m", "streamer", "serve", "--host", "127.0.0.1"]
+        self._command += ["--port", str(self.port), "--config", str(self._config), *arguments]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is None:
+            self.stop()
+        else:
+            self.kill()
+
+    def start(self) -> None:
+        """Start and wait until ``/readyz`` says 200; RuntimeError carries the log's end."""
+        self._config.write_text(self._config_text, encoding="utf-8")
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._is_ready():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError(f"The server did not get ready:\n{self.log_tail()}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it as ``docker stop`` does and check that it ends well; twice is safe."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            code = process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(
+                f"The server ignored SIGTERM for {STOP_TIMEOUT_S} s:\n{self.log_tail()}"
+            ) from None
+        assert code == 0, f"The server ended with {code} after SIGTERM:\n{self.log_tail()}"
+
+    def kill(self) -> None:
+        """End it at once, without judging; twice is safe."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise RuntimeError("The server is not running.")
+        return self._process.pid
+
+    def log_tail(self, lines: int = 40) -> str:
+        """Return the end of its log."""
+        if not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def threads(self) -> int:
+        """Return how many threads it has (Linux, as the next three)."""
+        return len(list(self._proc("task").iterdir()))
+
+    def fds(self) -> int:
+        """Return how many file descriptors it holds open."""
+        return len(list(self._proc("fd").iterdir()))
+
+    def rss_bytes(self) -> int:
+        """Return its resident memory."""
+        pages = int(self._proc("statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def cpu_s(self) -> float:
+        """Return the CPU time that all its threads have used."""
+        # The second field, the name in brackets, may hold spaces; utime and stime are 14 and 15.
+        fields = self._proc("stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _proc(self, name: str) -> Path:
+        return Path(f"/proc/{self.pid}") / name
+
+    def _is_ready(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False  # not listening yet
+        finally:
+            connection.close()

@@ -1,0 +1,66 @@
+"""Is the skeleton where the message says? Compares a shown picture with landmark messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from streamer.landmarks import NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+MIN_VISIBILITY = 0.5
+MIN_COLOUR_DIFFERENCE = 60
+"""Between red and blue: the left side is orange, the right one blue, and video blurs their colours."""
+
+# Runs in the page before its own scripts: keeps what comes on the data channel, whatever the page
+# itself does with it.
+RECORD_MESSAGES = """
+window.messagesInTest = [];
+window.peersInTest = [];
+const create = RTCPeerConnection.prototype.createDataChannel;
+RTCPeerConnection.prototype.createDataChannel = function (...args) {
+  const channel = create.apply(this, args);
+  window.peersInTest.push(this);
+  channel.addEventListener("message", ({ data }) => {
+    window.messagesInTest.push(JSON.parse(data));
+  });
+  return channel;
+};
+"""
+
+
+def share_drawn(pixels: NDArray[np.uint8], message: dict[str, Any]) -> float:
+    """The share of the visible landmarks of the left and right side that have their side's colour at
+    their place in ``pixels`` (RGB, (height, width, 3)). NaN when there is none."""
+    height, width = pixels.shape[:2]
+    hits = []
+    for pose in message["poses"]:
+        for name, (x, y, _, visibility, _) in zip(NAMES, pose["landmarks"], strict=True):
+            column, row = round(x * width), round(y * height)
+            inside = 2 <= column < width - 2 and 2 <= row < height - 2
+            if visibility < MIN_VISIBILITY or not inside or name == "nose":
+                continue
+            spot = pixels[row - 1 : row + 2, column - 1 : column + 2].reshape(-1, 3).mean(axis=0)
+            difference = spot[0] - spot[2] if "left" in name else spot[2] - spot[0]
+            hits.append(difference > MIN_COLOUR_DIFFERENCE)
+    return float(np.mean(hits)) if hits else float("nan")
+
+
+def best_share(pixels: NDArray[np.uint8], messages: Sequence[dict[str, Any]]) -> float:
+    """Of the latest messages, one belongs to this picture: how well does the best of them fit?"""
+    shares = [share_drawn(pixels, message) for message in messages if message["poses"]]
+    return max((share for share in shares if not np.isnan(share)), default=0.0)
+
+
+def shifted(message: dict[str, Any], by: float) -> dict[str, Any]:
+    """The message with every landmark moved to the right: what must not fit."""
+    poses = [
+        pose | {"landmarks": [[x + by, *rest] for x, *rest in pose["landmarks"]]}
+        for pose in message["poses"]
+    ]
+    return message | {"poses": poses}

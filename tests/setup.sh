@@ -1,0 +1,80 @@
+#!/bin/sh
+# Prepares what the tests need beside Python: a browser, a real RTSP server, Node and its packages.
+# With apt it installs what is missing (as root, or through sudo); elsewhere it says what is.
+# --firefox adds a second browser.
+set -eu
+cd "$(dirname "$0")"
+
+firefox=
+case "${1-}" in
+  "") ;;
+  --firefox) firefox=yes ;;
+  *) echo "usage: $0 [--firefox]" >&2; exit 2 ;;
+esac
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+has_chrome() {
+  has "${STREAMER_TEST_CHROME:-chromium}" || has chromium-browser || has google-chrome ||
+    has google-chrome-stable || has chrome || [ -d "/Applications/Google Chrome.app" ] ||
+    [ -d /Applications/Chromium.app ]
+}
+
+has_firefox() { has "${STREAMER_TEST_FIREFOX:-firefox-esr}"; }
+
+has_node() {
+  has npm && has node && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'
+}
+
+# The bindings, and each element that tests/rigs/gst_rtsp_server.py names.
+has_rtsp_server() {
+  "${STREAMER_TEST_GST_PYTHON:-/usr/bin/python3}" - >/dev/null 2>&1 <<'END'
+import gi
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import Gst, GstRtspServer
+Gst.init(None)
+elements = "parsebin qtdemux avidemux appsrc appsink clocksync h264parse h265parse jpegparse " \
+    "rtph264pay rtph265pay rtpjpegpay rtpbin udpsrc"
+assert all(Gst.ElementFactory.find(element) for element in elements.split())
+END
+}
+
+install() {
+  as_root=
+  [ "$(id -u)" = 0 ] || as_root=sudo
+  # shellcheck disable=SC2086  # $as_root is one word or none
+  $as_root apt-get update -q
+  # shellcheck disable=SC2086
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+}
+
+if has apt-get; then
+  set --
+  has_chrome || set -- "$@" chromium
+  has_node || set -- "$@" nodejs npm
+  has_rtsp_server || set -- "$@" python3-gi gir1.2-gst-rtsp-server-1.0 \
+    gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
+    gstreamer1.0-plugins-bad gstreamer1.0-rtsp
+  [ -z "$firefox" ] || has_firefox || set -- "$@" firefox-esr
+  [ $# = 0 ] || install "$@"
+fi
+
+missing=
+lacks() {
+  echo "tests/setup.sh: $1" >&2
+  missing=yes
+}
+has_chrome || lacks "no Chromium or Chrome; install one, or set STREAMER_TEST_CHROME to its path"
+has_node || lacks "no Node 18 or newer with npm"
+has_rtsp_server || lacks "no Python with GStreamer's RTSP server and its good and bad plugins; \
+set STREAMER_TEST_GST_PYTHON to one that has them"
+[ -z "$firefox" ] || has_firefox ||
+  lacks "no Firefox; install it, or set STREAMER_TEST_FIREFOX to its path"
+[ -z "$missing" ] || exit 1
+
+# npm ci starts from nothing each time, so it runs only after a change of the lock file.
+cd node
+if ! cmp -s package-lock.json node_modules/.installed-lock; then
+  npm ci --no-progress
+  cp package-lock.json node_modules/.installed-lock
+fi

@@ -1,0 +1,86 @@
+"""What a camera had stored is skipped; what it films now goes through."""
+
+import time
+
+import numpy as np
+import pytest
+
+from streamer.model import Frame
+from streamer.sources.live_edge import QUIET_S, LiveEdge
+
+FRAME_TICKS = 3000  # at 30 fps
+
+
+def frame(number: int, received_mono: float) -> Frame:
+    return Frame(np.zeros((3, 2), np.uint8), number * FRAME_TICKS, received_mono, 0.0)
+
+
+@pytest.fixture
+def given() -> list[int]:
+    return []
+
+
+@pytest.fixture
+def edge(given: list[int]) -> LiveEdge:
+    return LiveEdge(lambda frame: given.append(frame.pts // FRAME_TICKS))
+
+
+def test_backlog_is_skipped_and_live_frames_follow(edge: LiveEdge, given: list[int]) -> None:
+    for number in range(8):
+        edge.offer(frame(number, 0.007 * number))
+    assert given == []
+    edge.offer(frame(8, 0.049 + 0.033))
+    edge.offer(frame(9, 0.049 + 0.066))
+    assert given == [8, 9]
+    assert edge.reached
+
+
+def test_without_backlog_the_second_frame_goes_through(edge: LiveEdge, given: list[int]) -> None:
+    edge.offer(frame(0, 0.0))
+    edge.offer(frame(1, 0.033))
+    assert given == [1]
+
+
+def test_newest_frame_goes_when_nothing_follows(edge: LiveEdge, given: list[int]) -> None:
+    now = time.monotonic()
+    edge.offer(frame(0, now - 2 * QUIET_S))
+    edge.offer(frame(1, now - 2 * QUIET_S))
+    edge.settle()
+    edge.settle()
+    assert given == [1]
+
+
+def test_frame_that_has_just_come_is_still_held(edge: LiveEdge, given: list[int]) -> None:
+    edge.offer(frame(0, time.monotonic() + 60))
+    edge.settle()
+    assert given == []
+    assert not edge.reached
+
+
+def test_burst_later_on_goes_through(edge: LiveEdge, given: list[int]) -> None:
+    edge.offer(frame(0, 0.0))
+    for number in range(1, 5):
+        edge.offer(frame(number, 0.033 + number / 1000))
+    assert given == [1, 2, 3, 4]
+
+
+def test_source_that_always_runs_too_fast_is_given_in_the_end(
+    edge: LiveEdge, given: list[int]
+) -> None:
+    for number in range(1000):
+        edge.offer(frame(number, 0.005 * number))
+    assert given[-1] == 999
+
+
+def test_clock_that_runs_back_is_no_backlog(edge: LiveEdge, given: list[int]) -> None:
+    edge.offer(frame(50, 0.0))
+    edge.offer(frame(0, 0.03))
+    assert given == [0]
+
+
+def test_nothing_goes_through_once_closed(edge: LiveEdge, given: list[int]) -> None:
+    edge.offer(frame(0, 0.0))
+    edge.close()
+    edge.offer(frame(1, 0.033))
+    edge.settle()
+    assert given == []

@@ -1,0 +1,112 @@
+"""Pictures keep their pixels between PyAV and our frames, whatever their size and rows."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from streamer.model import Frame
+from streamer.pixels import to_av, to_frame, to_rgb
+
+SIZES = [(640, 480), (216, 384), (608, 1080), (480, 270), (2, 2), (34, 18), (1920, 1080)]
+
+
+def noise(width: int, height: int) -> Frame:
+    generator = np.random.default_rng(width * height)
+    i420 = generator.integers(16, 235, (height * 3 // 2, width), dtype=np.uint8)
+    return Frame(i420, pts=4500, received_mono=1.0, received_at=2.0)
+
+
+def padded_picture(width: int, height: int) -> tuple[av.VideoFrame, list[NDArray[np.uint8]]]:
+    """A picture in memory of FFmpeg's own, whose rows are padded, and its three planes."""
+    picture = av.VideoFrame(width, height, "yuv420p")
+    generator = np.random.default_rng(7)
+    planes = []
+    for plane in picture.planes:
+        rows = generator.integers(16, 235, (plane.height, plane.line_size), dtype=np.uint8)
+        plane.update(rows.tobytes())
+        planes.append(rows[:, : plane.width])
+    return picture, planes
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_frame_comes_back_from_pyav_unchanged(width: int, height: int) -> None:
+    frame = noise(width, height)
+    back = to_frame(to_av(frame), frame.pts, 1.0, 2.0)
+    assert (back.width, back.height) == (width, height)
+    assert np.array_equal(back.i420, frame.i420)
+    assert back.i420.flags.c_contiguous
+
+
+@pytest.mark.parametrize(("width", "height"), [*SIZES, (641, 481), (217, 385), (3, 3)])
+def test_padding_and_odd_edges_are_left_out(width: int, height: int) -> None:
+    picture, (y, u, v) = padded_picture(width, height)
+    frame = to_frame(picture, 0, 1.0, 2.0)
+    even_width, even_height = width & ~1, height & ~1
+    assert (frame.width, frame.height) == (even_width, even_height)
+    for got, sent in zip(frame.planes(), (y, u, v), strict=True):
+        assert np.array_equal(got, sent[: got.shape[0], : got.shape[1]])
+
+
+def test_frame_for_the_encoder_shares_memory_and_has_its_time() -> None:
+    frame = noise(64, 48)
+    picture = to_av(frame)
+    frame.i420[0, 0] = 99
+    assert bytes(memoryview(picture.planes[0]))[0] == 99
+    assert (picture.pts, picture.time_base) == (4500, Fraction(1, 90_000))
+    assert to_av(frame, pts=90_000).pts == 90_000
+
+
+@pytest.mark.parametrize("format_name", ["yuvj420p", "yuv420p flagged as full", "yuvj422p", "gray"])
+def test_full_range_becomes_limited_range(format_name: str) -> None:
+    name = format_name.split()[0]
+    picture = av.VideoFrame(64, 48, name)
+    for index, plane in enumerate(picture.planes):
+        plane.update(bytes([128 if index else 255]) * plane.buffer_size)
+    if "flagged" in format_name:
+        picture.color_range = 2
+    y, u, v = to_frame(picture, 0, 1.0, 2.0).planes()
+    assert np.abs(y.astype(int) - 235).max() <= 1
+    assert np.abs(u.astype(int) - 128).max() <= 1
+    assert np.abs(v.astype(int) - 128).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [
+        (640, 480, (480, 640)),
+        (1280, 720, (360, 640)),
+        (608, 1080, (1080, 608)),
+        (216, 384, (341, 192)),
+        (20, 10, (10, 20)),
+        (3840, 2160, (360, 640)),
+    ],
+)
+def test_rgb_is_small_contiguous_and_keeps_the_aspect_ratio(
+    width: int, height: int, expected: tuple[int, int]
+) -> None:
+    rgb = to_rgb(noise(width, height))
+    assert rgb.shape == (*expected, 3)
+    assert rgb.dtype == np.uint8
+    assert rgb.flags.c_contiguous
+
+
+@pytest.mark.parametrize("width", [64, 216, 20])
+def test_rgb_has_the_colours_of_the_frame_in_every_row(width: int) -> None:
+    i420 = np.empty((96 * 3 // 2, width), np.uint8)
+    i420[:96], i420[96:120], i420[120:] = 81, 90, 240  # BT.601 limited range: red
+    rgb = to_rgb(Frame(i420, 0, 0.0, 0.0))
+    assert np.abs(rgb.astype(int) - (255, 0, 0)).max() <= 4
+
+
+async def test_scaling_and_conversion_refuse_to_run_on_the_event_loop() -> None:
+    with pytest.raises(RuntimeError, match="event loop"):
+        to_rgb(noise(64, 48))
+    with pytest.raises(RuntimeError, match="event loop"):
+        to_frame(av.VideoFrame(64, 48, "yuvj420p"), 0, 0.0, 0.0)
+
+
+async def test_plain_copy_may_run_on_the_event_loop() -> None:
+    assert to_frame(to_av(noise(64, 48)), 1, 2.0, 3.0).pts == 1
