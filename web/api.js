@@ -1,0 +1,151 @@
+// Requests to this server, and the errors that they end in.
+
+/**
+ * A stream as GET /api/v1/streams shows it (docs/protocol.md).
+ * @typedef {object} StreamInfo
+ * @property {string} id
+ * @property {StreamState} state
+ * @property {string} detail
+ * @property {{type: string, url?: string}} source
+ * @property {boolean} listed
+ * @property {{width: number, height: number, fps: number | null, codec: string} | null} video
+ * @property {number | null} people
+ * @property {{model_complexity: number}} pose
+ * @property {StreamStats} stats
+ * @property {number} viewers
+ * @property {number | null} retry_in_s
+ * @property {number} attempt
+ * @property {{type: string, detail: string} | null} last_error
+ */
+/** @typedef {"connecting" | "live" | "reconnecting" | "failed" | "ended"} StreamState */
+/**
+ * @typedef {object} StreamStats
+ * @property {number} frames_dropped
+ * @property {number} pose_fps
+ * @property {number | null} frame_age_ms
+ * @property {Record<string, {p50: number, p95: number}>} latency_ms
+ */
+/**
+ * @typedef {object} RequestOptions
+ * @property {unknown} [json]
+ * @property {string} [sdp]
+ * @property {AbortSignal} [signal]
+ * @property {boolean} [keepalive] let it outlive the page
+ * @property {number} [timeout_ms]
+ */
+
+const TIMEOUT_MS = 8_000;
+const PROBLEM_PREFIX = "urn:streamer:problem:";
+const UNAUTHORIZED = 401;
+
+/** The server refused a request and said why (RFC 9457). */
+export class Problem extends Error {
+  /**
+   * @param {number} status
+   * @param {string} kind the stable last part of the problem's type
+   * @param {string} detail
+   * @param {number | null} retryAfter_s
+   */
+  constructor(status, kind, detail, retryAfter_s) {
+    super(detail);
+    this.name = "Problem";
+    this.status = status;
+    this.kind = kind;
+    this.retryAfter_s = retryAfter_s;
+  }
+}
+
+/** Nothing answered. */
+export class ServerGone extends Error {
+  constructor() {
+    super("The server does not answer.");
+    this.name = "ServerGone";
+  }
+}
+
+/**
+ * A successful response. Throws Problem, ServerGone, or AbortError when `signal` says so; leaves for
+ * the login page when the server wants a token.
+ * @param {string} method
+ * @param {string} path
+ * @param {RequestOptions} [options]
+ * @returns {Promise<Response>}
+ */
+export async function request(method, path, options = {}) {
+  const response = await send(method, path, options);
+  if (response.ok) return response;
+  if (response.status === UNAUTHORIZED && location.pathname !== "/login") {
+    location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+  }
+  throw await problemOf(response);
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {RequestOptions} options
+ */
+async function send(method, path, { json, sdp, signal, keepalive, timeout_ms = TIMEOUT_MS }) {
+  const type = sdp === undefined ? "application/json" : "application/sdp";
+  const body = sdp ?? (json === undefined ? undefined : JSON.stringify(json));
+  const timeout = AbortSignal.timeout(timeout_ms);
+  try {
+    return await fetch(path, {
+      method,
+      body,
+      headers: body === undefined ? {} : { "Content-Type": type },
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      keepalive: keepalive ?? false,
+      cache: "no-store",
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ServerGone();
+  }
+}
+
+/** @param {Response} response */
+async function problemOf(response) {
+  const after = Number(response.headers.get("Retry-After"));
+  const isProblem = response.headers.get("Content-Type")?.startsWith("application/problem+json");
+  const body = isProblem ? await response.json() : {};
+  return new Problem(
+    response.status,
+    kindOf(body.type),
+    body.detail || body.title || `The server answered ${response.status}.`,
+    after > 0 ? after : null,
+  );
+}
+
+/**
+ * `urn:streamer:problem:not-found` -> `not-found`.
+ * @param {string | undefined} type
+ */
+export function kindOf(type) {
+  return (type ?? "").replace(PROBLEM_PREFIX, "");
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {RequestOptions} [options]
+ * @returns {Promise<any>}
+ */
+export async function requestJson(method, path, options) {
+  return (await request(method, path, options)).json();
+}
+
+/** @param {string} id */
+export function streamPath(id) {
+  return `/api/v1/streams/${encodeURIComponent(id)}`;
+}
+
+/**
+ * What to show a person for an error.
+ * @param {unknown} error
+ */
+export function sentence(error) {
+  const text = error instanceof Error ? error.message : String(error);
+  const start = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?…]$/.test(start) ? start : `${start}.`;
+}
