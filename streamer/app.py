@@ -7,6 +7,7 @@ import signal
 import ssl
 import sys
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,9 @@ from streamer.webrtc.peers import Peers
 logger = logging.getLogger(__name__)
 
 SHUTDOWN_TIMEOUT_S = 5.0
+EXECUTOR_THREADS = 32
+"""For encoders, drawing of notices and name look-ups. asyncio's default, six on two cores, would let a
+few cameras whose names don't resolve hold up everybody's video."""
 
 
 async def serve(config: Config) -> None:
@@ -41,6 +45,7 @@ async def serve(config: Config) -> None:
     tls = _tls(config.server)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(EXECUTOR_THREADS, thread_name_prefix="worker"))
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt does it
             loop.add_signal_handler(number, stop.set)

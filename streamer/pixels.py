@@ -17,8 +17,9 @@ RGB_ROW_STEP_PX = 32
 def to_frame(picture: av.VideoFrame, pts: int, received_mono: float, received_at: float) -> Frame:
     """Copies a decoded picture; an odd last column or row is left out.
 
-    Limited-range yuv420p, which nearly every camera and browser sends, costs one copy (0.05 ms for
-    640x480); any other format is converted first and must not be on the event loop.
+    Limited-range yuv420p, which nearly every camera and browser sends, costs one copy (less than
+    half a millisecond for 640x480); any other format is converted first and must not be on the
+    event loop.
     """
     full_range = ColorRange.JPEG in (picture.color_range, _range_of(picture.format.name))
     if picture.format.name != "yuv420p" or full_range:

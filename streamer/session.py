@@ -104,6 +104,7 @@ class Session:
         self._connection = _Connection(self)
         self._earlier = Intake()  # the sums of all connections before this one
         self._notice_due = asyncio.Event()
+        self._changing = asyncio.Lock()  # a restart and the end, or two restarts, come one by one
         self._supervisor: asyncio.Task[None] | None = None
         self._notifier: asyncio.Task[None] | None = None
 
@@ -116,21 +117,26 @@ class Session:
 
     async def close(self) -> None:
         """Stops the source and the worker, and waits for both. Twice is safe."""
-        await cancel_and_wait(self._supervisor, self._notifier)
-        await self._worker.close()
-        if self.status.state is not StreamState.ENDED:
-            self._set_status(Status(StreamState.ENDED, "stopped"))
+        async with self._changing:
+            await cancel_and_wait(self._supervisor, self._notifier)
+            await self._worker.close()
+            if self.status.state is not StreamState.ENDED:
+                self._set_status(Status(StreamState.ENDED, "stopped"))
 
     async def restart(self) -> None:
-        """Opens the source anew, now; also mends a session whose worker had given up."""
-        await cancel_and_wait(self._supervisor)
-        await self._worker.close()
-        self._end_connection()
-        self._worker = self._new_worker(self._worker.make_estimator)
-        self._sinks_changed()
-        self._set_status(Status(StreamState.RECONNECTING, "restarting"))
-        self._worker.start()
-        self._supervisor = self._loop.create_task(self._supervise(), name=f"source-{self.name}")
+        """Opens the source anew, now; also mends a session whose worker had given up. Nothing happens
+        to a session that has ended."""
+        async with self._changing:
+            if self.status.state is StreamState.ENDED:
+                return
+            await cancel_and_wait(self._supervisor)
+            await self._worker.close()
+            self._end_connection()
+            self._worker = self._new_worker(self._worker.make_estimator)
+            self._sinks_changed()
+            self._set_status(Status(StreamState.RECONNECTING, "restarting"))
+            self._worker.start()
+            self._supervisor = self._loop.create_task(self._supervise(), name=f"source-{self.name}")
 
     def reconfigure(self, make_estimator: EstimatorFactory) -> None:
         """The next frame goes to a new estimator."""
@@ -189,16 +195,19 @@ class Session:
             except SourceEnded as ended:
                 self._set_status(Status(StreamState.ENDED, str(ended)))
                 return
-            except SourceError as error:
-                attempt = 1 if self._connection.intake.frames_in else attempt + 1
-                delay_s = self._retry.delay_s(attempt)
-                status = Status(StreamState.RECONNECTING, str(error), error.kind, delay_s, attempt)
             except (SourceRejected, SourceForbidden) as error:
                 attempt += 1
-                delay_s = self._retry.rejected_s
-                status = Status(StreamState.FAILED, str(error), error.kind, delay_s, attempt)
+                status = self._status_of(StreamState.FAILED, error, attempt)
+            except SourceError as error:
+                attempt = 1 if self._connection.intake.frames_in else attempt + 1
+                status = self._status_of(StreamState.RECONNECTING, error, attempt)
+            except Exception:  # a fault of ours must not leave the stream dead and called live
+                logger.exception("the source of stream %s failed", self.name)
+                attempt += 1
+                fault = SourceError("the source failed unexpectedly; the server's log says why")
+                status = self._status_of(StreamState.RECONNECTING, fault, attempt)
             self._end_connection()
-            await self._wait_for_retry(status, delay_s)
+            await self._wait_for_retry(status)
 
     def _end_connection(self) -> None:
         ended = self._connection.intake
@@ -207,9 +216,14 @@ class Session:
         self._earlier.dropped += ended.dropped
         self._connection = _Connection(self)
 
-    async def _wait_for_retry(self, status: Status, delay_s: float) -> None:
+    def _status_of(self, state: StreamState, error: StreamerError, attempt: int) -> Status:
+        rejected = state is StreamState.FAILED
+        delay_s = self._retry.rejected_s if rejected else self._retry.delay_s(attempt)
+        return Status(state, str(error), error.kind, delay_s, attempt)
+
+    async def _wait_for_retry(self, status: Status) -> None:
         self._set_status(status)
-        await asyncio.sleep(delay_s)
+        await asyncio.sleep(status.retry_in_s or 0.0)
         self._meter.reconnects += 1
         self._set_status(
             Status(

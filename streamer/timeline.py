@@ -20,18 +20,19 @@ class Timeline:
         self._lock = threading.Lock()
         self._offset = 0
         self._last = -1
+        self._epoch = 0
         self._last_media: int | None = None
         self._last_arrival = origin_mono
 
-    def place(self, media_pts: int, received_mono: float) -> tuple[int, bool]:
-        """The frame's time on this clock, and whether it begins a new epoch."""
+    def place(self, media_pts: int, received_mono: float) -> tuple[int, int]:
+        """The frame's time on this clock, and the number of its epoch, from 1."""
         with self._lock:
-            new_epoch = self._jumped(media_pts, received_mono)
-            if new_epoch:
+            if self._jumped(media_pts, received_mono):
+                self._epoch += 1
                 self._offset = max(self._clock(received_mono), self._last + 1) - media_pts
             self._last_media, self._last_arrival = media_pts, received_mono
             self._last = max(media_pts + self._offset, self._last + 1)
-            return self._last, new_epoch
+            return self._last, self._epoch
 
     def now(self, mono: float) -> int:
         """A time for a picture that no source gave; later than all before it."""

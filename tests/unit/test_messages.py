@@ -60,8 +60,8 @@ def test_frame_with_nobody_is_a_message_with_no_poses() -> None:
 
 
 def test_time_of_arrival_keeps_a_tenth_of_a_millisecond() -> None:
-    frame = replace(make_frame(), received_at=1_760_000_000.12345)
-    assert json.loads(pose_message("door", result(frame=frame)))["received_at"] == 1760000000.1234
+    frame = replace(make_frame(), received_at=1_760_000_000.12361)
+    assert json.loads(pose_message("door", result(frame=frame)))["received_at"] == 1760000000.1236
 
 
 def test_pose_message_of_one_person_fits_the_data_channels_bound() -> None:

@@ -1,0 +1,505 @@
+"""The state machine of a session: what it tells its sinks, how it retries, and how it ends."""
+
+import asyncio
+import random
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from streamer.errors import (
+    EstimatorError,
+    SourceEnded,
+    SourceError,
+    SourceForbidden,
+    SourceLost,
+    SourceRejected,
+    SourceStalled,
+    SourceUnreachable,
+)
+from streamer.model import StreamState, VideoInfo
+from streamer.session import RetryPolicy, Session
+from tests.fakes import (
+    PATIENCE_S,
+    FakeEstimators,
+    FakePainter,
+    FakeSource,
+    RecordingSink,
+    make_frame,
+)
+
+FRAME = 3000  # ticks at 30 fps
+AT_ONCE = RetryPolicy(first_s=0.001, cap_s=0.001)
+NEVER = RetryPolicy(first_s=3600.0, cap_s=3600.0)
+
+
+class Bench:
+    """A session with fakes on all sides, and one sink for data and one for pictures."""
+
+    def __init__(self, source: FakeSource, retry: RetryPolicy = AT_ONCE) -> None:
+        self.source = source
+        self.estimators = FakeEstimators()
+        self.painter = FakePainter()
+        self.session = Session("bench", source, self.estimators, self.painter, retry)
+        self.sink = RecordingSink()
+        self.session.subscribe(self.sink)
+        self._next = 0
+
+    def watch(self) -> RecordingSink:
+        viewer = RecordingSink(wants_picture=True)
+        self.session.subscribe(viewer)
+        return viewer
+
+    async def go_live(self) -> None:
+        self.session.start()
+        await self.source.connected()
+        await self.process(1)
+
+    async def process(self, count: int) -> None:
+        """So many frames, one after the other, from the source to the sink."""
+        for _ in range(count):
+            before = len(self.sink.results)
+            self.source.put(make_frame(self._next * FRAME))
+            self._next += 1
+            await self.sink.results_come(before + 1)
+
+    async def state_is(self, state: StreamState) -> None:
+        await self.sink.state_comes(state)
+
+
+Benches = list[Bench]
+
+
+@pytest.fixture
+async def benches() -> AsyncIterator[Benches]:
+    """A list for the benches that a test makes: each is closed, and must leave nothing behind."""
+    made: Benches = []
+    yield made
+    for bench in made:
+        bench.estimators.let_go()
+        await bench.session.close()
+        assert bench.source.open_connections == 0
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("pose-")]
+    assert not [task for task in asyncio.all_tasks() if task.get_name().endswith("-bench")]
+
+
+@pytest.fixture
+async def bench(benches: Benches) -> Bench:
+    benches.append(Bench(FakeSource()))
+    return benches[-1]
+
+
+# -- from connecting to live ------------------------------------------------------------------------
+
+
+async def test_first_frame_makes_the_stream_live(bench: Bench) -> None:
+    assert bench.sink.states == [StreamState.CONNECTING]
+    await bench.go_live()
+    assert bench.sink.states == [StreamState.CONNECTING, StreamState.LIVE]
+
+
+async def test_connected_source_without_a_frame_is_not_live(bench: Bench) -> None:
+    bench.session.start()
+    await bench.source.connected()
+    bench.source.open(VideoInfo(64, 48, "h264"))
+    bench.source.end(SourceStalled("no frame came"))
+    await bench.state_is(StreamState.RECONNECTING)
+    assert StreamState.LIVE not in bench.sink.states
+
+
+async def test_session_knows_what_its_source_turned_out_to_be(bench: Bench) -> None:
+    bench.session.start()
+    await bench.source.connected()
+    bench.source.open(VideoInfo(64, 48, "h264", 25.0))
+    await bench.process(1)
+    assert bench.session.video == VideoInfo(64, 48, "h264", 25.0)
+
+
+async def test_subscriber_hears_at_once_how_things_are(bench: Bench) -> None:
+    await bench.go_live()
+    late = RecordingSink()
+    bench.session.subscribe(late)
+    assert late.states == [StreamState.LIVE]
+
+
+async def test_unsubscribed_sink_hears_no_more(bench: Bench) -> None:
+    await bench.go_live()
+    leaver = RecordingSink()
+    bench.session.subscribe(leaver)
+    bench.session.unsubscribe(leaver)
+    bench.session.unsubscribe(leaver)
+    await bench.process(2)
+    assert leaver.results == []
+
+
+async def test_figures_count_frames_of_all_connections(bench: Bench) -> None:
+    await bench.go_live()
+    bench.estimators.hold()
+    bench.source.put(make_frame(FRAME))
+    await bench.estimators.frames_come(2)
+    bench.source.put(*(make_frame(n * FRAME) for n in (2, 3, 4)))
+    bench.estimators.let_go()
+    await bench.sink.results_come(3)
+    bench.source.end(SourceLost("gone"))
+    await bench.source.connected()
+    await bench.process(1)
+    stats = bench.session.stats()
+    assert (stats.frames_in, stats.frames_processed, stats.frames_dropped) == (6, 4, 2)
+    assert stats.reconnects == 1
+    assert stats.frames_in == stats.frames_processed + stats.frames_dropped
+
+
+# -- losing the source ------------------------------------------------------------------------------
+
+
+async def test_lost_source_is_opened_again_and_the_stream_is_live_again(bench: Bench) -> None:
+    await bench.go_live()
+    bench.source.end(SourceLost("the camera ended the connection"))
+    await bench.state_is(StreamState.RECONNECTING)
+    status = bench.sink.statuses[-1]
+    assert (status.detail, status.error_kind) == ("the camera ended the connection", "source-lost")
+    assert status.retry_in_s is not None and status.attempt == 1
+    await bench.source.connected()
+    await bench.process(1)
+    assert bench.sink.statuses[-1].state is StreamState.LIVE
+    assert bench.sink.statuses[-1].error_kind is None
+
+
+async def test_reconnect_begins_an_epoch_and_time_goes_on(bench: Bench) -> None:
+    await bench.go_live()
+    await bench.process(4)
+    bench.source.end(SourceLost("gone"))
+    await bench.source.connected()
+    await bench.process(3)
+    numbers = [(r.epoch, r.seq) for r in bench.sink.results]
+    assert numbers == [(1, n) for n in range(5)] + [(2, n) for n in range(3)]
+    times = [r.pts for r in bench.sink.results]
+    assert times == sorted(set(times))
+    assert bench.estimators.built[0].resets == 2
+
+
+async def test_attempts_count_up_until_a_frame_comes(benches: Benches) -> None:
+    bench = Bench(FakeSource(*(SourceUnreachable("nothing answers") for _ in range(4))))
+    benches.append(bench)
+    bench.session.start()
+    await bench.source.connected()
+    waits = [status for status in bench.sink.statuses if status.retry_in_s is not None]
+    assert [status.attempt for status in waits] == [1, 2, 3, 4]
+    assert {status.state for status in waits} == {StreamState.RECONNECTING}
+    await bench.process(1)
+    bench.source.end(SourceLost("gone"))
+    await bench.state_is(StreamState.RECONNECTING)
+    assert bench.sink.statuses[-1].attempt == 1
+
+
+async def test_status_counts_down_before_a_try_and_not_during_it(benches: Benches) -> None:
+    bench = Bench(FakeSource(SourceUnreachable("nothing answers")))
+    benches.append(bench)
+    bench.session.start()
+    await bench.source.connected()
+    waiting, trying = bench.sink.statuses[1:3]
+    assert waiting.retry_in_s is not None
+    assert trying == replace(waiting, retry_in_s=None)
+
+
+async def test_session_waits_as_long_as_it_says(benches: Benches) -> None:
+    bench = Bench(FakeSource(SourceUnreachable("nothing answers")), NEVER)
+    benches.append(bench)
+    bench.session.start()
+    await bench.state_is(StreamState.RECONNECTING)
+    wait_s = bench.sink.statuses[-1].retry_in_s
+    assert wait_s is not None and wait_s > 2000
+    assert bench.source.runs == 1
+
+
+@pytest.mark.parametrize("error", [SourceRejected("wrong password"), SourceForbidden("not there")])
+async def test_what_a_person_must_mend_is_tried_rarely(benches: Benches, error: Exception) -> None:
+    bench = Bench(FakeSource(error), replace(AT_ONCE, rejected_s=300.0))
+    benches.append(bench)
+    bench.session.start()
+    await bench.state_is(StreamState.FAILED)
+    status = bench.sink.statuses[-1]
+    assert (status.detail, status.retry_in_s) == (str(error), 300.0)
+    assert bench.source.runs == 1
+
+
+async def test_rejected_credentials_are_tried_again_in_the_end(benches: Benches) -> None:
+    bench = Bench(FakeSource(SourceRejected("wrong")), replace(AT_ONCE, rejected_s=0.001))
+    benches.append(bench)
+    await bench.go_live()
+    states = bench.sink.states
+    assert states == [
+        StreamState.CONNECTING,
+        StreamState.FAILED,
+        StreamState.RECONNECTING,
+        StreamState.LIVE,
+    ]
+
+
+async def test_late_result_of_an_ended_connection_is_not_delivered(bench: Bench) -> None:
+    await bench.go_live()
+    bench.estimators.hold()
+    bench.source.put(make_frame(luma=33))
+    await bench.estimators.frames_come(2)
+    bench.source.end(SourceLost("gone"))
+    await bench.source.connected()
+    bench.estimators.let_go()
+    await bench.process(1)
+    assert all(r.frame.i420[0, 0] != 33 for r in bench.sink.results)
+    assert [(r.epoch, r.seq) for r in bench.sink.results] == [(1, 0), (2, 0)]
+
+
+async def test_fault_in_a_source_fails_the_stream_with_words_and_is_retried_rarely(
+    benches: Benches, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(FakeSource(ZeroDivisionError("a bug")))
+    benches.append(bench)
+    bench.session.start()
+    await bench.state_is(StreamState.FAILED)
+    status = bench.sink.statuses[-1]
+    assert status.error_kind == "internal"
+    assert "a bug" not in status.detail
+    assert status.retry_in_s == AT_ONCE.rejected_s
+    assert "ZeroDivisionError: a bug" in caplog.text
+
+
+def test_waits_grow_to_a_cap_and_stay_there() -> None:
+    policy = RetryPolicy(jitter=0.0)
+    waits = [policy.delay_s(attempt) for attempt in range(1, 100_000, 7)]
+    assert policy.delay_s(1) == 0.5
+    assert waits == sorted(waits)
+    assert waits[-1] == policy.cap_s == 3.0
+
+
+def test_jitter_stays_within_its_share() -> None:
+    policy = RetryPolicy()
+    random.seed(1)
+    waits = [policy.delay_s(50) for _ in range(1000)]
+    assert policy.cap_s * 0.8 <= min(waits) < policy.cap_s * 0.85
+    assert policy.cap_s * 1.15 < max(waits) <= policy.cap_s * 1.2
+
+
+# -- pictures and notices ---------------------------------------------------------------------------
+
+
+async def test_viewer_sees_annotated_pictures_at_their_results_times(bench: Bench) -> None:
+    viewer = bench.watch()
+    await bench.go_live()
+    await bench.process(2)
+    results = bench.sink.results
+    live = [each for each in viewer.pictures if each.frame.width == 64]
+    assert [each.pts for each in live] == [r.pts for r in results]
+    assert [each.frame.i420[0, 0] for each in live] == [101, 101, 101]
+
+
+async def test_sink_of_data_is_shown_no_picture(bench: Bench) -> None:
+    await bench.go_live()
+    bench.source.end(SourceLost("gone"))
+    await bench.source.connected()
+    await bench.process(1)
+    assert bench.sink.pictures == []
+    assert bench.painter.annotated == [] and bench.painter.notices == []
+
+
+async def test_viewer_of_a_lost_camera_sees_the_last_picture_with_a_notice(
+    benches: Benches,
+) -> None:
+    bench = Bench(FakeSource(), NEVER)
+    benches.append(bench)
+    viewer = bench.watch()
+    await bench.go_live()
+    last_frame = bench.sink.results[-1].frame
+    shown = len(viewer.pictures)
+    bench.source.end(SourceLost("the cable was pulled"))
+    await viewer.pictures_come(shown + 1)
+    assert bench.painter.notices[-1] == (
+        last_frame,
+        "camera lost, retrying\nthe cable was pulled",
+    )
+
+
+async def test_viewer_who_comes_while_the_camera_is_lost_sees_the_notice_at_once(
+    benches: Benches,
+) -> None:
+    bench = Bench(FakeSource(SourceUnreachable("nothing answers")), NEVER)
+    benches.append(bench)
+    bench.session.start()
+    await bench.state_is(StreamState.RECONNECTING)
+    viewer = bench.watch()
+    await viewer.pictures_come(1)
+    assert bench.painter.notices == [(None, "camera lost, retrying\nnothing answers")]
+
+
+async def test_notice_is_repeated_and_drawn_once(benches: Benches) -> None:
+    bench = Bench(FakeSource(SourceRejected("wrong password")), NEVER)
+    benches.append(bench)
+    viewer = bench.watch()
+    bench.session.start()
+    await viewer.state_comes(StreamState.FAILED)
+    await viewer.pictures_come(len(viewer.pictures) + 2)
+    assert [text for _, text in bench.painter.notices].count("wrong password") == 1
+
+
+async def test_time_of_pictures_rises_from_video_to_notice_to_video(bench: Bench) -> None:
+    viewer = bench.watch()
+    await bench.go_live()
+    for _ in range(3):
+        shown = len(viewer.pictures)
+        bench.source.end(SourceLost("gone"))
+        await viewer.pictures_come(shown + 1)
+        await bench.source.connected()
+        await bench.process(2)
+    times = [picture.pts for picture in viewer.pictures]
+    assert times == sorted(set(times))
+
+
+async def test_no_notice_is_shown_while_video_is_live(bench: Bench) -> None:
+    viewer = bench.watch()
+    await bench.go_live()
+    notices = len(bench.painter.notices)
+    late_viewer = bench.watch()
+    await bench.process(3)
+    assert [picture.frame.width for picture in late_viewer.pictures] == [64, 64, 64]
+    assert len(bench.painter.notices) == notices
+    assert viewer.pictures[-1].frame is late_viewer.pictures[-1].frame
+
+
+# -- the estimator ----------------------------------------------------------------------------------
+
+
+async def test_estimator_that_keeps_failing_fails_the_stream_and_stops_the_source(
+    bench: Bench,
+) -> None:
+    bench.estimators.refusals = 3
+    bench.session.start()
+    await bench.source.connected()
+    for number in range(3):
+        bench.source.put(make_frame(number * FRAME))
+        await bench.estimators.frames_come(number + 1)
+    await bench.state_is(StreamState.FAILED)
+    assert bench.sink.statuses[-1].error_kind == EstimatorError.kind
+    await bench.session.close()
+    assert bench.source.open_connections == 0
+
+
+async def test_restart_mends_a_stream_whose_estimator_failed(bench: Bench) -> None:
+    viewer = bench.watch()
+    bench.estimators.refusals = 3
+    bench.session.start()
+    await bench.source.connected()
+    for number in range(3):
+        bench.source.put(make_frame(number * FRAME))
+        await bench.estimators.frames_come(number + 1)
+    await bench.state_is(StreamState.FAILED)
+    await bench.session.restart()
+    await bench.source.connected()
+    await bench.process(2)
+    assert bench.sink.statuses[-1].state is StreamState.LIVE
+    assert viewer.pictures[-1].frame.width == 64
+
+
+async def test_reconfigured_session_uses_the_new_estimator_from_the_next_frame(
+    bench: Bench,
+) -> None:
+    await bench.go_live()
+    later = FakeEstimators()
+    bench.session.reconfigure(later)
+    await bench.process(2)
+    assert len(later.frames) == 2
+    await bench.session.restart()
+    await bench.source.connected()
+    await bench.process(1)
+    assert len(later.frames) == 3
+
+
+# -- restart and the end ----------------------------------------------------------------------------
+
+
+async def test_restart_does_not_wait_for_the_next_try(benches: Benches) -> None:
+    bench = Bench(FakeSource(SourceRejected("wrong password")), NEVER)
+    benches.append(bench)
+    bench.session.start()
+    await bench.state_is(StreamState.FAILED)
+    await bench.session.restart()
+    await bench.source.connected()
+    await bench.process(1)
+    assert bench.source.runs == 2
+
+
+async def test_restart_closes_the_connection_that_is_open(bench: Bench) -> None:
+    await bench.go_live()
+    await bench.session.restart()
+    await bench.source.connected()
+    assert bench.source.open_connections == 1
+    await bench.process(1)
+    assert [(r.epoch, r.seq) for r in bench.sink.results] == [(1, 0), (2, 0)]
+
+
+async def test_two_restarts_at_once_leave_one_connection(bench: Bench) -> None:
+    await bench.go_live()
+    await asyncio.gather(bench.session.restart(), bench.session.restart())
+    await bench.source.connected()
+    await bench.source.connected()
+    assert (bench.source.runs, bench.source.open_connections) == (3, 1)
+    assert sum(thread.name == "pose-bench" for thread in threading.enumerate()) == 1
+
+
+async def test_close_during_a_restart_leaves_nothing_running(bench: Bench) -> None:
+    await bench.go_live()
+    restart = asyncio.create_task(bench.session.restart())
+    await asyncio.sleep(0)
+    await bench.session.close()
+    await restart
+    assert bench.sink.statuses[-1].state is StreamState.ENDED
+
+
+async def test_source_that_says_it_is_over_ends_the_session(bench: Bench) -> None:
+    await bench.go_live()
+    bench.source.end(SourceEnded("the camera has left"))
+    await bench.state_is(StreamState.ENDED)
+    assert bench.sink.statuses[-1].detail == "the camera has left"
+    assert bench.source.runs == 1
+
+
+@pytest.mark.parametrize("error", [SourceLost("gone"), SourceRejected("wrong"), None])
+async def test_close_ends_the_session_from_any_state(
+    benches: Benches, error: SourceError | None
+) -> None:
+    bench = Bench(FakeSource(*([error] if error else [])), NEVER)
+    benches.append(bench)
+    bench.session.start()
+    if error:
+        await bench.sink.until(lambda: len(bench.sink.statuses) == 2)
+    else:
+        await bench.source.connected()
+    await bench.session.close()
+    await bench.session.close()
+    assert bench.sink.statuses[-1].state is StreamState.ENDED
+    assert bench.sink.states.count(StreamState.ENDED) == 1
+
+
+async def test_close_waits_for_the_frame_in_work(bench: Bench) -> None:
+    await bench.go_live()
+    bench.estimators.hold()
+    bench.source.put(make_frame(FRAME))
+    await bench.estimators.frames_come(2)
+    closing = asyncio.create_task(bench.session.close())
+    assert not (await asyncio.wait([closing], timeout=0.05))[0]
+    bench.estimators.let_go()
+    await asyncio.wait_for(closing, PATIENCE_S)
+    assert bench.estimators.built[0].closed == 1
+
+
+async def test_nothing_is_delivered_after_the_end(bench: Bench) -> None:
+    await bench.go_live()
+    bench.estimators.hold()
+    bench.source.put(make_frame(FRAME))
+    closing = asyncio.create_task(bench.session.close())
+    await asyncio.sleep(0)
+    bench.estimators.let_go()
+    await closing
+    results, statuses = len(bench.sink.results), len(bench.sink.statuses)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert (len(bench.sink.results), len(bench.sink.statuses)) == (results, statuses)

@@ -1,0 +1,234 @@
+"""The worker thread: frames in, results out, under overload and with estimators that fail."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from streamer.errors import EstimatorError, ModelError, StreamerError
+from streamer.model import Frame, PoseResult
+from streamer.timeline import Timeline
+from streamer.worker import MAX_ESTIMATOR_FAILURES, MAX_RESULTS_IN_FLIGHT, Intake, PoseWorker
+from tests.fakes import PATIENCE_S, FakeEstimators, FakePainter, make_frame
+
+FRAME = 3000  # ticks at 30 fps
+
+
+class Bench:
+    """A worker with fakes on all sides."""
+
+    def __init__(self) -> None:
+        self.estimators = FakeEstimators()
+        self.painter = FakePainter()
+        self.intake = Intake()
+        self.results: list[PoseResult] = []
+        self.annotated: list[Frame | None] = []
+        self.failures: list[StreamerError] = []
+        self.news = asyncio.Event()
+        self.worker = PoseWorker(
+            "bench", self.estimators, self.painter, Timeline(0.0), self._on_result, self._on_failure
+        )
+
+    def put(self, *numbers: int) -> None:
+        for number in numbers:
+            self.worker.put(self.intake, make_frame(number * FRAME))
+
+    def _on_result(self, intake: Intake, result: PoseResult, annotated: Frame | None) -> None:
+        self.results.append(result)
+        self.annotated.append(annotated)
+        self.news.set()
+
+    def _on_failure(self, error: StreamerError) -> None:
+        self.failures.append(error)
+        self.news.set()
+
+    async def until(self, met: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not met():
+                self.news.clear()
+                await self.news.wait()
+
+    async def process(self, number: int) -> None:
+        """One frame, from the slot to its result."""
+        before = len(self.results)
+        self.put(number)
+        await self.until(lambda: len(self.results) > before)
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    bench = Bench()
+    bench.worker.start()
+    yield bench
+    bench.estimators.let_go()
+    await bench.worker.close()
+
+
+async def test_results_are_numbered_without_gaps_in_one_epoch(bench: Bench) -> None:
+    for number in range(20):
+        await bench.process(number)
+    assert [(r.epoch, r.seq) for r in bench.results] == [(1, n) for n in range(20)]
+    start = bench.results[0].pts
+    assert [r.pts - start for r in bench.results] == [n * FRAME for n in range(20)]
+
+
+async def test_result_carries_the_frame_the_poses_and_the_time_of_each_stage(bench: Bench) -> None:
+    await bench.process(0)
+    (result,) = bench.results
+    assert result.frame is bench.estimators.frames[0]
+    assert len(result.poses) == 1
+    latency = result.latency_ms
+    assert set(latency) == {"queue", "pose", "draw", "total"}
+    assert latency["total"] == pytest.approx(sum(latency.values()) - latency["total"])
+
+
+async def test_slow_estimator_gets_the_newest_frame_and_the_rest_are_dropped(bench: Bench) -> None:
+    bench.estimators.hold()
+    bench.put(0)
+    await bench.estimators.frames_come(1)
+    bench.put(*range(1, 10))
+    bench.estimators.let_go()
+    await bench.until(lambda: len(bench.results) == 2)
+    assert [frame.pts for frame in bench.estimators.frames] == [0, 9 * FRAME]
+    assert [r.seq for r in bench.results] == [0, 1]
+    assert [r.dropped for r in bench.results] == [8, 8]
+    assert (bench.intake.frames_in, bench.intake.dropped) == (10, 8)
+
+
+async def test_busy_event_loop_collects_no_backlog(bench: Bench) -> None:
+    for number in range(MAX_RESULTS_IN_FLIGHT + 1):  # the loop does not run during all of this
+        bench.put(number)
+        bench.estimators.wait_for_frames(number + 1)
+    bench.put(*range(100, 120))
+    assert bench.results == []
+    await bench.until(lambda: len(bench.results) == MAX_RESULTS_IN_FLIGHT + 2)
+    assert bench.intake.dropped == 19
+    assert bench.estimators.frames[-1].pts == 119 * FRAME
+
+
+async def test_every_processed_frame_has_one_result_under_overload(bench: Bench) -> None:
+    def feed() -> None:
+        for pts in range(3000):
+            bench.worker.put(bench.intake, make_frame(pts))
+
+    await asyncio.to_thread(feed)
+    await bench.until(lambda: bool(bench.results) and bench.results[-1].frame.pts == 2999)
+    assert [r.seq for r in bench.results] == list(range(len(bench.results)))
+    assert len(bench.results) + bench.intake.dropped == bench.intake.frames_in == 3000
+
+
+async def test_pictures_are_drawn_only_while_somebody_wants_them(bench: Bench) -> None:
+    await bench.process(0)
+    bench.worker.pictures_wanted = True
+    await bench.process(1)
+    assert bench.annotated[0] is None and bench.annotated[1] is not None
+    assert [frame.pts for frame in bench.painter.annotated] == [FRAME]
+
+
+async def test_estimator_lives_in_one_thread_that_is_not_the_loops(bench: Bench) -> None:
+    await bench.process(0)
+    await bench.process(1)
+    await bench.worker.close()
+    (estimator,) = bench.estimators.built
+    assert len(estimator.threads) == 1
+    assert threading.get_ident() not in estimator.threads
+    assert estimator.closed == 1
+
+
+async def test_refused_frame_costs_that_frame_and_a_new_estimator(bench: Bench) -> None:
+    await bench.process(0)
+    bench.estimators.refusals = 1
+    bench.put(1)
+    await bench.estimators.frames_come(2)
+    await bench.process(2)
+    assert [e.closed for e in bench.estimators.built] == [1, 0]
+    assert [(r.epoch, r.seq) for r in bench.results] == [(1, 0), (1, 1)]
+    assert bench.failures == []
+
+
+async def test_three_refusals_in_a_row_are_a_failure(bench: Bench) -> None:
+    bench.estimators.refusals = MAX_ESTIMATOR_FAILURES
+    for number in range(MAX_ESTIMATOR_FAILURES):
+        bench.put(number)
+        await bench.estimators.frames_come(number + 1)
+    await bench.until(lambda: bool(bench.failures))
+    assert isinstance(bench.failures[0], EstimatorError)
+    await bench.worker.close()
+    assert all(estimator.closed for estimator in bench.estimators.built)
+
+
+async def test_refusals_with_good_frames_between_are_no_failure(bench: Bench) -> None:
+    for number in range(30):
+        if (number + 1) % MAX_ESTIMATOR_FAILURES == 0:
+            await bench.process(number)
+        else:
+            bench.estimators.refusals = 1
+            bench.put(number)
+            await bench.estimators.frames_come(number + 1)
+    assert bench.failures == []
+    assert len(bench.results) == 30 // MAX_ESTIMATOR_FAILURES
+
+
+async def test_model_that_can_not_be_loaded_is_a_failure(bench: Bench) -> None:
+    bench.estimators.unbuildable = ModelError("no model")
+    bench.put(0)
+    await bench.until(lambda: bool(bench.failures))
+    assert bench.failures == [bench.estimators.unbuildable]
+
+
+async def test_fault_of_our_own_ends_the_worker_with_words_not_in_silence(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.estimators.crash = ZeroDivisionError("a bug")
+    bench.put(0)
+    await bench.until(lambda: bool(bench.failures))
+    assert type(bench.failures[0]) is StreamerError
+    assert "a bug" not in str(bench.failures[0])
+    assert "ZeroDivisionError: a bug" in caplog.text
+
+
+async def test_new_factory_takes_effect_with_the_next_frame(bench: Bench) -> None:
+    await bench.process(0)
+    later = FakeEstimators()
+    bench.worker.make_estimator = later
+    await bench.process(1)
+    assert bench.estimators.built[0].closed == 1
+    assert [frame.pts for frame in later.frames] == [FRAME]
+    assert [(r.epoch, r.seq) for r in bench.results] == [(1, 0), (1, 1)]
+
+
+async def test_epoch_counts_its_own_drops(bench: Bench) -> None:
+    bench.estimators.hold()
+    bench.put(0)
+    await bench.estimators.frames_come(1)
+    bench.put(1, 2, 3)
+    bench.estimators.let_go()
+    await bench.until(lambda: len(bench.results) == 2)
+    await bench.process(10_000)  # the media clock was set anew: five minutes ahead
+    assert [(r.epoch, r.seq, r.dropped) for r in bench.results] == [(1, 0, 2), (1, 1, 2), (2, 0, 0)]
+    assert bench.estimators.built[0].resets == 2
+
+
+async def test_close_does_not_wait_for_a_frame_that_waits_in_the_slot(bench: Bench) -> None:
+    bench.estimators.hold()
+    bench.put(0)
+    await bench.estimators.frames_come(1)
+    bench.put(1)
+    closing = asyncio.create_task(bench.worker.close())
+    await asyncio.sleep(0)
+    bench.estimators.let_go()
+    await closing
+    assert len(bench.estimators.frames) == 1
+    assert not [t for t in threading.enumerate() if t.name == "pose-bench"]
+
+
+async def test_close_comes_back_when_results_wait_for_a_busy_loop(bench: Bench) -> None:
+    for number in range(MAX_RESULTS_IN_FLIGHT + 1):
+        bench.put(number)
+        bench.estimators.wait_for_frames(number + 1)
+    await asyncio.wait_for(bench.worker.close(), PATIENCE_S)
+
+
+async def test_worker_that_never_started_can_be_closed() -> None:
+    await Bench().worker.close()

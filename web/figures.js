@@ -1,0 +1,94 @@
+// The figures beside the picture: people, size, frames a second, latency, drops.
+
+import { byId, setText } from "./dom.js";
+import { LatencyBar, stagesOf, sumOf } from "./latency.js";
+
+/** @typedef {import("./landmarks.js").PoseMessage} PoseMessage */
+/** @typedef {import("./link.js").LinkStats} LinkStats */
+
+const WINDOW_MS = 2_000;
+const INTERVAL_MS = 500;
+const NONE = "–";
+
+/** Collects messages as they come and shows the figures of the last two seconds, twice a second. */
+export class Figures {
+  #people = byId("people", HTMLElement);
+  #size = byId("size", HTMLElement);
+  #fps = byId("fps", HTMLElement);
+  #latency = byId("latency", HTMLButtonElement);
+  #dropped = byId("dropped", HTMLElement);
+  #losses = byId("losses", HTMLElement);
+  #bar = new LatencyBar();
+  /** @type {{at: number, message: PoseMessage}[]} */
+  #recent = [];
+  /** @type {LinkStats | null} */
+  #link = null;
+  #lost = 0;
+
+  constructor() {
+    setInterval(() => this.#render(), INTERVAL_MS);
+  }
+
+  /** @param {PoseMessage} message */
+  onPose(message) {
+    const before = this.#recent.at(-1)?.message;
+    if (before?.epoch === message.epoch && message.seq > before.seq + 1) {
+      this.#lost += message.seq - before.seq - 1;
+    }
+    this.#recent.push({ at: performance.now(), message });
+  }
+
+  /** @param {LinkStats} stats */
+  onStats(stats) {
+    this.#link = stats;
+  }
+
+  /** A new connection: what was lost before belongs to the old one. */
+  reset() {
+    this.#recent = [];
+    this.#link = null;
+    this.#lost = 0;
+    this.#render();
+  }
+
+  #render() {
+    const since = performance.now() - WINDOW_MS;
+    this.#recent = this.#recent.filter(({ at }) => at >= since);
+    const newest = this.#recent.at(-1)?.message;
+    setText(this.#people, newest ? peopleWords(newest.poses.length) : NONE);
+    setText(this.#size, newest ? `${newest.width}×${newest.height}` : NONE);
+    setText(this.#fps, newest ? `${this.#rate().toFixed(1)} fps` : `${NONE} fps`);
+    setText(this.#dropped, newest ? `${newest.dropped} dropped` : `${NONE} dropped`);
+    if (!newest) {
+      setText(this.#latency, `${NONE} ms`);
+      return;
+    }
+    const stages = stagesOf(this.#medians(), this.#link);
+    setText(this.#latency, `${Math.round(sumOf(stages))} ms`);
+    setText(this.#losses, `${newest.dropped} frames dropped, ${this.#lost} messages lost`);
+    this.#bar.show(stages);
+  }
+
+  #rate() {
+    const first = this.#recent[0];
+    const last = this.#recent.at(-1);
+    if (!first || !last || first === last) return 0;
+    return ((this.#recent.length - 1) * 1000) / (last.at - first.at);
+  }
+
+  /** Of each stage of the server, over the window: single slow frames must not make it flicker. */
+  #medians() {
+    /** @type {Record<string, number>} */
+    const medians = {};
+    for (const key of Object.keys(this.#recent.at(-1)?.message.latency_ms ?? {})) {
+      const values = this.#recent.map(({ message }) => message.latency_ms[key] ?? 0);
+      medians[key] = values.sort((a, b) => a - b)[values.length >> 1] ?? 0;
+    }
+    return medians;
+  }
+}
+
+/** @param {number} count */
+export function peopleWords(count) {
+  return count === 1 ? "1 person" : `${count} people`;
+}

@@ -1,0 +1,43 @@
+// Keyboard: what the keys do, and the dialog that lists them.
+
+import { button, element } from "./dom.js";
+
+/** @typedef {{key: string, name: string, does: string, run: () => void}} Key */
+
+const TYPING = "input, select, textarea";
+const PRESSABLE = "button, a, summary, input, select, textarea";
+
+/**
+ * @param {Key[]} keys
+ * @param {HTMLElement} opener shows the list on a click, as `?` does
+ */
+export function bindKeys(keys, opener) {
+  const dialog = makeDialog(keys);
+  document.body.append(dialog);
+  const open = () => dialog.showModal();
+  opener.addEventListener("click", open);
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) {
+      return;
+    }
+    const target = event.target instanceof Element ? event.target : document.body;
+    if (target.closest(event.key === " " ? PRESSABLE : TYPING)) return;
+    const key = keys.find((each) => each.key === event.key);
+    if (event.key === "?") open();
+    else if (key && !event.repeat) key.run();
+    else return;
+    event.preventDefault();
+  });
+}
+
+/** @param {Key[]} keys */
+function makeDialog(keys) {
+  const list = element("dl", { class: "keys" });
+  for (const { name, does } of [...keys, { name: "?", does: "these keys" }]) {
+    list.append(element("dt", {}, element("kbd", {}, name)), element("dd", {}, does));
+  }
+  const dialog = element("dialog", { "aria-labelledby": "keys-title" });
+  const close = button("Close", () => dialog.close());
+  dialog.append(element("h2", { id: "keys-title" }, "Keys"), list, close);
+  return dialog;
+}
