@@ -188,7 +188,6 @@ class Session:
     async def _supervise(self) -> None:
         attempt = 0
         while True:
-            self._connection = _Connection(self)
             self._timeline.restart()
             try:
                 await self._source.run(self._connection)
@@ -202,10 +201,10 @@ class Session:
                 attempt = 1 if self._connection.intake.frames_in else attempt + 1
                 status = self._status_of(StreamState.RECONNECTING, error, attempt)
             except Exception:  # a fault of ours must not leave the stream dead and called live
-                logger.exception("the source of stream %s failed", self.name)
+                logger.exception("stream %s: the source broke", self.name)
                 attempt += 1
-                fault = SourceError("the source failed unexpectedly; the server's log says why")
-                status = self._status_of(StreamState.RECONNECTING, fault, attempt)
+                fault = StreamerError("the server failed on this camera; its log has the details")
+                status = self._status_of(StreamState.FAILED, fault, attempt)
             self._end_connection()
             await self._wait_for_retry(status)
 

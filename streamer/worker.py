@@ -123,15 +123,7 @@ class PoseWorker:
                     built_by = None
         except (ModelError, EstimatorError) as error:
             self._loop.call_soon_threadsafe(self._on_failure, error)
-        except (
-            Exception
-        ):  # the thread's supervisor: without it the stream would be dead, called live
-            logger.exception("the worker of stream %s failed", self._name)
-            fault = EstimatorError("the estimator failed unexpectedly; the server's log says why")
-            self._loop.call_soon_threadsafe(self._on_failure, fault)
-        except (
-            Exception
-        ):  # a fault of ours: without a word the stream would look alive and stand still
+        except Exception:  # a fault of ours must not leave the stream dead and called live
             logger.exception("stream %s: the pose thread broke", self._name)
             failure = StreamerError("the server failed on this stream; its log has the details")
             self._loop.call_soon_threadsafe(self._on_failure, failure)

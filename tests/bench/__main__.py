@@ -6,6 +6,8 @@ make bench ARGS="--streams 3 --stock-streams 2"
 make bench ARGS="--first-frame"             in Chromium; needs what tests/setup.sh installs
 make bench ARGS="--process-port"            what an estimator in its own process would cost
 make bench ARGS="--setup"                   a fresh clone, to its first page; needs a network
+
+Ratios are to be trusted more than milliseconds, and a quiet machine more than a busy one.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from tests.bench.watch import run
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from tests.rigs.probe_record import ProbeRecord
+    from tests.rigs.probe_record import ProbeRecord, ProbeResult
     from tests.rigs.webrtc_probe import ProbeOptions
 
 WINDOW_S = 10.0
@@ -38,26 +39,33 @@ def _measure(
         seen = run(target, options, streams)
     found, rows = [], []
     for number, (result, record) in enumerate(zip(seen.results, seen.records, strict=True), 1):
-        figures = {"fps_back": result.fps_back, "messages_per_s": result.messages_per_s}
-        for name, series in (
-            ("round trip", _round_trips(record)),
-            ("in the server", _server_latency(record)),
-        ):
-            held = _reduce(series, options.seconds)
-            figures[name] = held
-            if series:
-                windows = "  ".join(f"{figure(ms, 0):>4}" for ms in held["p95_by_10_s_ms"])
-                slope = f"{held['slope_ms_per_min']:+.1f}"
-                rows.append([f"{number}", figure(result.fps_back), name, windows, slope])
-        found.append(figures)
+        held = {
+            "round trip": _reduce(_round_trips(record), options.seconds),
+            "in the server": _reduce(_server_latency(record), options.seconds),
+        }
+        found.append(
+            {"fps_back": result.fps_back, "messages_per_s": result.messages_per_s, "latency": held}
+        )
+        rows += [_row(number, result, name, each) for name, each in held.items() if each]
     print_table(
         f"{streams} streams on {target.name}, {options.width}x{options.height} at {options.fps} fps,"
-        f" {options.seconds:g} s: latency p95 of each {WINDOW_S:g} s, ms"
-        f" (server CPU {seen.cpu_ms_per_frame:.1f} ms / frame)",
-        ["stream", "frames back /s", "latency", "p95 of each 10 s, ms", "slope, ms / min"],
+        f" {options.seconds:g} s; server CPU {seen.cpu_ms_per_frame:.1f} ms / frame",
+        [
+            "stream",
+            "frames back /s",
+            "latency",
+            f"p95 of each {WINDOW_S:g} s, ms",
+            "slope, ms / min",
+        ],
         rows,
     )
     return {"streams": found, "cpu_ms_per_frame": seen.cpu_ms_per_frame}
+
+
+def _row(number: int, result: ProbeResult, name: str, held: dict[str, Any]) -> list[str]:
+    windows = "  ".join(f"{figure(ms, 0):>4}" for ms in held["p95_ms"])
+    slope = f"{held['slope_ms_per_min']:+.1f}"
+    return [str(number), figure(result.fps_back), name, windows, slope]
 
 
 def _round_trips(record: ProbeRecord) -> Series:
@@ -74,14 +82,14 @@ def _server_latency(record: ProbeRecord) -> Series:
     ]
 
 
-def _reduce(series: Series, seconds: float) -> dict[str, Any]:
+def _reduce(series: Series, seconds: float) -> dict[str, Any] | None:
     """The p95 of each window, and the slope of the least-squares line through all values."""
-    within = [(at, ms) for at, ms in series if 0 <= at < seconds]
-    windows: list[list[float]] = [[] for _ in range(round(seconds / WINDOW_S))]
-    for at, ms in within:
-        windows[min(int(at / WINDOW_S), len(windows) - 1)].append(ms)
-    slope = float(np.polyfit(*zip(*within, strict=True), 1)[0]) * 60 if len(within) > 1 else None
+    within = np.array([(at, ms) for at, ms in series if 0 <= at < seconds])
+    if len(within) == 0:
+        return None
+    at_s, ms = within.T
+    windows = [ms[at_s // WINDOW_S == number] for number in range(math.ceil(seconds / WINDOW_S))]
     return {
-        "p95_by_10_s_ms": [float(np.percentile(part, 95)) if part else None for part in windows],
-        "slope_ms_per_min": slope,
+        "p95_ms": [float(np.percentile(part, 95)) if len(part) else None for part in windows],
+        "slope_ms_per_min": 60 * float(np.polyfit(at_s, ms, 1)[0]),
     }

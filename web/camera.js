@@ -1,0 +1,97 @@
+// This computer's camera: asking for it, and what to say when it can't be had.
+
+/** @typedef {{width: number, height: number}} Size */
+
+/** Why there is no camera, as a title and what to do. */
+export class CameraError extends Error {
+  /**
+   * @param {string} title
+   * @param {string[]} advice
+   * @param {boolean} canRetry
+   */
+  constructor(title, advice, canRetry = true) {
+    super(title);
+    this.name = "CameraError";
+    this.advice = advice;
+    this.canRetry = canRetry;
+  }
+}
+
+/** Browsers give cameras to https pages and to this computer's own address only. */
+export const canAsk = Boolean(navigator.mediaDevices);
+
+export function insecureOrigin() {
+  return new CameraError(
+    "This page needs https on another device",
+    [
+      `Browsers open the camera only for https, and this page came by ${location.protocol}//.`,
+      "Give the server a certificate: [server] tls_cert and tls_key in its configuration; README.md " +
+        "shows how. On the computer that runs Streamer, http://localhost works without one.",
+    ],
+    false,
+  );
+}
+
+/**
+ * Asks the person for the camera; throws CameraError.
+ * @param {Size} size
+ * @param {string} deviceId "" for the browser's own choice
+ * @returns {Promise<MediaStream>}
+ */
+export async function openCamera({ width, height }, deviceId) {
+  if (!canAsk) throw insecureOrigin();
+  const video = {
+    width: { ideal: width },
+    height: { ideal: height },
+    frameRate: { ideal: 30 },
+    ...(deviceId ? { deviceId: { exact: deviceId } } : {}),
+  };
+  try {
+    return await navigator.mediaDevices.getUserMedia({ video, audio: false });
+  } catch (error) {
+    throw explain(error);
+  }
+}
+
+/**
+ * @param {unknown} error
+ * @returns {unknown}
+ */
+function explain(error) {
+  if (!(error instanceof DOMException)) return error;
+  switch (error.name) {
+    case "NotAllowedError":
+    case "SecurityError":
+      return new CameraError("The camera was not allowed", [
+        "Click the camera or lock sign beside the address, allow the camera for this page, then try again.",
+        "If nothing asks, look whether the system's privacy settings let the browser use the camera.",
+      ]);
+    case "NotFoundError":
+      return new CameraError("No camera found", [
+        "Connect a camera, or open this page on a device that has one.",
+      ]);
+    case "NotReadableError":
+    case "AbortError":
+      return new CameraError("The camera is busy", [
+        "Another program seems to use it. Close video calls and other camera programs, then try again.",
+      ]);
+    case "OverconstrainedError":
+      return new CameraError("That camera is gone", ["Choose another one, then try again."]);
+    default:
+      return new CameraError("The camera can't be opened", [`The browser says: ${error.message}`]);
+  }
+}
+
+/**
+ * Cameras by name; browsers tell the names after the first permission only.
+ * @returns {Promise<MediaDeviceInfo[]>}
+ */
+export async function listCameras() {
+  const devices = await navigator.mediaDevices.enumerateDevices();
+  return devices.filter(({ kind, deviceId }) => kind === "videoinput" && deviceId);
+}
+
+/** @param {MediaStream | null} camera */
+export function closeCamera(camera) {
+  for (const track of camera?.getTracks() ?? []) track.stop();
+}

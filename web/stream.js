@@ -1,0 +1,42 @@
+// /streams/{id}: one stream.
+
+import { request, sentence, streamPath } from "./api.js";
+import { byId, setText } from "./dom.js";
+import { ViewerPeer } from "./peers.js";
+import { noticeOf, Stage } from "./stage.js";
+
+const streamId = decodeURIComponent(location.pathname.split("/")[2] ?? "");
+const stage = new Stage();
+const peer = new ViewerPeer(streamId, {
+  onStatus: (status) => stage.showStatus(status, noticeOf(status, () => void tryAgain())),
+  onMedia: (media) => stage.showMedia(media),
+  onPose: (message) => stage.showPose(message),
+  onStats: (stats) => stage.showStats(stats),
+  onInfo: (info) => {
+    stage.showInfo(info);
+    showName(info.source.type);
+  },
+});
+
+/** Asks the camera once more when that is what failed; then connects anew. */
+async function tryAgain() {
+  if (!peer.status.ours && peer.status.state === "failed") {
+    try {
+      await request("POST", `${streamPath(streamId)}/restart`);
+    } catch (error) {
+      setText(byId("option-message", HTMLElement), sentence(error));
+    }
+  }
+  peer.start();
+}
+
+/** @param {string} kind */
+function showName(kind) {
+  const name = kind === "webcam" ? "Shared webcam" : streamId;
+  setText(byId("name", HTMLElement), name);
+  document.title = `${name} · Streamer`;
+}
+
+showName("");
+stage.setPeer(peer);
+peer.start();

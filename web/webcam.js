@@ -1,0 +1,185 @@
+// /webcam: this computer's camera up, the annotated picture back.
+
+import { request, sentence, streamPath } from "./api.js";
+import { CameraError, canAsk, closeCamera, insecureOrigin, listCameras, openCamera } from "./camera.js";
+import { button, byId, setText } from "./dom.js";
+import { WebcamPeer } from "./peers.js";
+import { noticeOf, Stage } from "./stage.js";
+import { statusOf } from "./words.js";
+
+/** @typedef {import("./words.js").Status} Status */
+
+const MIRROR_KEY = "streamer.mirror";
+
+const stage = new Stage();
+const stopButton = byId("stop", HTMLButtonElement);
+const cameraSelect = byId("camera", HTMLSelectElement);
+const sizeSelect = byId("camera-size", HTMLSelectElement);
+const mirror = byId("mirror", HTMLInputElement);
+const share = byId("share", HTMLInputElement);
+const message = byId("option-message", HTMLElement);
+
+/** @type {MediaStream | null} */
+let camera = null;
+/** @type {WebcamPeer | null} */
+let peer = null;
+
+async function start() {
+  stage.showStatus(statusOf("asking"), {
+    title: "Asking for the camera",
+    text: ["Your browser wants to know whether this page may use it."],
+    busy: true,
+  });
+  try {
+    useCamera(await openCamera(wantedSize(), cameraSelect.value));
+  } catch (error) {
+    showCameraError(error);
+    return;
+  }
+  await fillCameras();
+  connect();
+}
+
+function connect() {
+  if (!camera) return;
+  const mine = new WebcamPeer(camera, {
+    onStatus: (status) => onStatus(mine, status),
+    onMedia: (media) => stage.showMedia(media),
+    onPose: (pose) => stage.showPose(pose),
+    onStats: (stats) => stage.showStats(stats),
+    onInfo: (info) => {
+      stage.showInfo(info);
+      if (info.listed !== share.checked) void setShared();
+    },
+  });
+  peer = mine;
+  stage.setPeer(mine);
+  stopButton.disabled = false;
+  mine.start();
+}
+
+/**
+ * @param {WebcamPeer} from
+ * @param {Status} status
+ */
+function onStatus(from, status) {
+  if (from !== peer || status.state === "idle") return;
+  share.disabled = status.state !== "live" && status.state !== "nobody";
+  const isOver = status.state === "failed" || status.state === "ended";
+  if (isOver) release();
+  stage.showStatus(status, noticeOf(status, () => void start()));
+}
+
+function stop() {
+  release();
+  showIdle();
+}
+
+/** Lets go of the camera, so that its light goes out, and of the server. */
+function release() {
+  const old = peer;
+  peer = null;
+  old?.stop();
+  stage.setPeer(null);
+  closeCamera(camera);
+  camera = null;
+  stopButton.disabled = true;
+  share.checked = false;
+  share.disabled = true;
+}
+
+function showIdle() {
+  const startButton = button("Start", () => void start(), { id: "start", class: "primary big" });
+  stage.showStatus(statusOf("idle"), {
+    title: "See your own pose, live",
+    text: [
+      `The picture goes to this server (${location.host}) and nowhere else. ` +
+        "Your browser asks for the camera when you press Start.",
+    ],
+    actions: [startButton],
+  });
+}
+
+/** @param {unknown} error */
+function showCameraError(error) {
+  release();
+  const known = error instanceof CameraError ? error : new CameraError(sentence(error), []);
+  const again = button("Try again", () => void start(), { id: "start", class: "primary" });
+  const words = known.message.charAt(0).toLowerCase() + known.message.slice(1);
+  stage.showStatus(statusOf("failed", { words, ours: true }), {
+    title: known.message,
+    text: known.advice,
+    actions: known.canRetry ? [again] : [],
+  });
+}
+
+/** @param {MediaStream} opened */
+function useCamera(opened) {
+  closeCamera(camera);
+  camera = opened;
+  opened.getVideoTracks()[0]?.addEventListener("ended", () => {
+    if (camera !== opened) return;
+    showCameraError(
+      new CameraError("The camera is gone", ["It was unplugged, or the system took it away."]),
+    );
+  });
+}
+
+/** Another camera or size while it runs: the connection stays. */
+async function changeCamera() {
+  if (!peer) return;
+  setText(message, "");
+  const active = peer;
+  try {
+    closeCamera(camera); // many cameras can be open once only
+    useCamera(await openCamera(wantedSize(), cameraSelect.value));
+  } catch (error) {
+    showCameraError(error);
+    return;
+  }
+  if (camera) await active.replaceCamera(camera);
+}
+
+async function fillCameras() {
+  const inUse = camera?.getVideoTracks()[0]?.getSettings().deviceId ?? "";
+  const options = (await listCameras()).map(
+    ({ label, deviceId }, index) => new Option(label || `camera ${index + 1}`, deviceId),
+  );
+  if (options.length === 0) return;
+  cameraSelect.replaceChildren(...options);
+  cameraSelect.value = inUse;
+  cameraSelect.disabled = options.length < 2;
+}
+
+/** @returns {import("./camera.js").Size} */
+function wantedSize() {
+  const [width = 640, height = 480] = sizeSelect.value.split("x").map(Number);
+  return { width, height };
+}
+
+async function setShared() {
+  if (!peer) return;
+  setText(message, "");
+  try {
+    await request("PATCH", streamPath(peer.streamId), { json: { listed: share.checked } });
+  } catch (error) {
+    share.checked = !share.checked;
+    setText(message, sentence(error));
+  }
+}
+
+function showMirrored() {
+  stage.video.classList.toggle("mirrored", mirror.checked);
+  localStorage.setItem(MIRROR_KEY, String(mirror.checked));
+}
+
+mirror.checked = localStorage.getItem(MIRROR_KEY) !== "false";
+showMirrored();
+stage.isMirrored = () => mirror.checked;
+mirror.addEventListener("change", showMirrored);
+share.addEventListener("change", () => void setShared());
+cameraSelect.addEventListener("change", () => void changeCamera());
+sizeSelect.addEventListener("change", () => void changeCamera());
+stopButton.addEventListener("click", stop);
+if (canAsk) showIdle();
+else showCameraError(insecureOrigin());
