@@ -23,7 +23,7 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 class Section(BaseModel):
     """Unknown keys are refused, values are not coerced across types, nothing changes after parsing."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class ServerConfig(Section):
@@ -194,6 +194,7 @@ def _merge(
     for key, value in tree.items():
         here = (*path, key)
         if isinstance(value, Mapping) and isinstance(into.get(key, {}), dict):
+            origin.setdefault(here, name)
             _merge(into.setdefault(key, {}), value, name, origin, here)
         else:
             into[key] = value

@@ -119,6 +119,7 @@ class Session:
         """Stops the source and the worker, and waits for both. Twice is safe."""
         async with self._changing:
             await cancel_and_wait(self._supervisor, self._notifier)
+            self._end_connection()
             await self._worker.close()
             if self.status.state is not StreamState.ENDED:
                 self._set_status(Status(StreamState.ENDED, "stopped"))
@@ -192,6 +193,7 @@ class Session:
             try:
                 await self._source.run(self._connection)
             except SourceEnded as ended:
+                self._end_connection()
                 self._set_status(Status(StreamState.ENDED, str(ended)))
                 return
             except (SourceRejected, SourceForbidden) as error:

@@ -8,11 +8,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from streamer.config import StreamConfig
 
 logger = logging.getLogger(__name__)
+
+_CAMERAS = TypeAdapter(list[StreamConfig])
 
 
 def default_state_file() -> Path:
@@ -30,12 +32,12 @@ class StateFile:
     def load(self) -> list[StreamConfig]:
         """What can be read; an unreadable file is reported and kept aside, never a reason not to start."""
         try:
-            entries = json.loads(self._path.read_text("utf-8"))
-            return [StreamConfig.model_validate(entry) for entry in entries]
+            return _CAMERAS.validate_json(self._path.read_bytes())
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, ValidationError) as error:
-            logger.error("the remembered cameras in %s can't be read: %s", self._path, error)
+        except (OSError, ValidationError) as error:
+            reason = _reason(error)
+            logger.error("the remembered cameras in %s can't be read: %s", self._path, reason)
             with contextlib.suppress(
                 OSError
             ):  # a read-only folder: there is nothing to protect then
@@ -59,3 +61,11 @@ class StateFile:
                 raise
         except OSError as error:
             logger.error("the cameras can't be remembered in %s: %s", self._path, error)
+
+
+def _reason(error: OSError | ValidationError) -> str:
+    """Without what was read: there are passwords in it."""
+    if isinstance(error, OSError):
+        return str(error)
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or 'the file'}: {first['msg']}"

@@ -1,5 +1,7 @@
-"""The container's health check: exit status 0 when /healthz of the server beside it answers 200."""
+"""The container's health check: exit status 0 when the server beside it answers and no stream that is
+live stands still."""
 
+import json
 import os
 import ssl
 import urllib.request
@@ -11,4 +13,6 @@ PORT = os.environ["STREAMER_SERVER__PORT"]
 trusting = ssl.create_default_context()
 trusting.check_hostname = False
 trusting.verify_mode = ssl.CERT_NONE
-urllib.request.urlopen(f"{SCHEME}://127.0.0.1:{PORT}/healthz", timeout=4, context=trusting).close()
+url = f"{SCHEME}://127.0.0.1:{PORT}/healthz"
+with urllib.request.urlopen(url, timeout=4, context=trusting) as answer:
+    raise SystemExit(json.load(answer)["stale_streams"] > 0)

@@ -7,10 +7,13 @@ from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
-from streamer.errors import SourceEnded, SourceLost
+from streamer.errors import SourceEnded, SourceLost, SourceStalled
 from streamer.model import VideoInfo
 from streamer.pixels import to_frame
 from streamer.ports import FrameReceiver
+
+STALL_S = 5.0
+"""A publisher that is there and sends nothing: its camera is covered, muted or taken by another program."""
 
 
 class PeerSource:
@@ -40,16 +43,24 @@ class PeerSource:
         self._wait_s = self._resume_wait_s
         try:
             await self._pump(track, receiver)
-        finally:
+        except SourceStalled:
+            if self._next.empty():
+                self.attach(track)  # the same publisher, when it goes on
+            raise
+        except BaseException:
             track.stop()
+            raise
 
     async def _pump(self, track: MediaStreamTrack, receiver: FrameReceiver) -> None:
         size: tuple[int, int] | None = None
         while True:
             try:
-                picture = await track.recv()
+                async with asyncio.timeout(STALL_S):
+                    picture = await track.recv()
             except MediaStreamError:
                 raise SourceLost("waiting for the camera to come back") from None
+            except TimeoutError:
+                raise SourceStalled("no picture comes from the camera") from None
             assert isinstance(picture, VideoFrame) and picture.pts is not None
             mono, unix = time.monotonic(), time.time()
             if picture.format.name == "yuv420p":  # a plain copy, far below a millisecond

@@ -462,6 +462,17 @@ async def test_source_that_says_it_is_over_ends_the_session(bench: Bench) -> Non
     assert bench.source.runs == 1
 
 
+async def test_source_that_is_over_as_soon_as_it_was_live_stays_over(bench: Bench) -> None:
+    bench.session.start()
+    await bench.source.connected()
+    bench.source.put(make_frame())
+    bench.source.end(SourceEnded("the camera has left"))
+    await bench.state_is(StreamState.ENDED)
+    await bench.estimators.frames_come(len(bench.estimators.frames))
+    assert bench.sink.states[-1] is StreamState.ENDED
+    assert bench.sink.results == []
+
+
 @pytest.mark.parametrize("error", [SourceLost("gone"), SourceRejected("wrong"), None])
 async def test_close_ends_the_session_from_any_state(
     benches: Benches, error: SourceError | None

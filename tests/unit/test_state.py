@@ -1,0 +1,127 @@
+"""The cameras that outlive a restart: kept whole, private, and never a reason not to start."""
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamer.config import PoseConfig, RtspSource, StreamConfig
+from streamer.state import StateFile, default_state_file
+
+SECRET = "hunter2"
+DOOR = StreamConfig(
+    id="door",
+    source=RtspSource(url="rtsp://10.0.0.1/a", username="u", password=SECRET, transport="udp"),
+    pose=PoseConfig(num_poses=2, min_detection_confidence=0.25),
+)
+YARD = StreamConfig(id="yard", source=RtspSource(url=f"rtsp://u:{SECRET}@10.0.0.2/"))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "down" / "streams.json"
+
+
+def test_what_was_saved_is_loaded(path: Path) -> None:
+    StateFile(path).save([DOOR, YARD])
+    assert StateFile(path).load() == [DOOR, YARD]
+
+
+def test_nothing_saved_is_nothing_loaded(path: Path) -> None:
+    assert StateFile(path).load() == []
+    assert not path.parent.exists()
+
+
+def test_saving_replaces_what_was_there(path: Path) -> None:
+    state = StateFile(path)
+    state.save([DOOR, YARD])
+    state.save([])
+    assert state.load() == []
+
+
+def test_only_the_owner_may_read_the_passwords(path: Path) -> None:
+    before = os.umask(0)
+    try:
+        StateFile(path).save([DOOR])
+        StateFile(path).save([DOOR, YARD])
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_nothing_but_the_file_is_left_in_the_folder(path: Path) -> None:
+    StateFile(path).save([DOOR])
+    assert [each.name for each in path.parent.iterdir()] == ["streams.json"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"5",
+        b'{"id": "door"}',
+        b'["door"]',
+        b'[{"id": "door"}]',
+        json.dumps([{"id": "Door!", "source": {"url": f"rtsp://u:{SECRET}@h/"}}]).encode(),
+        json.dumps([{"id": "d", "source": {"password": SECRET}}]).encode(),
+        b"\xff\xfe\x00",
+        b"[" * 100_000,
+    ],
+)
+def test_unreadable_file_is_told_and_kept_aside(
+    path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    assert StateFile(path).load() == []
+    assert str(path) in caplog.text
+    assert SECRET not in caplog.text
+    assert path.with_suffix(".unreadable").read_bytes() == content
+    StateFile(path).save([DOOR])
+    assert StateFile(path).load() == [DOOR]
+
+
+@pytest.fixture
+def full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """From here on nothing more can be written: what a write meets on a full disk, for root too."""
+
+    def no_space(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    yield
+    monkeypatch.undo()
+
+
+def test_full_disk_is_told_and_leaves_the_old_file_whole(
+    path: Path, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    StateFile(path).save([DOOR])
+    request.getfixturevalue("full_disk")
+    StateFile(path).save([DOOR, YARD])
+    assert "No space left" in caplog.text and SECRET not in caplog.text
+    assert StateFile(path).load() == [DOOR]
+    assert [each.name for each in path.parent.iterdir()] == ["streams.json"]
+
+
+def test_folder_that_can_not_be_made_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    state = StateFile(tmp_path / "file" / "streams.json")
+    state.save([DOOR])
+    assert "can't be remembered" in caplog.text
+    assert state.load() == []
+
+
+def test_file_lies_in_the_xdg_state_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/xdg")
+    assert default_state_file() == Path("/xdg/streamer/streams.json")
+    monkeypatch.setenv("XDG_STATE_HOME", "")
+    monkeypatch.setenv("HOME", "/home/me")
+    assert default_state_file() == Path("/home/me/.local/state/streamer/streams.json")

@@ -1,0 +1,37 @@
+// /login: the access token becomes a cookie.
+
+import { Problem, request, sentence } from "./api.js";
+import { byId, setText } from "./dom.js";
+
+const WRONG_TOKEN = 401;
+const form = byId("login", HTMLFormElement);
+const token = byId("token", HTMLInputElement);
+const message = byId("login-message", HTMLElement);
+const submit = byId("sign-in", HTMLButtonElement);
+
+/** Where the person wanted to go; a path of this server only, or the wall. */
+function nextPath() {
+  const next = new URLSearchParams(location.search).get("next") ?? "/";
+  const isPath = next.startsWith("/") && new URL(next, location.origin).origin === location.origin;
+  return isPath && !next.startsWith("//") ? next : "/";
+}
+
+async function signIn() {
+  submit.disabled = true;
+  setText(message, "");
+  try {
+    await request("POST", "/api/v1/login", { json: { token: token.value } });
+    location.replace(nextPath());
+  } catch (error) {
+    const isWrong = error instanceof Problem && error.status === WRONG_TOKEN;
+    setText(message, isWrong ? "That token is not right." : sentence(error));
+    token.select();
+  } finally {
+    submit.disabled = false;
+  }
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  void signIn();
+});
