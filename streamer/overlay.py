@@ -100,10 +100,12 @@ def _dimmed(frame: Frame) -> Frame:
 
 def _draw_pose(canvas: Frame, pose: Pose) -> None:
     thickness = max(2, round(min(canvas.width, canvas.height) / 180))
-    visible = pose.landmarks[:, 3] >= MIN_VISIBILITY
+    places = pose.landmarks[:, :2]
+    visible = (pose.landmarks[:, 3] >= MIN_VISIBILITY) & np.isfinite(places).all(axis=1)
+    places = np.where(visible[:, None], places, 0.0)
     for plane, channel, scale in zip(canvas.planes(), range(3), (1.0, 0.5, 0.5), strict=True):
         height, width = plane.shape
-        points = _fixed_point(pose.landmarks[:, :2] * (width, height))
+        points = _fixed_point(places * (width, height))
         for colour, connections in _CONNECTIONS_BY_COLOUR.items():
             lines = [points[pair] for pair in connections if visible[pair].all()]
             line_px = max(1, round(thickness * scale))

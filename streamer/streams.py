@@ -1,17 +1,20 @@
 """The registry of all streams: a stream is what a user names and sees, with a session behind it."""
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from streamer.config import PoseConfig, RtspSource, StreamConfig
-from streamer.errors import Conflict, LimitReached, NotFound
+from streamer.errors import Conflict, LimitReached, NotFound, StreamerError
 from streamer.model import Picture, PoseResult, Status, StreamState
 from streamer.ports import EstimatorFactory, Painter, Source
 from streamer.session import RetryPolicy, Session
 from streamer.sinks import MessageFeed
 from streamer.state import StateFile
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -57,6 +60,8 @@ class Streams:
         self._state = state
         self._streams: dict[str, Stream] = {}
         self._removals: set[asyncio.Task[None]] = set()
+        self._not_started: list[StreamConfig] = []  # remembered, for a start that may go better
+        self._saving: asyncio.Task[None] | None = None
 
     def __iter__(self) -> Iterator[Stream]:
         return iter(tuple(self._streams.values()))
@@ -80,7 +85,8 @@ class Streams:
             listed=True,
         )
         stream.camera, stream.kept = config, keep
-        self._save()
+        if keep:
+            self._save()
         return stream
 
     def add_peer(self, stream_id: str, kind: str, source: Source, *, listed: bool) -> Stream:
@@ -90,26 +96,35 @@ class Streams:
     async def remove(self, stream: Stream) -> None:
         if self._streams.get(stream.id) is stream:
             del self._streams[stream.id]
-            self._save()
+            if stream.kept:
+                self._save()
         await stream.session.close()
 
     async def close(self) -> None:
         streams = tuple(self)
         self._streams.clear()
         await asyncio.gather(*(stream.session.close() for stream in streams), *self._removals)
+        if self._saving is not None:
+            await self._saving
 
     def load_kept(self) -> None:
         """Starts the streams that the state file remembers and that are not there already."""
         for config in self._state.load():
-            if config.id not in self._streams:
+            if config.id in self._streams:
+                continue
+            try:
                 self.add_camera(config, keep=True)
+            except StreamerError as error:  # its model is not here, there are too many: no reason to stop
+                logger.error("the camera %s can't be started: %s", config.id, error)
+                self._not_started.append(config)
 
     def set_pose(self, stream: Stream, pose: PoseConfig) -> None:
-        stream.pose = pose
         stream.session.reconfigure(self._workshop.estimator(pose))
+        stream.pose = pose
         if stream.camera is not None:
             stream.camera = stream.camera.model_copy(update={"pose": pose})
-            self._save()
+            if stream.kept:
+                self._save()
 
     def _add(
         self, stream_id: str, kind: str, source: Source, pose: PoseConfig, *, listed: bool
@@ -142,7 +157,16 @@ class Streams:
             removal.add_done_callback(self._removals.discard)
 
     def _save(self) -> None:
-        self._state.save([s.camera for s in self if s.kept and s.camera is not None])
+        """Off the event loop, which must not wait for a disk; one save after the other."""
+        cameras = [s.camera for s in self if s.kept and s.camera is not None]
+        before, cameras = self._saving, cameras + self._not_started
+
+        async def save() -> None:
+            if before is not None:
+                await before
+            await asyncio.to_thread(self._state.save, cameras)
+
+        self._saving = asyncio.get_running_loop().create_task(save(), name="save-cameras")
 
 
 class _EndWatcher:

@@ -2,7 +2,6 @@
 where it names one. Prints what does not; the exit status is 1 then."""
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import unquote
@@ -34,19 +33,20 @@ def anchors(file: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def main() -> int:
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
-        check=True,
-        capture_output=True,
-        text=True,
+def project_files() -> list[Path]:
+    """The Markdown files, but those of installed packages and caches."""
+    return sorted(
+        file
+        for file in Path().rglob("*.md")
+        if not any(part.startswith(".") or part == "node_modules" for part in file.parts)
     )
-    status = 0
-    for name in listed.stdout.splitlines():
-        for target in broken_links(Path(name)) if Path(name).exists() else []:
-            print(f"{name}: {target} leads nowhere")
-            status = 1
-    return status
+
+
+def main() -> int:
+    lost = [(file, target) for file in project_files() for target in broken_links(file)]
+    for file, target in lost:
+        print(f"{file}: {target} leads nowhere")
+    return 1 if lost else 0
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 // The form that adds an IP camera: test it first, or add it at once.
 
-import { Problem, request, requestJson, sentence } from "./api.js";
+import { request, requestJson, sentence } from "./api.js";
 import { byId, setText } from "./dom.js";
-import { troubleOf } from "./words.js";
 
 const PROBE_TIMEOUT_MS = 30_000;
 const ID = /^[a-z0-9-]{1,64}$/;
@@ -44,7 +43,7 @@ export class CameraForm {
     try {
       this.#say("ok", await action());
     } catch (error) {
-      this.#say("error", explain(error));
+      this.#say("error", sentence(error));
     } finally {
       for (const each of this.#buttons) each.disabled = false;
     }
@@ -96,10 +95,4 @@ function idFrom(name) {
   const id = name.trim().toLowerCase().replace(/[\s_.]+/g, "-");
   if (id && !ID.test(id)) throw new Error("A name has letters a to z, figures and hyphens only.");
   return id;
-}
-
-/** @param {unknown} error */
-function explain(error) {
-  const trouble = error instanceof Problem ? troubleOf(error.kind) : undefined;
-  return sentence(trouble ? `${trouble}: ${/** @type {Error} */ (error).message}` : error);
 }

@@ -114,7 +114,10 @@ export class Card {
     return menu;
   }
 
-  /** Asks in the card itself. @param {string} name */
+  /**
+   * Asks in the card itself.
+   * @param {string} name
+   */
   #askToRemove(name) {
     const close = () => {
       question.remove();
@@ -124,7 +127,7 @@ export class Card {
     const remove = button("Remove", () => void this.#remove(close), { class: "danger" });
     const keep = button("Keep", close);
     const question = element("div", { class: "question", role: "group" });
-    question.append(element("p", {}, `Remove ${name} and forget its address?`), remove, keep);
+    question.append(element("p", {}, `Remove ${name}?`), remove, keep);
     question.addEventListener("keydown", (event) => {
       if (event.key === "Escape") close();
     });

@@ -98,6 +98,14 @@ export class LivePeer {
     return false;
   }
 
+  /**
+   * The next offer is for a new stream.
+   * @protected
+   */
+  forgetStream() {
+    this.streamId = "";
+  }
+
   /** @param {AbortSignal} signal */
   async #run(signal) {
     let attempt = 0;
@@ -147,7 +155,7 @@ export class LivePeer {
   /** @param {RTCPeerConnection} connection */
   #prepare(connection) {
     this.#pictures = false;
-    this.#stream = statusOf("connecting");
+    if (this.#events.onPose) this.#stream = statusOf("connecting"); // the channel will tell
     connection.addEventListener("track", ({ track, receiver }) => {
       if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
       track.addEventListener("unmute", () => {

@@ -8,10 +8,10 @@ import { LatencyBar, stagesOf, sumOf } from "./latency.js";
 
 const WINDOW_MS = 2_000;
 const INTERVAL_MS = 500;
-const NONE = "–";
 
 /** Collects messages as they come and shows the figures of the last two seconds, twice a second. */
 export class Figures {
+  #root = byId("figures", HTMLElement);
   #people = byId("people", HTMLElement);
   #size = byId("size", HTMLElement);
   #fps = byId("fps", HTMLElement);
@@ -55,14 +55,12 @@ export class Figures {
     const since = performance.now() - WINDOW_MS;
     this.#recent = this.#recent.filter(({ at }) => at >= since);
     const newest = this.#recent.at(-1)?.message;
-    setText(this.#people, newest ? peopleWords(newest.poses.length) : NONE);
-    setText(this.#size, newest ? `${newest.width}×${newest.height}` : NONE);
-    setText(this.#fps, newest ? `${this.#rate().toFixed(1)} fps` : `${NONE} fps`);
-    setText(this.#dropped, newest ? `${newest.dropped} dropped` : `${NONE} dropped`);
-    if (!newest) {
-      setText(this.#latency, `${NONE} ms`);
-      return;
-    }
+    this.#root.classList.toggle("empty", !newest);
+    if (!newest) return;
+    setText(this.#people, peopleWords(newest.poses.length));
+    setText(this.#size, `${newest.width}×${newest.height}`);
+    setText(this.#fps, `${this.#rate().toFixed(1)} fps`);
+    setText(this.#dropped, `${newest.dropped} dropped`);
     const stages = stagesOf(this.#medians(), this.#link);
     setText(this.#latency, `${Math.round(sumOf(stages))} ms`);
     setText(this.#losses, `${newest.dropped} frames dropped, ${this.#lost} messages lost`);

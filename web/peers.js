@@ -73,7 +73,7 @@ export class WebcamPeer extends LivePeer {
     if (!(loss instanceof Problem) || !this.streamId) return false;
     const isTaken = loss.status === HTTP.CONFLICT && away_ms > RESUME_WINDOW_MS;
     if (loss.status !== HTTP.NOT_FOUND && !isTaken) return false;
-    this.streamId = "";
+    this.forgetStream();
     return true;
   }
 

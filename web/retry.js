@@ -7,7 +7,7 @@ import { statusOf } from "./words.js";
 /** @typedef {import("./words.js").Status} Status */
 
 const FIRST_RETRY_MS = 500;
-const RETRY_CAP_MS = 5_000;
+const RETRY_CAP_MS = 3_000;
 const RETRY_JITTER = 0.2;
 
 export const HTTP = { NOT_FOUND: 404, CONFLICT: 409, TOO_MANY: 429, SERVER_ERROR: 500, FULL: 503 };

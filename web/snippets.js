@@ -38,9 +38,10 @@ async def main():
     await peer.setLocalDescription(await peer.createOffer())
     # If this server has an access token, add to headers: "Authorization": "Bearer TOKEN"
     headers = {"Content-Type": "application/sdp"}
+    url = "${origin}/whep/${id}"
     offer = peer.localDescription.sdp
-    async with aiohttp.ClientSession(raise_for_status=True) as http:
-        async with http.post("${origin}/whep/${id}", data=offer, headers=headers) as reply:
+    async with aiohttp.ClientSession(headers=headers, raise_for_status=True) as http:
+        async with http.post(url, data=offer) as reply:
             answer = await reply.text()
     await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
     await sink.start()

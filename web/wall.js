@@ -10,10 +10,12 @@ import { nextTry, statusOf } from "./words.js";
 /** @typedef {import("./api.js").StreamInfo} StreamInfo */
 
 const POLL_INTERVAL_MS = 2_000;
+const FAST_POLL_INTERVAL_MS = 400; // while a camera is being opened
 const COUNTDOWN_INTERVAL_MS = 500;
 
 const grid = byId("cards", HTMLElement);
 const addPanel = byId("add", HTMLElement);
+const intro = byId("intro", HTMLElement);
 const welcome = byId("welcome", HTMLElement);
 const opener = byId("open-add", HTMLButtonElement);
 const cancel = byId("camera-cancel", HTMLButtonElement);
@@ -54,7 +56,10 @@ async function refresh() {
   clearTimeout(timer);
   let delay_ms = POLL_INTERVAL_MS;
   try {
-    show(await requestJson("GET", "/api/v1/streams"));
+    /** @type {StreamInfo[]} */
+    const streams = await requestJson("GET", "/api/v1/streams");
+    show(streams);
+    if (streams.some(({ state }) => state === "connecting")) delay_ms = FAST_POLL_INTERVAL_MS;
     failures = 0;
     trouble = statusOf("live");
   } catch (error) {
@@ -96,6 +101,7 @@ function addCard(info) {
 /** On an empty wall it is the page, with the webcam beside it; else it opens on demand. */
 function showAddPanel() {
   const isEmpty = cards.size === 0;
+  intro.hidden = !isEmpty;
   welcome.hidden = !isEmpty;
   opener.hidden = isEmpty;
   cancel.hidden = isEmpty;

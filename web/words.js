@@ -49,15 +49,6 @@ export function statusOf(state, more = {}) {
 }
 
 /**
- * The name of a camera's trouble, for the error kinds that have one.
- * @param {string} kind
- * @returns {string | undefined}
- */
-export function troubleOf(kind) {
-  return CAMERA_TROUBLE.get(kind);
-}
-
-/**
  * The status of a stream whose server answers.
  * @param {import("./api.js").StreamState} state
  * @param {{detail: string, kind: string, retry_in_s: number | null, attempt: number}} report
@@ -65,7 +56,7 @@ export function troubleOf(kind) {
  */
 export function streamStatus(state, { detail, kind, retry_in_s, attempt }) {
   if (state === "live" || state === "connecting") return statusOf(state);
-  const words = (state !== "ended" && troubleOf(kind)) || PLAIN[state];
+  const words = (state !== "ended" && CAMERA_TROUBLE.get(kind)) || PLAIN[state];
   const retryAt = retry_in_s === null ? null : performance.now() + retry_in_s * 1000;
   return statusOf(state, { words, detail, kind, retryAt, attempt });
 }

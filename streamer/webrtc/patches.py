@@ -72,6 +72,9 @@ class MarkerJitterBuffer(JitterBuffer):
 
     def _remove_frame(self, sequence_number: int) -> JitterFrame | None:
         frame = super()._remove_frame(sequence_number)
+        if frame is not None and self._is_video and not frame.data:
+            # Padding that follows a frame already released; an empty frame would end the decoder.
+            frame = super()._remove_frame(sequence_number)
         if frame is not None or not self._is_video or self._origin is None:
             return frame
         packets: list[RtpPacket] = []
@@ -135,13 +138,14 @@ class TransportFeedback:
             if arrival is None:
                 symbols.append(0)
                 continue
-            delta, ticks = arrival - ticks, arrival
+            delta = max(-0x8000, min(0x7FFF, arrival - ticks))  # what 16 bits hold: 8 s
+            ticks += delta
             if 0 <= delta <= 0xFF:
                 symbols.append(1)
                 deltas += bytes([delta])
             else:
                 symbols.append(2)
-                deltas += struct.pack("!h", max(-0x8000, min(0x7FFF, delta)))
+                deltas += struct.pack("!h", delta)
         return _status_vectors(symbols), deltas
 
 

@@ -37,7 +37,7 @@ TARGETS_S = {
 # first received picture of the camera's 4:3 (notices are 16:9 until the camera's first frame).
 _NOTE_TIMES = """
 (() => {
-  const times = (window.benchTimes = {});
+  const times = {};
   const note = (name) => { times[name] ??= performance.now(); };
   addEventListener("click", ({ target }) => {
     if (target.closest("#start, #camera-add")) note("asked");
@@ -49,11 +49,14 @@ _NOTE_TIMES = """
     note("granted");
     return stream;
   };
+  let finish;
+  window.benchTimes = new Promise((resolve) => { finish = resolve; });
   const watched = new WeakSet();
   const watch = (video) => video.requestVideoFrameCallback((_, shown) => {
     const received = shown.rtpTimestamp !== undefined;
-    if (received && shown.width * 3 === shown.height * 4) note("shown");
-    else watch(video);
+    if (!received || shown.width * 3 !== shown.height * 4) return watch(video);
+    note("shown");
+    finish(times);
   });
   const find = () => {
     for (const video of document.querySelectorAll("#video, .card video")) {
@@ -136,8 +139,8 @@ async def _ip_camera(url: str, camera_url: str) -> dict[str, float]:
 
 
 async def _shown(page: Page) -> dict[str, float]:
-    await page.wait_for_function("'shown' in window.benchTimes", timeout=TIMEOUT_S * 1000)
-    times: dict[str, float] = await page.evaluate("window.benchTimes")
+    async with asyncio.timeout(TIMEOUT_S):
+        times: dict[str, float] = await page.evaluate("window.benchTimes")
     return times
 
 
