@@ -30,6 +30,7 @@ export class CameraForm {
   }
 
   focus() {
+    this.#say("ok", "");
     this.#url.focus();
   }
 

@@ -5,7 +5,7 @@ import { button, closeMenuByItself, element, icon, setText } from "./dom.js";
 import { peopleWords } from "./figures.js";
 import { ViewerPeer } from "./peers.js";
 import { openSnippets } from "./snippets.js";
-import { nextTry, statusOf, streamStatus } from "./words.js";
+import { duration, nextTry, statusOf, streamStatus } from "./words.js";
 
 /** @typedef {import("./api.js").StreamInfo} StreamInfo */
 /** @typedef {import("./words.js").Status} Status */
@@ -44,7 +44,9 @@ export class Card {
       onStatus: (status) => this.#showPeer(status),
       onMedia: (media) => {
         this.#video.srcObject = media;
+        void this.#video.play();
       },
+      onLoss: () => this.#video.pause(),
     });
     this.update(info);
   }
@@ -79,8 +81,9 @@ export class Card {
   showNext() {
     const { frame_age_ms: age_ms } = this.#info.stats;
     const isOld = this.#info.state !== "live" && age_ms !== null && age_ms > STALE_AFTER_MS;
-    const last = isOld ? `last picture ${Math.round(age_ms / 1000)} s ago` : "";
-    setText(this.#next, [nextTry(this.#status), last].filter(Boolean).join(" · "));
+    const last = isOld ? `last picture ${duration(age_ms / 1000)} ago` : "";
+    const next = nextTry({ ...this.#status, attempt: 0 }); // no room for a count
+    setText(this.#next, [next, last].filter(Boolean).join(" · "));
   }
 
   /** @param {string} name */

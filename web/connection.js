@@ -12,6 +12,7 @@ import { statusOf, streamStatus } from "./words.js";
  * @typedef {object} PeerEvents
  * @property {(status: Status) => void} onStatus
  * @property {(media: MediaStream) => void} onMedia
+ * @property {() => void} [onLoss] the last moment to hold the last picture
  * @property {(message: import("./landmarks.js").PoseMessage) => void} [onPose] asks for the `landmarks` channel
  * @property {(info: StreamInfo) => void} [onInfo] asks for the stream's figures every few seconds
  * @property {(stats: import("./link.js").LinkStats) => void} [onStats]
@@ -147,6 +148,7 @@ export class LivePeer {
       return error;
     } finally {
       over.abort();
+      this.#events.onLoss?.();
       this.connection?.close();
       this.connection = null;
     }

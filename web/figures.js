@@ -61,7 +61,7 @@ export class Figures {
     setText(this.#size, `${newest.width}×${newest.height}`);
     setText(this.#fps, `${this.#rate().toFixed(1)} fps`);
     setText(this.#dropped, `${newest.dropped} dropped`);
-    const stages = stagesOf(this.#medians(), this.#link);
+    const stages = stagesOf(this.#means(), this.#link);
     setText(this.#latency, `${Math.round(sumOf(stages))} ms`);
     setText(this.#losses, `${newest.dropped} frames dropped, ${this.#lost} messages lost`);
     this.#bar.show(stages);
@@ -74,15 +74,15 @@ export class Figures {
     return ((this.#recent.length - 1) * 1000) / (last.at - first.at);
   }
 
-  /** Of each stage of the server, over the window: single slow frames must not make it flicker. */
-  #medians() {
+  /** Of each stage of the server, over the window. Means, since they add up as the stages do. */
+  #means() {
     /** @type {Record<string, number>} */
-    const medians = {};
+    const means = {};
     for (const key of Object.keys(this.#recent.at(-1)?.message.latency_ms ?? {})) {
       const values = this.#recent.map(({ message }) => message.latency_ms[key] ?? 0);
-      medians[key] = values.sort((a, b) => a - b)[values.length >> 1] ?? 0;
+      means[key] = values.reduce((sum, value) => sum + value, 0) / values.length;
     }
-    return medians;
+    return means;
   }
 }
 

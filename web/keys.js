@@ -4,7 +4,7 @@ import { button, element } from "./dom.js";
 
 /** @typedef {{key: string, name: string, does: string, run: () => void}} Key */
 
-const TYPING = "input, select, textarea";
+const TYPING = "input:not([type=checkbox]), select, textarea";
 const PRESSABLE = "button, a, summary, input, select, textarea";
 
 /**

@@ -3,7 +3,7 @@
 const GATHERING_TIMEOUT_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const DISCONNECTED_TIMEOUT_MS = 2_500;
-const SILENCE_TIMEOUT_MS = 5_000;
+const SILENCE_TIMEOUT_MS = 4_000;
 const STATS_INTERVAL_MS = 1_000;
 
 /**
@@ -96,15 +96,14 @@ export function untilLost(connection, channel, onStats, signal) {
  * @param {() => void} onSilence
  */
 function watchStats(connection, onStats, onSilence) {
-  let received = -1;
+  let received = 0;
   let heardAt = performance.now();
   const read = statsReader(connection);
   return async () => {
-    if (connection.connectionState !== "connected") return;
     const stats = await read();
     const now = performance.now();
     if (stats.received !== received) [received, heardAt] = [stats.received, now];
-    if (now - heardAt > SILENCE_TIMEOUT_MS) onSilence();
+    if (received > 0 && now - heardAt > SILENCE_TIMEOUT_MS) onSilence();
     onStats(stats);
   };
 }

@@ -86,6 +86,11 @@ export class Stage {
     if (!this.#isPaused) void this.video.play();
   }
 
+  /** A paused video keeps its last picture when its track ends. */
+  holdPicture() {
+    this.video.pause();
+  }
+
   /** @param {PoseMessage} message */
   showPose(message) {
     const debug = this.#debug;

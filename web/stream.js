@@ -10,6 +10,7 @@ const stage = new Stage();
 const peer = new ViewerPeer(streamId, {
   onStatus: (status) => stage.showStatus(status, noticeOf(status, () => void tryAgain())),
   onMedia: (media) => stage.showMedia(media),
+  onLoss: () => stage.holdPicture(),
   onPose: (message) => stage.showPose(message),
   onStats: (stats) => stage.showStats(stats),
   onInfo: (info) => {

@@ -1,6 +1,6 @@
 // /: every listed stream, and the way to add one.
 
-import { requestJson, ServerGone } from "./api.js";
+import { requestJson, sentence, ServerGone } from "./api.js";
 import { CameraForm } from "./camera_form.js";
 import { Card } from "./card.js";
 import { byId, setText } from "./dom.js";
@@ -111,9 +111,9 @@ function showAddPanel() {
 
 function showBanner() {
   banner.hidden = trouble.state === "live";
+  grid.classList.toggle("stale", !banner.hidden);
   if (banner.hidden) return;
-  const words = trouble.words.charAt(0).toUpperCase() + trouble.words.slice(1);
-  setText(banner, [`${words}: ${trouble.detail}`, nextTry(trouble)].filter(Boolean).join(" "));
+  setText(banner, sentence([trouble.words, nextTry(trouble)].filter(Boolean).join(", ")));
 }
 
 function toggleAdding() {

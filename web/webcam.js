@@ -45,6 +45,7 @@ function connect() {
   const mine = new WebcamPeer(camera, {
     onStatus: (status) => onStatus(mine, status),
     onMedia: (media) => stage.showMedia(media),
+    onLoss: () => stage.holdPicture(),
     onPose: (pose) => stage.showPose(pose),
     onStats: (stats) => stage.showStats(stats),
     onInfo: (info) => {

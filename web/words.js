@@ -68,11 +68,11 @@ export function streamStatus(state, { detail, kind, retry_in_s, attempt }) {
 export function nextTry({ state, retryAt, attempt }) {
   if (state !== "reconnecting" && retryAt === null) return "";
   const left_s = Math.ceil(((retryAt ?? 0) - performance.now()) / 1000);
-  const when = left_s > 0 ? `in ${spell(left_s)}` : "now";
+  const when = left_s > 0 ? `in ${duration(left_s)}` : "now";
   return `trying again ${when}${attempt > 1 ? ` (attempt ${attempt})` : ""}`;
 }
 
 /** @param {number} seconds */
-function spell(seconds) {
-  return seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
+export function duration(seconds) {
+  return seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
 }

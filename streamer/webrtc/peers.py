@@ -57,6 +57,7 @@ class Peer:
         self._over = asyncio.Event()
         self.publishes = False
         self._task: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._undo = contextlib.ExitStack()
         self._undo.callback(stream.session.unsubscribe, self)
         stream.session.subscribe(self)
@@ -171,8 +172,11 @@ class Peer:
             await self._clean_up()
 
     async def _clean_up(self) -> None:
-        self._undo.close()
-        await self._connection.close()
+        """Once, and to its end: aiortc's close never returns again after one that was cancelled."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._connection.close())
+            self._undo.close()
+        await asyncio.shield(self._closing)
 
     async def _until_over(self) -> None:
         videos = [t for t in self._connection.getTransceivers() if t.kind == "video"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.async_api import expect
 
-from tests.rigs.browser import read_video_frame
+from tests.rigs.browser import read_video_frame, until
 from tests.rigs.net import free_port
 from tests.rigs.skeleton import RECORD_MESSAGES, best_share
 
@@ -46,13 +46,13 @@ async def test_a_pasted_camera_is_live_is_lost_and_comes_back_on_the_same_page_a
     await add_camera(page, camera.url("/cam"), "door")
     card = page.locator('.card[data-stream="door"]')
     await expect(card).to_have_attribute("data-state", "live", timeout=15_000)
-    await page.wait_for_function("document.querySelector('.card video').videoWidth === 640")
+    await until(page, "document.querySelector('.card video').videoWidth === 640")
 
     viewer, _ = await open_page(running.url)
     await viewer.add_init_script(RECORD_MESSAGES)
     await viewer.goto(f"{running.url}/streams/door")
     await expect(viewer.locator("#state")).to_have_attribute("data-state", "live", timeout=15_000)
-    await viewer.wait_for_function(f"{LATEST_MESSAGES}.length === 20")
+    await until(viewer, f"{LATEST_MESSAGES}.length === 20")
     shown = await read_video_frame(viewer, "#video", LATEST_MESSAGES)
     assert best_share(shown.pixels, shown.value) > 0.8
     bright = shown.pixels.mean()
@@ -69,7 +69,7 @@ async def test_a_pasted_camera_is_live_is_lost_and_comes_back_on_the_same_page_a
     camera.restart()
     await expect(viewer.locator("#state")).to_have_attribute("data-state", "live", timeout=15_000)
     await expect(card).to_have_attribute("data-state", "live", timeout=15_000)
-    await viewer.wait_for_function(f"{LATEST_MESSAGES}.some((m) => m.epoch > 1)")
+    await until(viewer, f"{LATEST_MESSAGES}.some((m) => m.epoch > 1)")
     again = await read_video_frame(viewer, "#video", LATEST_MESSAGES)
     assert again.pixels.mean() > 0.9 * bright
     assert await viewer.evaluate("window.peersInTest.length") == 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.async_api import expect
 
-from tests.rigs.browser import read_video_frame
+from tests.rigs.browser import read_video_frame, until
 from tests.rigs.skeleton import RECORD_MESSAGES, best_share, shifted
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ async def test_the_skeleton_is_drawn_where_the_landmark_messages_say(
 ) -> None:
     page, watch = await open_page(f"{server().url}/webcam", clips.person_camera)
     await start_webcam(page)
-    await page.wait_for_function(f"{LATEST_MESSAGES}.length === 20")
+    await until(page, f"{LATEST_MESSAGES}.length === 20")
 
     fits, misfits = [], []
     for _ in range(12):
@@ -56,7 +56,7 @@ async def test_every_processed_frame_sends_one_message_and_fills_the_table(
 ) -> None:
     page, _ = await open_page(f"{server().url}/webcam", clips.person_camera)
     await start_webcam(page)
-    await page.wait_for_function("window.messagesInTest.length > 150", timeout=30_000)
+    await until(page, "window.messagesInTest.length > 150", timeout_s=30)
 
     messages = await page.evaluate("window.messagesInTest.filter((m) => m.type === 'pose')")
     numbers = [(message["epoch"], message["seq"]) for message in messages]
@@ -78,26 +78,23 @@ async def test_chromium_sends_its_camera_at_full_size_within_seconds(
     await start_webcam(page)
 
     # Without transport-wide feedback it stays at a quarter of this for good.
-    await page.wait_for_function(
-        "(window.messagesInTest.at(-1) ?? {}).width === 640", timeout=15_000
-    )
+    await until(page, "(window.messagesInTest.at(-1) ?? {}).width === 640", timeout_s=15)
 
 
-async def test_a_denied_camera_and_an_insecure_origin_are_explained(
+async def test_a_missing_camera_and_an_insecure_origin_are_explained(
     server: Callable[..., StreamerServer], open_page: OpenPage
 ) -> None:
-    url = server(arguments=["--insecure-lan"], config='[server]\nallowed_hosts = ["streamer.test"]')
-    page, _ = await open_page(f"{url.url}/webcam")  # this browser has no camera at all
+    running = server('[server]\nallowed_hosts = ["streamer.test"]')
+    page, _ = await open_page(f"{running.url}/webcam")  # this browser has no camera at all
     await page.click("#start")
     await expect(page.locator("#state")).to_have_attribute("data-state", "failed")
     await expect(page.locator("body")).to_contain_text("camera")
 
     insecure, _ = await open_page(
-        f"http://streamer.test:{url.port}/webcam",
+        f"http://streamer.test:{running.port}/webcam",
         None,
         "--host-resolver-rules=MAP streamer.test 127.0.0.1",
     )
-    await insecure.click("#start")
     await expect(insecure.locator("#state")).to_have_attribute("data-state", "failed")
     await expect(insecure.locator("body")).to_contain_text("https")
 

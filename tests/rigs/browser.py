@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import shutil
@@ -41,14 +42,15 @@ FAKE_CAMERA_FLAGS = (
     "--use-fake-ui-for-media-stream",  # grants the camera without a question
 )
 
+# The expression is put in as text: the pages' own policy forbids eval.
 _READ_FRAME = """
-([selector, expression]) => new Promise((resolve) => {
+(selector) => new Promise((resolve) => {
   const video = document.querySelector(selector);
   video.requestVideoFrameCallback((_, metadata) => {
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
     canvas.getContext("2d").drawImage(video, 0, 0);
-    const value = expression === null ? null : (0, eval)(expression);
+    const value = %s;
     resolve({
       png: canvas.toDataURL("image/png").split(",")[1],
       rtpTimestamp: metadata.rtpTimestamp ?? null,
@@ -57,6 +59,7 @@ _READ_FRAME = """
   });
 })
 """
+POLL_MS = 50
 
 
 @dataclass(frozen=True)
@@ -118,12 +121,19 @@ async def read_video_frame(
 
     ``expression`` is JavaScript whose (JSON) value is taken while that picture is shown.
     """
-    shown = await page.evaluate(_READ_FRAME, [selector, expression])
+    shown = await page.evaluate(_READ_FRAME % (expression or "null"), selector)
     png = np.frombuffer(base64.b64decode(shown["png"]), np.uint8)
     decoded = cv2.imdecode(png, cv2.IMREAD_COLOR)
     assert decoded is not None
     pixels = np.ascontiguousarray(decoded[:, :, ::-1]).astype(np.uint8, copy=False)
     return ShownFrame(pixels, shown["rtpTimestamp"], shown["value"])
+
+
+async def until(page: Page, expression: str, timeout_s: float = 30.0) -> None:
+    """Wait until the JavaScript is true (Playwright's own wait needs eval, which the pages forbid)."""
+    async with asyncio.timeout(timeout_s):  # the event is the browser's: there is none to wait for here
+        while not await page.evaluate(f"Boolean({expression})"):
+            await page.wait_for_timeout(POLL_MS)
 
 
 @dataclass

@@ -51,12 +51,13 @@ class ProbeRecord:
     messages: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     size_back: str | None = None
     first_frame: asyncio.Event = field(default_factory=asyncio.Event)
+    begun_at: float = 0.0
 
     def summarise(
-        self, begun_at: float, seconds: float, stream_id: str | None, first_frame_ms: float
+        self, seconds: float, stream_id: str | None, first_frame_ms: float
     ) -> ProbeResult:
         """Reduce the record to the figures of the ``seconds`` from ``begun_at`` on."""
-        ended_at = begun_at + seconds
+        begun_at, ended_at = self.begun_at, self.begun_at + seconds
         frames = [item for item in self.frames if begun_at <= item[0] < ended_at]
         unread = [at for at in self.unread if begun_at <= at < ended_at]
         messages = [item for item in self.messages if begun_at <= item[0] < ended_at]

@@ -133,13 +133,18 @@ def load_pictures(clip: Path, width: int, height: int) -> list[NDArray[np.uint8]
 
 
 async def run_probe(
-    options: ProbeOptions, pictures: Sequence[NDArray[np.uint8]], http: aiohttp.ClientSession
+    options: ProbeOptions,
+    pictures: Sequence[NDArray[np.uint8]],
+    http: aiohttp.ClientSession,
+    record: ProbeRecord | None = None,
 ) -> ProbeResult:
     """Stream ``pictures`` to a server and measure.
 
+    ``record`` is for those who want to know more than the result.
+
     Raises RuntimeError when it refuses, TimeoutError when nothing comes back for 20 s.
     """
-    record = ProbeRecord()
+    record = record or ProbeRecord()
     peer, receiver = _offer_peer(options, pictures, record)
     asked_at = time.monotonic()
     try:
@@ -150,14 +155,14 @@ async def run_probe(
                 await record.first_frame.wait()
             first_frame_ms = 1000 * (time.monotonic() - asked_at)
             await asyncio.sleep(options.warm_up_s)
-            begun_at = time.monotonic()
+            record.begun_at = time.monotonic()
             await asyncio.sleep(options.seconds)
             reader.cancel()
         if location is not None:
             await http.delete(location, headers=_headers(options))
     finally:
         await peer.close()
-    return record.summarise(begun_at, options.seconds, stream_id, first_frame_ms)
+    return record.summarise(options.seconds, stream_id, first_frame_ms)
 
 
 def _offer_peer(

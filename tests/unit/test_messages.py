@@ -10,8 +10,8 @@ from streamer.messages import ping_message, pose_message, state_message
 from streamer.model import Frame, Pose, PoseResult, Status, StreamState
 from tests.fakes import make_frame
 
-LANDMARKS = np.arange(33 * 5, dtype=np.float32).reshape(33, 5) / 165
-WORLD = np.arange(33 * 3, dtype=np.float32).reshape(33, 3) / 99 - 0.5
+LANDMARKS = np.linspace(0, 1, 33 * 5, dtype=np.float32).reshape(33, 5)
+WORLD = np.linspace(-0.5, 0.5, 33 * 3, dtype=np.float32).reshape(33, 3)
 
 
 def result(*poses: Pose, frame: Frame | None = None) -> PoseResult:

@@ -22,7 +22,10 @@ SECRET = "hunter2"
         ("rtsp://u:hunter2@x@host/", "rtsp://host/"),
         ("rtsp://u:hunt%40er2hunter2@host/", "rtsp://host/"),
         ("rtsp://u:hunter2:more@host/", "rtsp://host/"),
-        ("open 'rtsp://u:hunter2@a/1' and http://u:hunter2@b/2: no", "open 'rtsp://a/1' and http://b/2: no"),
+        (
+            "open 'rtsp://u:hunter2@a/1' and http://u:hunter2@b/2: no",
+            "open 'rtsp://a/1' and http://b/2: no",
+        ),
         ("(rtsp://u:hunter2@host)", "(rtsp://host)"),
         ("rtsp://h/cam?user=admin&password=hunter2&x=1", "rtsp://h/cam?user=admin&password=…&x=1"),
         ("rtsp://h/user=admin_password=hunter2_channel=1.sdp", "rtsp://h/user=admin_password=…"),
