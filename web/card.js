@@ -1,7 +1,7 @@
 // One stream on the wall: its live picture while it is in sight, its state, its figures, its menu.
 
 import { kindOf, request, sentence, streamPath } from "./api.js";
-import { button, closeMenuByItself, element, icon, setText } from "./dom.js";
+import { button, closeMenuByItself, element, icon, play, setText } from "./dom.js";
 import { peopleWords } from "./figures.js";
 import { ViewerPeer } from "./peers.js";
 import { openSnippets } from "./snippets.js";
@@ -44,7 +44,7 @@ export class Card {
       onStatus: (status) => this.#showPeer(status),
       onMedia: (media) => {
         this.#video.srcObject = media;
-        void this.#video.play();
+        play(this.#video);
       },
       onLoss: () => this.#video.pause(),
     });

@@ -66,6 +66,16 @@ export function setText(target, text) {
 }
 
 /**
+ * Plays on. A picture that is replaced before it could play is no failure.
+ * @param {HTMLVideoElement} video
+ */
+export function play(video) {
+  video.play().catch((error) => {
+    if (error.name !== "AbortError") throw error;
+  });
+}
+
+/**
  * A <details> used as a menu closes on Escape, on a choice and on a click elsewhere.
  * @param {HTMLDetailsElement} menu
  */

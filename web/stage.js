@@ -2,7 +2,7 @@
 // the landmarks, and the controls that act on them.
 
 import { requestJson, sentence, streamPath } from "./api.js";
-import { button, byId, element, icon, setText } from "./dom.js";
+import { button, byId, element, icon, play, setText } from "./dom.js";
 import { Figures } from "./figures.js";
 import { bindKeys } from "./keys.js";
 import { openSnippets } from "./snippets.js";
@@ -83,7 +83,7 @@ export class Stage {
     this.#debug.peer = this.#peer?.connection ?? null;
     this.#debug.streamId = this.#peer?.streamId ?? "";
     this.#figures.reset();
-    if (!this.#isPaused) void this.video.play();
+    if (!this.#isPaused) play(this.video);
   }
 
   /** A paused video keeps its last picture when its track ends. */
@@ -163,7 +163,7 @@ export class Stage {
       element("span", {}, this.#isPaused ? "Go on" : "Pause"),
     );
     if (this.#isPaused) this.video.pause();
-    else void this.video.play();
+    else play(this.video);
   }
 
   async #toggleFull() {

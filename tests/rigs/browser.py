@@ -131,7 +131,9 @@ async def read_video_frame(
 
 async def until(page: Page, expression: str, timeout_s: float = 30.0) -> None:
     """Wait until the JavaScript is true (Playwright's own wait needs eval, which the pages forbid)."""
-    async with asyncio.timeout(timeout_s):  # the event is the browser's: there is none to wait for here
+    async with asyncio.timeout(
+        timeout_s
+    ):  # the event is the browser's: there is none to wait for here
         while not await page.evaluate(f"Boolean({expression})"):
             await page.wait_for_timeout(POLL_MS)
 

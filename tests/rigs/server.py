@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -23,7 +24,8 @@ class StreamerServer:
     """A server on a free port of 127.0.0.1 with its state in ``folder``; a context manager.
 
     ``config`` is the text of a TOML file; ``arguments`` are added to the command line and
-    ``environment`` to the environment. The log goes to ``folder / "server.log"``.
+    ``environment`` to the environment; ``tls`` is its certificate and key. The log goes to
+    ``folder / "server.log"``.
     """
 
     def __init__(
@@ -33,9 +35,10 @@ class StreamerServer:
         *,
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
         self.log = folder / "server.log"
         self._config = folder / "streamer.toml"
         self._config_text = config
@@ -47,6 +50,9 @@ class StreamerServer:
         self._environment |= environment or {}
         self._command = [sys.executable, "-m", "streamer", "serve", "--host", "127.0.0.1"]
         self._command += ["--port", str(self.port), "--config", str(self._config), *arguments]
+        if tls:
+            self._command += ["--tls-cert", str(tls[0]), "--tls-key", str(tls[1])]
+        self._tls = tls is not None
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -134,8 +140,15 @@ class StreamerServer:
     def _proc(self, name: str) -> Path:
         return Path(f"/proc/{self.pid}") / name
 
+    def _connection(self) -> http.client.HTTPConnection:
+        if not self._tls:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=2, context=trusting)
+
     def _is_ready(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        connection = self._connection()
         try:
             connection.request("GET", "/readyz")
             return connection.getresponse().status == 200

@@ -1,0 +1,181 @@
+"""The service in the test's own process, over fakes or the real estimator, and a peer to talk to it."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.web import Application, Request
+from aiortc import (
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCSessionDescription,
+    VideoStreamTrack,
+)
+from aiortc.mediastreams import MediaStreamError
+from av import VideoFrame
+
+from streamer.app import _check_address
+from streamer.config import (
+    PoseConfig,
+    RtspConfig,
+    RtspSource,
+    ServerConfig,
+    WebRtcConfig,
+)
+from streamer.errors import SourceUnreachable
+from streamer.overlay import SkeletonPainter
+from streamer.ports import EstimatorFactory, Source
+from streamer.server.application import make_application
+from streamer.server.keys import Services
+from streamer.session import RetryPolicy
+from streamer.sources.address import parse_rtsp_url
+from streamer.state import StateFile
+from streamer.streams import Streams, Workshop
+from streamer.webrtc.peers import Peers
+from tests.fakes import PATIENCE_S, FakeEstimators, FakeSource, make_frame
+
+Http = TestClient[Request, Application]
+SDP = {"Content-Type": "application/sdp"}
+
+
+class Service:
+    """All parts of the service but the cameras, which are fakes."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        server: ServerConfig | None = None,
+        webrtc: WebRtcConfig | None = None,
+        estimator: Callable[[PoseConfig], EstimatorFactory] | None = None,
+    ) -> None:
+        self.cameras: list[FakeSource] = []
+        self.estimators = FakeEstimators()
+        self.server_config = server or ServerConfig()
+        webrtc = webrtc or WebRtcConfig()
+        workshop = Workshop(
+            camera_source=self._camera,
+            estimator=estimator or (lambda pose: self.estimators),
+            painter=SkeletonPainter(),
+            retry=RetryPolicy(),
+        )
+        state = StateFile(folder / "streams.json")
+        self.streams = Streams(workshop, PoseConfig(), self.server_config.max_streams, state)
+        self.peers = Peers(webrtc, self.streams)
+        self.services = Services(
+            streams=self.streams,
+            peers=self.peers,
+            probe=self._probe,
+            check_address=lambda source: _check_address(source, RtspConfig()),
+            pose=PoseConfig(),
+            ice_servers=webrtc.ice_servers,
+            ready=True,
+        )
+
+    def _camera(self, source: RtspSource) -> Source:
+        parse_rtsp_url(source)
+        self.cameras.append(FakeSource())
+        return self.cameras[-1]
+
+    async def _probe(self, source: RtspSource) -> dict[str, Any]:
+        raise SourceUnreachable(f"nothing answers at {source.url}")
+
+    async def close(self) -> None:
+        await self.peers.close()
+        await self.streams.close()
+
+
+@contextlib.asynccontextmanager
+async def serving(service: Service) -> AsyncIterator[Http]:
+    """The service on a port of 127.0.0.1, and a client that is not a browser: it sends no Origin."""
+    app = make_application(service.server_config, service.services)
+    async with TestClient(TestServer(app), cookie_jar=aiohttp.DummyCookieJar()) as http:
+        try:
+            yield http
+        finally:
+            await service.close()
+
+
+class SmallCamera(VideoStreamTrack):
+    """Grey pictures at 30 fps."""
+
+    def __init__(self, width: int = 160, height: int = 120) -> None:
+        super().__init__()
+        self._frame = make_frame(width=width, height=height)
+
+    async def recv(self) -> VideoFrame:
+        pts, time_base = await self.next_timestamp()
+        picture = VideoFrame.from_ndarray(self._frame.i420, format="yuv420p")
+        picture.pts, picture.time_base = pts, Fraction(time_base)
+        return picture
+
+
+class WebcamPeer:
+    """What the webcam page is, in plain aiortc: a camera up, video and messages back."""
+
+    def __init__(self, camera: VideoStreamTrack | None = None) -> None:
+        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.connection.addTransceiver(camera or SmallCamera(), direction="sendrecv")
+        channel = self.connection.createDataChannel("landmarks", ordered=False, maxRetransmits=0)
+        channel.on("message", self._on_message)
+        self.connection.on("track", self._on_track)
+        self.messages: list[dict[str, Any]] = []
+        self.frames = 0
+        self.location = ""
+        self.stream_id = ""
+        self._news = asyncio.Event()
+        self._reader: asyncio.Task[None] | None = None
+
+    async def offer(self) -> str:
+        await self.connection.setLocalDescription(await self.connection.createOffer())
+        return self.connection.localDescription.sdp
+
+    async def join(self, http: Http | aiohttp.ClientSession, url: str = "/webcam") -> None:
+        async with http.post(url, data=await self.offer(), headers=SDP) as response:
+            answer = await response.text()
+            assert response.status == 201, answer
+            self.location = response.headers["Location"]
+            self.stream_id = response.headers["X-Stream-Id"]
+        await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+
+    async def plays(self, frames: int = 3, poses: int = 3) -> None:
+        """Waits until so much has come back."""
+        async with asyncio.timeout(2 * PATIENCE_S):
+            while self.frames < frames or len(self.poses) < poses:
+                self._news.clear()
+                await self._news.wait()
+
+    @property
+    def poses(self) -> list[dict[str, Any]]:
+        return [message for message in self.messages if message["type"] == "pose"]
+
+    def fall_silent(self) -> None:
+        """Sends nothing more, not even a farewell: what a pulled cable looks like to the server."""
+        dtls: Any = self.connection.getTransceivers()[0].receiver.transport
+        for protocol in dtls.transport._connection._protocols:
+            protocol.send_data = protocol.send_stun = lambda *_: None
+
+    async def close(self) -> None:
+        await self.connection.close()
+        if self._reader is not None:
+            await self._reader
+
+    def _on_message(self, text: str) -> None:
+        self.messages.append(json.loads(text))
+        self._news.set()
+
+    def _on_track(self, track: VideoStreamTrack) -> None:
+        self._reader = asyncio.create_task(self._read(track), name="webcam-peer-reader")
+
+    async def _read(self, track: VideoStreamTrack) -> None:
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                await track.recv()
+                self.frames += 1
+                self._news.set()
