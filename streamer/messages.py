@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import numpy as np
+
 from streamer.model import PoseResult, Status
 
 VERSION = 1
@@ -63,7 +65,8 @@ def ping_message(now: float) -> str:
 
 
 def _rows(array: Any, digits: int) -> list[list[float]]:
-    return [[round(value, digits) for value in row] for row in array.tolist()]
+    rows: list[list[float]] = np.round(array.astype(np.float64), digits).tolist()
+    return rows
 
 
 def _dump(message: dict[str, Any]) -> str:

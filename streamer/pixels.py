@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from streamer.aio import assert_off_loop
@@ -17,34 +17,47 @@ RGB_ROW_STEP_PX = 32
 def to_frame(picture: av.VideoFrame, pts: int, received_mono: float, received_at: float) -> Frame:
     """Copies a decoded picture; an odd last column or row is left out.
 
-    Limited-range yuv420p, which nearly every camera and browser sends, costs one copy (less than
-    half a millisecond for 640x480); any other format is converted first and must not be on the
-    event loop.
+    Costs one copy, less than half a millisecond for 640x480, unless ``must_convert`` says more; then
+    it must not be on the event loop.
     """
-    full_range = ColorRange.JPEG in (picture.color_range, _range_of(picture.format.name))
-    if picture.format.name != "yuv420p" or full_range:
+    if must_convert(picture):
         assert_off_loop()
         picture = picture.reformat(
             format="yuv420p",
-            src_color_range=ColorRange.JPEG if full_range else None,
+            src_color_range=ColorRange.JPEG if _is_full_range(picture) else None,
             dst_color_range=ColorRange.MPEG,
         )
     return Frame(_copy_i420(picture), pts, received_mono, received_at)
 
 
-def to_rgb(frame: Frame, max_width_px: int = 640) -> NDArray[np.uint8]:
-    """The picture as RGB, shape (H', W', 3), uint8, C-contiguous, in one pass of the scaler.
+def must_convert(picture: av.VideoFrame) -> bool:
+    """Is it anything but the limited-range yuv420p that nearly every camera and browser sends?"""
+    return picture.format.name != "yuv420p" or _is_full_range(picture)
 
-    W' is at most ``max_width_px`` and the frame's own width, rounded down to a multiple of 32 (a
-    narrower frame keeps its width); H' keeps the aspect ratio within rounding.
-    """
-    assert_off_loop()
-    width = min(max_width_px, frame.width)
-    width = width // RGB_ROW_STEP_PX * RGB_ROW_STEP_PX or width
-    height = max(1, round(frame.height * width / frame.width))
-    rgb = to_av(frame).reformat(width=width, height=height, format="rgb24").to_ndarray()
-    # MediaPipe reads rows without a gap and silently garbles any other array.
-    return np.ascontiguousarray(rgb, dtype=np.uint8)
+
+class RgbScaler:
+    """Frames as small RGB pictures, in one pass of FFmpeg's scaler. One for each thread that needs it:
+    it keeps the scaler's tables from frame to frame, whose making costs more than the scaling."""
+
+    def __init__(self, max_width_px: int) -> None:
+        self._max_width_px = max_width_px
+        self._scaler = VideoReformatter()
+
+    def scale(self, frame: Frame) -> NDArray[np.uint8]:
+        """Shape (H', W', 3), uint8, C-contiguous.
+
+        W' is at most ``max_width_px`` and the frame's own width, rounded down to a multiple of 32 (a
+        narrower frame keeps its width); H' keeps the aspect ratio within rounding.
+        """
+        assert_off_loop()
+        width = min(self._max_width_px, frame.width)
+        width = width // RGB_ROW_STEP_PX * RGB_ROW_STEP_PX or width
+        height = max(1, round(frame.height * width / frame.width))
+        rgb = self._scaler.reformat(
+            to_av(frame), width, height, "rgb24", interpolation=Interpolation.AREA, threads=1
+        ).to_ndarray()
+        # MediaPipe reads rows without a gap and silently garbles any other array.
+        return np.ascontiguousarray(rgb, dtype=np.uint8)
 
 
 def to_av(frame: Frame, pts: int | None = None) -> av.VideoFrame:
@@ -58,9 +71,9 @@ def to_av(frame: Frame, pts: int | None = None) -> av.VideoFrame:
     return picture
 
 
-def _range_of(format_name: str) -> ColorRange:
-    """FFmpeg's yuvj... formats mean full range, whatever the frame's own flag says."""
-    return ColorRange.JPEG if format_name.startswith("yuvj") else ColorRange.UNSPECIFIED
+def _is_full_range(picture: av.VideoFrame) -> bool:
+    """FFmpeg's yuvj... formats mean full range, whatever the picture's own flag says."""
+    return picture.color_range == ColorRange.JPEG or picture.format.name.startswith("yuvj")
 
 
 def _copy_i420(picture: av.VideoFrame) -> Plane:

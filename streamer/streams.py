@@ -114,7 +114,9 @@ class Streams:
                 continue
             try:
                 self.add_camera(config, keep=True)
-            except StreamerError as error:  # its model is not here, there are too many: no reason to stop
+            except (
+                StreamerError
+            ) as error:  # its model is not here, there are too many: no reason to stop
                 logger.error("the camera %s can't be started: %s", config.id, error)
                 self._not_started.append(config)
 

@@ -64,8 +64,8 @@ export class ServerGone extends Error {
 }
 
 /**
- * A successful response. Throws Problem, ServerGone, or AbortError when `signal` says so; leaves for
- * the login page when the server wants a token.
+ * A successful response. Throws Problem, ServerGone, or AbortError when `signal` says so; leaves
+ * for the login page when the server wants a token.
  * @param {string} method
  * @param {string} path
  * @param {RequestOptions} [options]

@@ -25,8 +25,8 @@ export function insecureOrigin() {
     "This page needs https on another device",
     [
       `Browsers open the camera only for https, and this page came by ${location.protocol}//.`,
-      "Give the server a certificate: [server] tls_cert and tls_key in its configuration; README.md " +
-        "shows how. On the computer that runs Streamer, http://localhost works without one.",
+      "Give the server a certificate: [server] tls_cert and tls_key in its configuration; " +
+        "README.md shows how. On the computer that runs Streamer, http://localhost works without one.",
     ],
     false,
   );
@@ -63,8 +63,8 @@ function explain(error) {
     case "NotAllowedError":
     case "SecurityError":
       return new CameraError("The camera was not allowed", [
-        "Click the camera or lock sign beside the address, allow the camera for this page, then try again.",
-        "If nothing asks, look whether the system's privacy settings let the browser use the camera.",
+        "Click the sign beside the address, allow the camera for this page, then try again.",
+        "If nothing asks, see whether the system's privacy settings let the browser use it.",
       ]);
     case "NotFoundError":
       return new CameraError("No camera found", [
@@ -73,7 +73,7 @@ function explain(error) {
     case "NotReadableError":
     case "AbortError":
       return new CameraError("The camera is busy", [
-        "Another program seems to use it. Close video calls and other camera programs, then try again.",
+        "Another program seems to use it. Close video calls and the like, then try again.",
       ]);
     case "OverconstrainedError":
       return new CameraError("That camera is gone", ["Choose another one, then try again."]);

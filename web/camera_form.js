@@ -58,8 +58,8 @@ export class CameraForm {
     });
     const fps = found.fps ? ` · ${Number(found.fps).toFixed(1)} fps` : "";
     const first_s = Number(found.time_to_first_frame_s).toFixed(1);
-    const codec = String(found.codec).toUpperCase();
-    return `It works: ${codec} · ${found.width}×${found.height}${fps} · first picture after ${first_s} s`;
+    const video = `${String(found.codec).toUpperCase()} · ${found.width}×${found.height}`;
+    return `It works: ${video}${fps} · first picture after ${first_s} s`;
   }
 
   async #add() {

@@ -66,6 +66,8 @@ export class Card {
   /** @param {StreamInfo} info */
   update(info) {
     this.#info = info;
+    // Listed after all: a stream of this name was removed and added within one poll.
+    if (this.#peer.status.ours && this.#peer.status.retryAt === null) this.#peer.stop();
     this.#peer.note(info);
     if (this.#peer.status.state === "idle") this.#showStatus(statusFrom(info));
     const { stats, people, state } = info;
@@ -89,7 +91,8 @@ export class Card {
   /** @param {string} name */
   #build(name) {
     const href = `/streams/${encodeURIComponent(this.#id)}`;
-    const picture = element("a", { class: "thumb", href, "aria-label": `Open ${name}` }, this.#video);
+    const picture = element("a", { class: "thumb", href, "aria-label": `Open ${name}` });
+    picture.append(this.#video);
     const title = element("a", { class: "name", href }, name);
     const state = element("p", { class: "state" }, element("i", { class: "dot" }), title);
     state.append(this.#words);

@@ -8,12 +8,13 @@ import { statusOf, streamStatus } from "./words.js";
 
 /** @typedef {import("./words.js").Status} Status */
 /** @typedef {import("./api.js").StreamInfo} StreamInfo */
+/** @typedef {import("./landmarks.js").PoseMessage} PoseMessage */
 /**
  * @typedef {object} PeerEvents
  * @property {(status: Status) => void} onStatus
  * @property {(media: MediaStream) => void} onMedia
  * @property {() => void} [onLoss] the last moment to hold the last picture
- * @property {(message: import("./landmarks.js").PoseMessage) => void} [onPose] asks for the `landmarks` channel
+ * @property {(message: PoseMessage) => void} [onPose] asks for the `landmarks` channel
  * @property {(info: StreamInfo) => void} [onInfo] asks for the stream's figures every few seconds
  * @property {(stats: import("./link.js").LinkStats) => void} [onStats]
  */
@@ -21,7 +22,7 @@ import { statusOf, streamStatus } from "./words.js";
 const INFO_INTERVAL_MS = 3_000;
 const NOBODY_AFTER_MS = 1_000;
 
-/** What every peer of a page shares (peers.js has the kinds): the life of its connection, in one loop. */
+/** What every peer shares (peers.js has the kinds): the life of its connection, in one loop. */
 export class LivePeer {
   /** @type {RTCPeerConnection | null} */
   connection = null;
@@ -90,7 +91,7 @@ export class LivePeer {
   }
 
   /**
-   * Whether the next attempt goes another way, and so at once. `away_ms`: since the connection was lost.
+   * Whether the next attempt goes another way, and so at once. `away_ms`: since the loss.
    * @protected
    * @param {unknown} _loss
    * @param {number} _away_ms
@@ -168,7 +169,10 @@ export class LivePeer {
     });
     this.addMedia(connection);
     if (!this.#events.onPose) return null;
-    const channel = connection.createDataChannel("landmarks", { ordered: false, maxRetransmits: 0 });
+    const channel = connection.createDataChannel("landmarks", {
+      ordered: false,
+      maxRetransmits: 0,
+    });
     channel.addEventListener("message", ({ data }) => this.#onMessage(channel, data));
     return channel;
   }

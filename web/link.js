@@ -9,7 +9,7 @@ const STATS_INTERVAL_MS = 1_000;
 /**
  * What the browser knows of the way between the camera, the server and the screen.
  * @typedef {object} LinkStats
- * @property {number} received counts everything that came from the server; it stands still when nothing does
+ * @property {number} received grows with everything that comes from the server
  * @property {number | null} roundTrip_ms
  * @property {number | null} encode_ms a camera frame, here
  * @property {number | null} play_ms waiting and decoding of a returned frame, here

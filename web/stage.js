@@ -1,5 +1,5 @@
-// What the webcam page and the page of a stream share: the picture, its state in words, the figures,
-// the landmarks, and the controls that act on them.
+// What the webcam page and the page of a stream share: the picture, its state in words, the
+// figures, the landmarks, and the controls that act on them.
 
 import { requestJson, sentence, streamPath } from "./api.js";
 import { button, byId, element, icon, play, setText } from "./dom.js";
@@ -147,11 +147,13 @@ export class Stage {
   }
 
   #enableControls() {
-    const hasStream = Boolean(this.#peer?.streamId);
+    const { state, ours } = this.#status;
+    const isGone = state === "ended" || (state === "failed" && ours);
+    const isDisabled = !this.#peer?.streamId || isGone;
     for (const id of ["pause", "snapshot", "code"]) {
-      byId(id, HTMLButtonElement).disabled = !hasStream;
+      byId(id, HTMLButtonElement).disabled = isDisabled;
     }
-    this.#model.disabled = !hasStream;
+    this.#model.disabled = isDisabled;
   }
 
   #togglePause() {
@@ -211,8 +213,9 @@ export function noticeOf({ state, words, detail, kind, ours }, tryAgain) {
   if (state === "failed" || state === "ended") {
     const again = button("Try again", tryAgain, { class: "primary" });
     const wall = element("a", { href: "/", class: "button" }, "All streams");
-    const text = [detail && sentence(detail), NEXT_STEPS.get(kind) ?? ""];
-    return { title, text, actions: [again, wall] };
+    const isOver = state === "ended" && !ours;
+    const text = [!isOver && detail ? sentence(detail) : "", NEXT_STEPS.get(kind) ?? ""];
+    return { title: isOver ? "The stream has ended" : title, text, actions: [again, wall] };
   }
   return null;
 }

@@ -84,7 +84,7 @@ function showLine({ row, cells, meter }, landmark) {
   cells.forEach((cell, index) => {
     setText(cell, landmark ? number(landmark[index] ?? 0, index < 3 ? DIGITS : 2) : "");
   });
-  meter.style.inlineSize = `${Math.round(visibility * 100)}%`;
+  meter.style.setProperty("--share", visibility.toFixed(2));
 }
 
 /**

@@ -87,6 +87,7 @@ function show(streams) {
     if (known) known.update(info);
     else addCard(info);
   }
+  watchCards();
   showAddPanel();
 }
 

@@ -1,7 +1,14 @@
 // /webcam: this computer's camera up, the annotated picture back.
 
 import { request, sentence, streamPath } from "./api.js";
-import { CameraError, canAsk, closeCamera, insecureOrigin, listCameras, openCamera } from "./camera.js";
+import {
+  CameraError,
+  canAsk,
+  closeCamera,
+  insecureOrigin,
+  listCameras,
+  openCamera,
+} from "./camera.js";
 import { button, byId, setText } from "./dom.js";
 import { WebcamPeer } from "./peers.js";
 import { noticeOf, Stage } from "./stage.js";

@@ -1,7 +1,9 @@
 // The words for every state, the same on all pages.
 
 /**
- * @typedef {"idle" | "asking" | "connecting" | "live" | "nobody" | "reconnecting" | "failed" | "ended"} PageState
+ * What the page shows; the server's own states (StreamState) are fewer.
+ * @typedef {"idle" | "asking" | "connecting" | "live" | "nobody" | "reconnecting" | "failed"
+ *   | "ended"} PageState
  */
 /**
  * What a page shows of a stream: its state and the way out of it.
@@ -10,7 +12,7 @@
  * @property {string} words a few, lower case
  * @property {string} detail a sentence, or nothing
  * @property {string} kind which error is behind it, or nothing
- * @property {boolean} ours the trouble is between this page and the server, not between it and the camera
+ * @property {boolean} ours the trouble is between this page and the server, not at the camera
  * @property {number | null} retryAt on performance.now()'s clock
  * @property {number} attempt
  */

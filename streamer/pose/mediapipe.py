@@ -12,7 +12,7 @@ from streamer.aio import assert_off_loop
 from streamer.config import PoseConfig
 from streamer.errors import EstimatorError, ModelError
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Pose
-from streamer.pixels import to_rgb
+from streamer.pixels import RgbScaler
 
 INPUT_WIDTH_PX = 640
 """MediaPipe's own networks see 224 and 256 px: more than this costs conversion and gains nothing."""
@@ -34,6 +34,7 @@ class MediaPipeEstimator:
         self._model = model
         self._options = options
         self._stretch = 1 if options.smooth_landmarks else _UNSMOOTHED_STRETCH
+        self._scaler = RgbScaler(INPUT_WIDTH_PX)
         self._first_pts = 0
         self._last_ms = -1
         self._landmarker: Any = None
@@ -41,7 +42,7 @@ class MediaPipeEstimator:
 
     def estimate(self, frame: Frame, pts: int) -> tuple[Pose, ...]:
         assert_off_loop()
-        image = mp.Image(image_format=mp.ImageFormat.SRGB, data=to_rgb(frame, INPUT_WIDTH_PX))
+        image = mp.Image(image_format=mp.ImageFormat.SRGB, data=self._scaler.scale(frame))
         try:
             if self._options.static_image_mode:
                 found = self._landmarker.detect(image)

@@ -9,7 +9,7 @@ from av import VideoFrame
 
 from streamer.errors import SourceEnded, SourceLost, SourceStalled
 from streamer.model import VideoInfo
-from streamer.pixels import to_frame
+from streamer.pixels import must_convert, to_frame
 from streamer.ports import FrameReceiver
 
 STALL_S = 5.0
@@ -63,10 +63,10 @@ class PeerSource:
                 raise SourceStalled("no picture comes from the camera") from None
             assert isinstance(picture, VideoFrame) and picture.pts is not None
             mono, unix = time.monotonic(), time.time()
-            if picture.format.name == "yuv420p":  # a plain copy, far below a millisecond
-                frame = to_frame(picture, picture.pts, mono, unix)
-            else:
+            if must_convert(picture):
                 frame = await asyncio.to_thread(to_frame, picture, picture.pts, mono, unix)
+            else:
+                frame = to_frame(picture, picture.pts, mono, unix)
             if size != (frame.width, frame.height):
                 size = (frame.width, frame.height)
                 receiver.opened(VideoInfo(frame.width, frame.height, self.codec))

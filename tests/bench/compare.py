@@ -74,9 +74,12 @@ def _summary(ours: list[float | None], stock: list[float | None]) -> dict[str, A
 
 
 def _row(each: Figure, values: dict[str, list[float | None]], summary: dict[str, Any]) -> list[str]:
+    ratio = figure(summary["ratio"], 2)
+    if summary["ratio"] is not None:
+        ratio += " ({:.2f} to {:.2f})".format(*summary["ratio_range"])
     cells = [each.name]
     for name in ("ours", "stock"):
         known = [value for value in values[name] if value is not None]
         spread = f" ({figure(min(known))} to {figure(max(known))})" if known else ""
         cells.append(figure(summary["median"].get(name)) + spread)
-    return [*cells, figure(summary["ratio"], 2), each.target]
+    return [*cells, ratio, each.target]

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from streamer.model import Frame
-from streamer.pixels import to_av, to_frame, to_rgb
+from streamer.pixels import RgbScaler, to_av, to_frame
 
 SIZES = [(640, 480), (216, 384), (608, 1080), (480, 270), (2, 2), (34, 18), (1920, 1080)]
 
@@ -87,7 +87,7 @@ def test_full_range_becomes_limited_range(format_name: str) -> None:
 def test_rgb_is_small_contiguous_and_keeps_the_aspect_ratio(
     width: int, height: int, expected: tuple[int, int]
 ) -> None:
-    rgb = to_rgb(noise(width, height))
+    rgb = RgbScaler(640).scale(noise(width, height))
     assert rgb.shape == (*expected, 3)
     assert rgb.dtype == np.uint8
     assert rgb.flags.c_contiguous
@@ -97,13 +97,13 @@ def test_rgb_is_small_contiguous_and_keeps_the_aspect_ratio(
 def test_rgb_has_the_colours_of_the_frame_in_every_row(width: int) -> None:
     i420 = np.empty((96 * 3 // 2, width), np.uint8)
     i420[:96], i420[96:120], i420[120:] = 81, 90, 240  # BT.601 limited range: red
-    rgb = to_rgb(Frame(i420, 0, 0.0, 0.0))
+    rgb = RgbScaler(640).scale(Frame(i420, 0, 0.0, 0.0))
     assert np.abs(rgb.astype(int) - (255, 0, 0)).max() <= 4
 
 
 async def test_scaling_and_conversion_refuse_to_run_on_the_event_loop() -> None:
     with pytest.raises(RuntimeError, match="event loop"):
-        to_rgb(noise(64, 48))
+        RgbScaler(640).scale(noise(64, 48))
     with pytest.raises(RuntimeError, match="event loop"):
         to_frame(av.VideoFrame(64, 48, "yuvj420p"), 0, 0.0, 0.0)
 
