@@ -15,7 +15,7 @@ MIN_VISIBILITY = 0.5
 
 _SUBPIXEL_BITS = 3
 _NOTICE_SIZE_PX = (640, 360)
-_NOTICE_LUMA = 0.35  # what is left of the last picture's brightness
+_NOTICE_LIGHT = 0.35  # what is left of the last picture's light and colour
 _LINE_LETTERS = 54  # what fits a line at every width, as the letters grow with it
 
 
@@ -92,9 +92,11 @@ def _blank() -> Frame:
 
 
 def _dimmed(frame: Frame) -> Frame:
+    """Towards black: luma to 16, both chromas to 128."""
     canvas = _copy(frame)
-    luma = canvas.planes()[0]
-    np.copyto(luma, (luma * _NOTICE_LUMA).astype(np.uint8))
+    for plane, black in zip(canvas.planes(), (16, 128, 128), strict=True):
+        levels = black + (np.arange(256) - black) * _NOTICE_LIGHT
+        plane[:] = np.clip(levels, 0, 255).astype(np.uint8)[plane]
     return canvas
 
 

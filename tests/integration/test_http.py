@@ -192,7 +192,7 @@ async def test_malformed_json_is_refused(http: Http, path: str, body: bytes) -> 
 
 @pytest.mark.parametrize("body", [None, 1, "text", [], [CAMERA], True])
 async def test_json_that_is_no_object_is_refused(http: Http, body: object) -> None:
-    response = await http.post("/api/v1/streams", json=body)
+    response = await http.post("/api/v1/streams", data=json.dumps(body), headers=JSON)
     await problem(response, 400, "invalid-request")
 
 
@@ -581,7 +581,7 @@ async def test_person_signs_in_with_a_cookie_that_is_not_the_token(guarded: Http
     "body", [{"token": "wrong"}, {"token": ""}, {"token": 5}, {}, [], None, {"token": "\ud800"}]
 )
 async def test_wrong_token_signs_nobody_in(guarded: Http, body: object) -> None:
-    response = await guarded.post("/api/v1/login", json=body)
+    response = await guarded.post("/api/v1/login", data=json.dumps(body), headers=JSON)
     await problem(response, 401, "wrong-token")
     assert not response.cookies
 
