@@ -20,6 +20,7 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
+from streamer.aio import cancel_and_wait
 from streamer.app import _check_address
 from streamer.config import (
     PoseConfig,
@@ -157,14 +158,19 @@ class WebcamPeer:
 
     def fall_silent(self) -> None:
         """Sends nothing more, not even a farewell: what a pulled cable looks like to the server."""
+
+        async def swallow(data: bytes, address: object) -> None: ...
+
         dtls: Any = self.connection.getTransceivers()[0].receiver.transport
         for protocol in dtls.transport._connection._protocols:
-            protocol.send_data = protocol.send_stun = lambda *_: None
+            protocol.send_data = swallow
+            protocol.send_stun = lambda message, address: None
 
     async def close(self) -> None:
+        await cancel_and_wait(
+            self._reader
+        )  # aiortc ends no track whose connection never came to be
         await self.connection.close()
-        if self._reader is not None:
-            await self._reader
 
     def _on_message(self, text: str) -> None:
         self.messages.append(json.loads(text))

@@ -27,7 +27,9 @@ routes = web.RouteTableDef()
 def add_pages(app: web.Application) -> None:
     for path, name in _PAGES.items():
         app.router.add_get(path, _page(WEB_FOLDER / name))
-    app.router.add_static("/static", WEB_FOLDER)
+    for file in WEB_FOLDER.rglob("*"):  # by name, so that nothing else is ever served
+        if file.is_file():
+            app.router.add_get(f"/static/{file.relative_to(WEB_FOLDER).as_posix()}", _page(file))
     app.add_routes(routes)
 
 

@@ -20,7 +20,9 @@ DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322}
 _EXAMPLE = "an RTSP address looks like rtsp://user:password@192.168.1.20:554/stream1"
 _PRINTABLE_ASCII = re.compile(r"[!-~]+")
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f\ud800-\udfff]"
+)  # and halves of a character, which JSON can hold
 
 
 @dataclass(frozen=True, slots=True)

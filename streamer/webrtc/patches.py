@@ -33,6 +33,8 @@ from aiortc.rtcrtpparameters import (
 )
 from aiortc.rtp import RtpPacket
 
+from streamer.aio import assert_off_loop
+
 TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 _TRANSPORT_CC_ID = 5  # free in aiortc's table of extensions
 
@@ -204,6 +206,7 @@ class FastVp8Encoder(Vp8Encoder):
     were decoded already."""
 
     def encode(self, frame: Any, force_keyframe: bool = False) -> tuple[list[bytes], int]:
+        assert_off_loop()
         if _needs_context(self.codec, frame, self.target_bitrate):
             self.codec = _vp8_context(frame.width, frame.height, self.target_bitrate)
         return super().encode(frame, force_keyframe)
@@ -246,6 +249,7 @@ class FastH264Encoder(H264Encoder):
     """libx264 at ``superfast``: a sixth of the CPU of aiortc's ``medium`` at the same PSNR."""
 
     def encode(self, frame: Any, force_keyframe: bool = False) -> tuple[list[bytes], int]:
+        assert_off_loop()
         if _needs_context(self.codec, frame, self.target_bitrate):
             self.codec = _h264_context(frame.width, frame.height, self.target_bitrate)
         return super().encode(frame, force_keyframe)

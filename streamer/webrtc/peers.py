@@ -18,9 +18,10 @@ from aiortc import (
     RTCSessionDescription,
 )
 from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
+from pydantic import TypeAdapter
 
 from streamer.aio import cancel_and_wait
-from streamer.config import WebRtcConfig
+from streamer.config import StreamId, WebRtcConfig
 from streamer.errors import Conflict, InvalidOffer, LimitReached, NotFound
 from streamer.model import Picture, PoseResult, Status, StreamState
 from streamer.streams import Stream, Streams, new_stream_id
@@ -31,6 +32,10 @@ from streamer.webrtc.sdp import Offer, parse_fragment, parse_offer, video_codec
 from streamer.webrtc.source import PeerSource
 
 logger = logging.getLogger(__name__)
+
+SETTLE_S = 1.0
+
+_STREAM_ID: TypeAdapter[str] = TypeAdapter(StreamId)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class Peer:
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=_ice_servers(config)))
         self._connection.on("connectionstatechange", self._on_connection_state)
         self._connected = asyncio.Event()
+        self._settled = asyncio.Event()
         self._over = asyncio.Event()
         self.publishes = False
         self._task: asyncio.Task[None] | None = None
@@ -174,9 +180,17 @@ class Peer:
     async def _clean_up(self) -> None:
         """Once, and to its end: aiortc's close never returns again after one that was cancelled."""
         if self._closing is None:
-            self._closing = asyncio.create_task(self._connection.close())
+            self._closing = asyncio.create_task(self._close_connection())
             self._undo.close()
         await asyncio.shield(self._closing)
+
+    async def _close_connection(self) -> None:
+        """A connection in the making is given a moment to be made: closed in the instant in which its
+        checks succeed, aioice leaves a task behind for ever."""
+        if self._connection.connectionState == "connecting":
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._settled.wait(), SETTLE_S)
+        await self._connection.close()
 
     async def _until_over(self) -> None:
         videos = [t for t in self._connection.getTransceivers() if t.kind == "video"]
@@ -192,6 +206,8 @@ class Peer:
 
     def _on_connection_state(self) -> None:
         state = self._connection.connectionState
+        if state in ("connected", "failed", "closed"):
+            self._settled.set()
         if state == "connected":
             self._connected.set()
         elif state in ("failed", "closed"):
@@ -273,7 +289,7 @@ class Peers:
             source.publishing = True
             return stream, source
         source = PeerSource(self._config.connect_timeout_s, self._config.resume_timeout_s)
-        new_id = stream_id or new_stream_id()
+        new_id = _STREAM_ID.validate_python(stream_id or new_stream_id())
         return self._streams.add_peer(new_id, kind, source, listed=listed), source
 
     def _check_room(self) -> None:

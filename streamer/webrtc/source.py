@@ -44,6 +44,9 @@ class PeerSource:
         try:
             await self._pump(track, receiver)
         except SourceStalled:
+            if not self.publishing:  # its peer is gone; aiortc ends no track that never began
+                track.stop()
+                raise SourceLost("waiting for the camera to come back") from None
             if self._next.empty():
                 self.attach(track)  # the same publisher, when it goes on
             raise

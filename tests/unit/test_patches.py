@@ -612,3 +612,11 @@ def test_x264_says_itself_that_it_runs_fast() -> None:
 def test_no_frame_is_held_back(make: type[Encoder], codec: RTCRtpCodecParameters) -> None:
     encoder = make()
     assert all(encoded(encoder, picture(number)) for number in range(5))
+
+
+@ENCODERS
+async def test_encoding_on_the_event_loop_is_refused(
+    make: type[Encoder], codec: RTCRtpCodecParameters
+) -> None:
+    with pytest.raises(RuntimeError, match="event loop"):
+        make().encode(picture(0))

@@ -1,0 +1,71 @@
+"""The event loop is never blocked: nothing that waits runs on it, and nothing heavy may."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from blockbuster import BlockBuster, BlockingError
+
+from streamer.app import estimator_factory
+from streamer.pose.models import Complexity, ensure_models
+from streamer.state import StateFile
+from tests.in_process import Service, SmallCamera, WebcamPeer, serving
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@contextlib.contextmanager
+def no_blocking(caught: list[BaseException]) -> Iterator[None]:
+    """Every call of ours that would block the event loop raises; ``caught`` gets those that a task
+    or a callback swallowed."""
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(
+        lambda _, context: caught.append(context.get("exception", Exception(context["message"])))
+    )
+    # aiortc and the test's own peer run on this loop too: only what streamer calls is judged.
+    blocker = BlockBuster(scanned_modules=["streamer"])
+    # One look at a local file before a stream starts, to tell at once that its model is missing.
+    blocker.functions["os.stat"].can_block_in("streamer/app.py", "estimator_factory")
+    blocker.activate()
+    try:
+        yield
+    finally:
+        blocker.deactivate()
+        loop.set_exception_handler(before)
+
+
+async def test_blocking_call_on_the_loop_would_be_noticed(tmp_path: Path) -> None:
+    """The proof that the next test can fail."""
+    with no_blocking([]), pytest.raises(BlockingError):
+        StateFile(tmp_path / "streams.json").save([])
+    with no_blocking([]):
+        await asyncio.to_thread(StateFile(tmp_path / "streams.json").save, [])
+
+
+async def test_whole_life_of_a_peer_and_a_camera_blocks_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ensure_models([Complexity.FULL])
+    service = Service(tmp_path, estimator=estimator_factory)
+    caught: list[BaseException] = []
+    async with serving(service) as http:
+        with no_blocking(caught):
+            peer = WebcamPeer(SmallCamera(320, 240))
+            await peer.join(http)
+            await peer.plays(frames=20, poses=20)
+            camera = {"source": {"type": "rtsp", "url": "rtsp://127.0.0.1:9/"}, "id": "door"}
+            assert (await http.post("/api/v1/streams", json=camera)).status == 201
+            patch = {"pose": {"num_poses": 2}}
+            assert (await http.patch("/api/v1/streams/door", json=patch)).status == 200
+            assert (await http.post("/api/v1/streams/door/restart")).status == 200
+            assert (await http.get("/api/v1/streams")).status == 200
+            assert (await http.get("/")).status == 200
+            assert (await http.delete("/api/v1/streams/door")).status == 204
+            assert (await http.delete(peer.location)).status == 200
+            await peer.close()
+            await service.close()
+    assert [error for error in caught if isinstance(error, BlockingError)] == []
+    assert "BlockingError" not in caplog.text
