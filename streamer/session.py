@@ -273,9 +273,15 @@ class Session:
             if status.state is StreamState.LIVE or not self._worker.pictures_wanted:
                 await self._notice_due.wait()
                 continue
-            due = (_notice_text(status), self.last_result.frame if self.last_result else None)
+            last = self.last_result.frame if self.last_result else None
+            due = (_notice_text(status, lost=last is not None), last)
             if notice is None or due != shown:
-                notice = await asyncio.to_thread(self._painter.notice, due[1], due[0])
+                try:
+                    notice = await asyncio.to_thread(self._painter.notice, due[1], due[0])
+                except Exception:  # a notice that can't be drawn is no reason to draw no other
+                    logger.exception("stream %s: a notice could not be drawn", self.name)
+                    await self._notice_due.wait()
+                    continue
                 shown = due
             if self.status is status:
                 self._give_picture(notice, self._timeline.now(time.monotonic()))
@@ -283,8 +289,8 @@ class Session:
                     await asyncio.wait_for(self._notice_due.wait(), NOTICE_INTERVAL_S)
 
 
-def _notice_text(status: Status) -> str:
+def _notice_text(status: Status, *, lost: bool) -> str:
     """What viewers read in the picture while nothing comes."""
     if status.state is StreamState.RECONNECTING:
-        return f"camera lost, retrying\n{status.detail}"
+        return f"camera {'lost' if lost else 'not there'}, retrying\n{status.detail}"
     return status.detail

@@ -147,12 +147,12 @@ class Streams:
         )
         stream = Stream(stream_id, kind, session, source, pose, listed)
         self._streams[stream_id] = stream
-        session.subscribe(_EndWatcher(lambda: self._on_end(stream)))
+        session.subscribe(_EndWatcher(lambda: self.remove_soon(stream)))
         session.start()
         return stream
 
-    def _on_end(self, stream: Stream) -> None:
-        """The source ended by itself: nobody else will remove the stream."""
+    def remove_soon(self, stream: Stream) -> None:
+        """The stream ended by itself: nobody else will remove it."""
         if self._streams.get(stream.id) is stream:
             removal = asyncio.get_running_loop().create_task(self.remove(stream))
             self._removals.add(removal)

@@ -20,6 +20,7 @@ class Timeline:
         self._lock = threading.Lock()
         self._offset = 0
         self._last = -1
+        self._last_mono = origin_mono
         self._epoch = 0
         self._last_media: int | None = None
         self._last_arrival = origin_mono
@@ -32,12 +33,14 @@ class Timeline:
                 self._offset = max(self._clock(received_mono), self._last + 1) - media_pts
             self._last_media, self._last_arrival = media_pts, received_mono
             self._last = max(media_pts + self._offset, self._last + 1)
+            self._last_mono = received_mono
             return self._last, self._epoch
 
     def now(self, mono: float) -> int:
-        """A time for a picture that no source gave; later than all before it."""
+        """A time for a picture that no source gave: as much later than the last as our clock says."""
         with self._lock:
-            self._last = max(self._clock(mono), self._last + 1)
+            self._last += max(1, int((mono - self._last_mono) * VIDEO_CLOCK_HZ))
+            self._last_mono = mono
             return self._last
 
     def restart(self) -> None:

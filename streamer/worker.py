@@ -23,6 +23,8 @@ MAX_RESULTS_IN_FLIGHT = 2
 """Results handed to the event loop and not yet taken by it; the worker waits beyond that, and the slot
 drops frames meanwhile, so that a busy loop never collects a backlog."""
 
+MIN_SIDE_PX = 16
+
 MAX_ESTIMATOR_FAILURES = 3
 """Frames in a row that a new estimator, too, refused: then the fault is not the frame's."""
 
@@ -89,8 +91,9 @@ class PoseWorker:
             await asyncio.to_thread(self._thread.join)
 
     def put(self, intake: Intake, frame: Frame) -> None:
+        """A frame too small to show anybody counts as dropped."""
         intake.frames_in += 1
-        if self._slot.put((intake, frame)):
+        if min(frame.width, frame.height) < MIN_SIDE_PX or self._slot.put((intake, frame)):
             intake.dropped += 1
 
     def forget_waiting(self, intake: Intake) -> None:

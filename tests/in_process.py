@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from streamer.config import (
     WebRtcConfig,
 )
 from streamer.errors import SourceUnreachable
+from streamer.model import Frame
 from streamer.overlay import SkeletonPainter
 from streamer.ports import EstimatorFactory, Source
 from streamer.server.application import make_application
@@ -103,16 +105,16 @@ async def serving(service: Service) -> AsyncIterator[Http]:
             await service.close()
 
 
-class SmallCamera(VideoStreamTrack):
-    """Grey pictures at 30 fps."""
+class Camera(VideoStreamTrack):
+    """Plays frames at 30 fps, again and again; without any, small grey ones."""
 
-    def __init__(self, width: int = 160, height: int = 120) -> None:
+    def __init__(self, frames: Sequence[Frame] = ()) -> None:
         super().__init__()
-        self._frame = make_frame(width=width, height=height)
+        self._frames = itertools.cycle(frames or [make_frame(width=160, height=120)])
 
     async def recv(self) -> VideoFrame:
         pts, time_base = await self.next_timestamp()
-        picture = VideoFrame.from_ndarray(self._frame.i420, format="yuv420p")
+        picture = VideoFrame.from_ndarray(next(self._frames).i420, format="yuv420p")
         picture.pts, picture.time_base = pts, Fraction(time_base)
         return picture
 
@@ -122,7 +124,7 @@ class WebcamPeer:
 
     def __init__(self, camera: VideoStreamTrack | None = None) -> None:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.connection.addTransceiver(camera or SmallCamera(), direction="sendrecv")
+        self.connection.addTransceiver(camera or Camera(), direction="sendrecv")
         channel = self.connection.createDataChannel("landmarks", ordered=False, maxRetransmits=0)
         channel.on("message", self._on_message)
         self.connection.on("track", self._on_track)

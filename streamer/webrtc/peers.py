@@ -11,24 +11,24 @@ from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
     RTCDataChannel,
+    RTCDtlsTransport,
     RTCIceServer,
     RTCPeerConnection,
     RTCRtpReceiver,
     RTCRtpTransceiver,
     RTCSessionDescription,
 )
-from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
 from pydantic import TypeAdapter
 
 from streamer.aio import cancel_and_wait
 from streamer.config import StreamId, WebRtcConfig
-from streamer.errors import Conflict, InvalidOffer, LimitReached, NotFound
+from streamer.errors import Conflict, InvalidOffer, InvalidRequest, LimitReached, NotFound
 from streamer.model import Picture, PoseResult, Status, StreamState
 from streamer.streams import Stream, Streams, new_stream_id
 from streamer.webrtc import patches
 from streamer.webrtc.liveness import until_gone
 from streamer.webrtc.outlets import AnnotatedTrack, LandmarkChannel
-from streamer.webrtc.sdp import Offer, parse_fragment, parse_offer, video_codec
+from streamer.webrtc.sdp import MAX_CANDIDATES, Offer, parse_fragment, parse_offer, video_codec
 from streamer.webrtc.source import PeerSource
 
 logger = logging.getLogger(__name__)
@@ -62,6 +62,10 @@ class Peer:
         self._settled = asyncio.Event()
         self._over = asyncio.Event()
         self.publishes = False
+        self._has_channel = False
+        self._candidates = 0
+        self._username_fragment = ""
+        self._transport: RTCDtlsTransport | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._undo = contextlib.ExitStack()
@@ -73,37 +77,29 @@ class Peer:
     async def answer(self, offer: Offer, source: PeerSource | None, *, video_back: bool) -> str:
         """The SDP answer. ``source``: where the peer's camera goes; ``video_back``: whether it is sent
         the annotated video. Raises InvalidOffer."""
+        self._username_fragment = offer.username_fragment
         if source is not None:
             self.publishes = True
-            self._connection.on("track", self._publish_to(source))
+            self._connection.on("track", self._publish_to(source, offer))
         self._connection.on("datachannel", self._on_channel)
         try:
             await self._connection.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
-            self._set_directions(source is not None, video_back)
+            self._set_directions(offer, source is not None, video_back)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
-        except (
-            ValueError,
-            KeyError,
-            IndexError,
-            AssertionError,
-            InvalidAccessError,
-            InvalidStateError,
-            OperationError,
-        ) as error:  # what aiortc raises for offers that parse and still make no sense
+        except Exception as error:  # aiortc meets offers that make no sense with whatever comes up
             raise InvalidOffer(f"The SDP offer can't be answered: {error}") from error
         sdp = self._connection.localDescription.sdp
         if source is not None:
             source.codec = video_codec(sdp)
         return sdp
 
-    def _set_directions(self, camera: bool, video_back: bool) -> None:
-        """The first video section carries our video; what else is offered (audio) is declined."""
-        first = True
+    def _set_directions(self, offer: Offer, camera: bool, video_back: bool) -> None:
+        """One video section carries our video; what else is offered (audio) is declined."""
         for transceiver in self._connection.getTransceivers():
-            if transceiver.kind != "video" or not first:
+            if transceiver.mid != offer.video_mid:
                 transceiver.direction = "inactive"
                 continue
-            first = False
+            self._transport = transceiver.receiver.transport
             if video_back:
                 self._send_video(transceiver)
             transceiver.direction = {
@@ -125,31 +121,32 @@ class Peer:
     def _viewer_left(self) -> None:
         self.stream.viewers -= 1
 
-    def _publish_to(self, source: PeerSource) -> Callable[[MediaStreamTrack], None]:
+    def _publish_to(self, source: PeerSource, offer: Offer) -> Callable[[MediaStreamTrack], None]:
         def on_track(track: MediaStreamTrack) -> None:
-            transceiver = next(
-                each for each in self._connection.getTransceivers() if each.receiver.track is track
-            )
-            is_first_video = transceiver is next(
-                each for each in self._connection.getTransceivers() if each.kind == track.kind
-            )
-            if track.kind == "video" and is_first_video:
+            for transceiver in self._connection.getTransceivers():
                 receiver: RTCRtpReceiver = transceiver.receiver
-                patches.send_transport_feedback(receiver)
-                source.attach(track)
+                if receiver.track is track and transceiver.mid == offer.video_mid:
+                    patches.improve_receiver(receiver)
+                    source.attach(track)
 
         return on_track
 
     def _on_channel(self, channel: RTCDataChannel) -> None:
-        if channel.label != LandmarkChannel.LABEL:
+        if channel.label != LandmarkChannel.LABEL or self._has_channel:
             channel.close()
             return
+        self._has_channel = True
         outlet = LandmarkChannel(channel)
         self.stream.feed.listen(outlet.send)
         self._undo.callback(self.stream.feed.leave, outlet.send)
 
     async def add_candidates(self, fragment: str) -> None:
-        for candidate in parse_fragment(fragment):
+        """Raises InvalidRequest."""
+        candidates = parse_fragment(fragment, self._username_fragment)
+        self._candidates += len(candidates)
+        if self._candidates > MAX_CANDIDATES:
+            raise InvalidRequest(f"A peer may have {MAX_CANDIDATES} candidates at most.")
+        for candidate in candidates:
             await self._connection.addIceCandidate(candidate)
 
     # -- life ---------------------------------------------------------------------------------------
@@ -190,13 +187,15 @@ class Peer:
         if self._connection.connectionState == "connecting":
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._settled.wait(), SETTLE_S)
-        await self._connection.close()
+        try:
+            await self._connection.close()
+        except Exception:  # a connection that aiortc itself left half made; nothing else may suffer
+            logger.exception("a peer of stream %s could not be closed", self.stream.id)
 
     async def _until_over(self) -> None:
-        videos = [t for t in self._connection.getTransceivers() if t.kind == "video"]
-        transport = videos[0].receiver.transport
+        assert self._transport is not None
         ends: list[asyncio.Task[object]] = [
-            asyncio.create_task(until_gone(transport), name=f"liveness-{self.id[:8]}"),
+            asyncio.create_task(until_gone(self._transport), name=f"liveness-{self.id[:8]}"),
             asyncio.create_task(self._over.wait(), name=f"over-{self.id[:8]}"),
         ]
         try:
@@ -310,7 +309,7 @@ class Peers:
             sdp = await peer.answer(offer, source, video_back=video_back)
         except BaseException:
             await peer.close()
-            if source is not None and stream.session.status.state is StreamState.CONNECTING:
+            if peer.publishes and stream.session.status.state is StreamState.CONNECTING:
                 await self._streams.remove(stream)
             raise
         peer.start()
@@ -319,7 +318,9 @@ class Peers:
     def _on_peer_closed(self, peer: Peer, source: PeerSource | None) -> None:
         self._peers.pop(peer.id, None)
         if source is not None:
-            source.publishing = False
+            source.detach()
+            if peer.stream.session.status.state is StreamState.FAILED:  # nothing waits for it there
+                self._streams.remove_soon(peer.stream)
 
 
 def _publishing_offer(sdp: str) -> Offer:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from aiortc import RTCIceCandidate
-from aiortc.sdp import SessionDescription, candidate_from_sdp
+from aiortc.sdp import MediaDescription, SessionDescription, candidate_from_sdp
 
 from streamer.errors import InvalidOffer, InvalidRequest
 
@@ -17,14 +17,19 @@ _HIDDEN_CANDIDATE = re.compile(
     r"^a=candidate:\S+ \d+ \S+ \d+ \S+\.local .*\r?\n", re.MULTILINE | re.IGNORECASE
 )
 _END_OF_CANDIDATES = re.compile(r"^a=end-of-candidates\r?\n", re.MULTILINE)
+_UFRAG = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
+_KINDS = ("audio", "video", "application")
 _MID = re.compile(r"^a=mid:(\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A usable SDP offer. ``sends_video`` / ``receives_video``: what the first video section offers."""
+    """A usable SDP offer. ``video_mid`` names its first video section that is not rejected;
+    ``sends_video`` / ``receives_video``: what that one offers."""
 
     sdp: str
+    video_mid: str
+    username_fragment: str
     sends_video: bool
     receives_video: bool
 
@@ -48,18 +53,28 @@ def parse_offer(sdp: str) -> Offer:
     if not 1 <= len(description.media) <= MAX_MEDIA_SECTIONS:
         raise InvalidOffer(f"An SDP offer has 1 to {MAX_MEDIA_SECTIONS} media sections.")
     for media in description.media:
-        has_credentials = media.ice is not None and media.ice.usernameFragment
-        if not has_credentials or media.dtls is None or not media.dtls.fingerprints:
+        if media.kind not in _KINDS:
+            raise InvalidOffer(f"An SDP offer's media sections are of {', '.join(_KINDS)}.")
+        if not _username_fragment(media) or media.dtls is None or not media.dtls.fingerprints:
             raise InvalidOffer("The SDP offer lacks ICE credentials or a DTLS fingerprint.")
     videos = [media for media in description.media if media.kind == "video" and media.port]
     if not videos:
         raise InvalidOffer("The SDP offer has no video: it needs one m=video section.")
+    mids = {media.rtp.muxId for media in description.media}
+    if any(mid not in mids for group in description.group for mid in group.items):
+        raise InvalidOffer("The SDP offer bundles a media section that it does not have.")
     direction = videos[0].direction or "sendrecv"
     return Offer(
         sdp,
+        videos[0].rtp.muxId,
+        _username_fragment(videos[0]),
         sends_video=direction in ("sendrecv", "sendonly"),
         receives_video=direction in ("sendrecv", "recvonly"),
     )
+
+
+def _username_fragment(media: MediaDescription) -> str:
+    return (media.ice.usernameFragment or "") if media.ice else ""
 
 
 def video_codec(answer: str) -> str:
@@ -69,13 +84,19 @@ def video_codec(answer: str) -> str:
     return codecs[0].mimeType.removeprefix("video/").lower()
 
 
-def parse_fragment(fragment: str) -> list[RTCIceCandidate]:
-    """The usable candidates of an ``application/trickle-ice-sdpfrag`` body (RFC 8840)."""
+def parse_fragment(fragment: str, username_fragment: str) -> list[RTCIceCandidate]:
+    """The usable candidates of an ``application/trickle-ice-sdpfrag`` body (RFC 8840).
+
+    ``username_fragment``: of the peer's ICE session; another one would be an ICE restart.
+    """
     if len(fragment) > MAX_OFFER_BYTES:
         raise InvalidRequest(f"The SDP fragment is longer than {MAX_OFFER_BYTES} bytes.")
     lines = _CANDIDATE.findall(_HIDDEN_CANDIDATE.sub("", fragment + "\n"))
     if len(lines) > MAX_CANDIDATES:
         raise InvalidRequest(f"The SDP fragment has more than {MAX_CANDIDATES} candidates.")
+    restart = _UFRAG.search(fragment)
+    if restart and restart[1] != username_fragment:
+        raise InvalidRequest("ICE restarts are not supported: make a new peer.")
     mid = _MID.search(fragment)
     candidates = []
     for line in lines:

@@ -8,7 +8,7 @@ from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
 from streamer.errors import SourceEnded, SourceLost, SourceStalled
-from streamer.model import VideoInfo
+from streamer.model import Frame, VideoInfo
 from streamer.pixels import must_convert, to_frame
 from streamer.ports import FrameReceiver
 
@@ -17,60 +17,87 @@ STALL_S = 5.0
 
 
 class PeerSource:
-    """Takes one track after another: a publisher that lost its connection may come back with a new one.
+    """Takes one publisher's track after another: one that lost its connection may come back.
 
     ``first_wait_s`` / ``resume_wait_s``: how long to wait for the first / the next track.
     """
 
     def __init__(self, first_wait_s: float, resume_wait_s: float) -> None:
-        self._wait_s = first_wait_s
-        self._resume_wait_s = resume_wait_s
-        self._next: asyncio.Queue[MediaStreamTrack] = asyncio.Queue(maxsize=1)
         self.publishing = True  # from the offer on: the place is taken
         self.codec = ""  # as negotiated, "vp8" or "h264"
+        self._wait_s = first_wait_s
+        self._resume_wait_s = resume_wait_s
+        self._camera: _Camera | None = None
+        self._arrived = asyncio.Event()
 
     def attach(self, track: MediaStreamTrack) -> None:
-        """A publisher's camera; it replaces one that was attached and not yet begun."""
-        if self._next.full():
-            self._next.get_nowait().stop()
-        self._next.put_nowait(track)
+        """A publisher's camera has come; it is read from now on, whether ``run`` runs or not."""
+        self._camera = _Camera(track)
+        self._arrived.set()
+
+    def detach(self) -> None:
+        """The publisher is gone, with its camera or before there was one."""
+        self.publishing = False
+        if self._camera is not None:
+            self._camera.close()
 
     async def run(self, receiver: FrameReceiver) -> None:
         try:
-            track = await asyncio.wait_for(self._next.get(), self._wait_s)
+            await asyncio.wait_for(self._arrived.wait(), self._wait_s)
         except TimeoutError:
             raise SourceEnded("the camera has left") from None
         self._wait_s = self._resume_wait_s
-        try:
-            await self._pump(track, receiver)
-        except SourceStalled:
-            if not self.publishing:  # its peer is gone; aiortc ends no track that never began
-                track.stop()
-                raise SourceLost("waiting for the camera to come back") from None
-            if self._next.empty():
-                self.attach(track)  # the same publisher, when it goes on
-            raise
-        except BaseException:
-            track.stop()
-            raise
-
-    async def _pump(self, track: MediaStreamTrack, receiver: FrameReceiver) -> None:
-        size: tuple[int, int] | None = None
+        camera, size = self._camera, None
+        assert camera is not None
         while True:
             try:
                 async with asyncio.timeout(STALL_S):
-                    picture = await track.recv()
-            except MediaStreamError:
-                raise SourceLost("waiting for the camera to come back") from None
+                    picture = await camera.newest.get()
             except TimeoutError:
                 raise SourceStalled("no picture comes from the camera") from None
-            assert isinstance(picture, VideoFrame) and picture.pts is not None
-            mono, unix = time.monotonic(), time.time()
-            if must_convert(picture):
-                frame = await asyncio.to_thread(to_frame, picture, picture.pts, mono, unix)
-            else:
-                frame = to_frame(picture, picture.pts, mono, unix)
+            if picture is None:
+                if camera is self._camera:
+                    self._arrived.clear()
+                raise SourceLost("waiting for the camera to come back")
+            frame = await _frame(picture)
             if size != (frame.width, frame.height):
                 size = (frame.width, frame.height)
                 receiver.opened(VideoInfo(frame.width, frame.height, self.codec))
             receiver.put(frame)
+
+
+class _Camera:
+    """Reads one track to its end and keeps the newest picture: aiortc's own queue has no bound."""
+
+    def __init__(self, track: MediaStreamTrack) -> None:
+        self.newest: asyncio.Queue[VideoFrame | None] = asyncio.Queue(maxsize=1)  # None: the end
+        self._track = track
+        self._reader = asyncio.create_task(self._read(), name=f"camera-{track.id[:8]}")
+
+    def close(self) -> None:
+        """aiortc ends no track whose connection never came to be: this does."""
+        self._reader.cancel()
+        self._track.stop()
+        self._put(None)
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                picture = await self._track.recv()
+                assert isinstance(picture, VideoFrame)
+                self._put(picture)
+        except MediaStreamError:
+            self._put(None)
+
+    def _put(self, picture: VideoFrame | None) -> None:
+        if self.newest.full():
+            self.newest.get_nowait()
+        self.newest.put_nowait(picture)
+
+
+async def _frame(picture: VideoFrame) -> Frame:
+    assert picture.pts is not None
+    mono, unix = time.monotonic(), time.time()
+    if must_convert(picture):
+        return await asyncio.to_thread(to_frame, picture, picture.pts, mono, unix)
+    return to_frame(picture, picture.pts, mono, unix)

@@ -11,7 +11,8 @@ from blockbuster import BlockBuster, BlockingError
 from streamer.app import estimator_factory
 from streamer.pose.models import Complexity, ensure_models
 from streamer.state import StateFile
-from tests.in_process import Service, SmallCamera, WebcamPeer, serving
+from tests.decoded import decode
+from tests.in_process import Camera, Service, WebcamPeer, serving
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -29,6 +30,10 @@ def no_blocking(caught: list[BaseException]) -> Iterator[None]:
     blocker = BlockBuster(scanned_modules=["streamer"])
     # One look at a local file before a stream starts, to tell at once that its model is missing.
     blocker.functions["os.stat"].can_block_in("streamer/app.py", "estimator_factory")
+    # aiortc waits for its decoder to finish a frame when a connection is closed: milliseconds.
+    blocker.functions["threading.Lock.acquire"].can_block_in(
+        "aiortc/rtcrtpreceiver.py", "__stop_decoder"
+    )
     blocker.activate()
     try:
         yield
@@ -46,16 +51,17 @@ async def test_blocking_call_on_the_loop_would_be_noticed(tmp_path: Path) -> Non
 
 
 async def test_whole_life_of_a_peer_and_a_camera_blocks_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, person_clip: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ensure_models([Complexity.FULL])
     service = Service(tmp_path, estimator=estimator_factory)
     caught: list[BaseException] = []
     async with serving(service) as http:
         with no_blocking(caught):
-            peer = WebcamPeer(SmallCamera(320, 240))
+            peer = WebcamPeer(Camera(await asyncio.to_thread(decode, person_clip, 30)))
             await peer.join(http)
             await peer.plays(frames=20, poses=20)
+            assert any(message["poses"] for message in peer.poses)
             camera = {"source": {"type": "rtsp", "url": "rtsp://127.0.0.1:9/"}, "id": "door"}
             assert (await http.post("/api/v1/streams", json=camera)).status == 201
             patch = {"pose": {"num_poses": 2}}

@@ -412,7 +412,7 @@ async def test_address_outside_the_allowed_networks_is_refused(
     ],
 )
 async def test_credentials_are_never_given_back(
-    http: Http, service: Service, source: Mapping[str, str]
+    http: Http, service: Service, source: dict[str, str]
 ) -> None:
     answers = [
         await add(http, source=source),

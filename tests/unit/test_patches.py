@@ -454,7 +454,7 @@ class FakeTransport:
 async def receive(transport: FakeTransport, count: int, *, numbered: bool) -> RTCRtpReceiver:
     made: Any = RTCRtpReceiver("video", transport)  # type: ignore[arg-type] # a fake
     made._set_rtcp_ssrc(77)
-    patches.send_transport_feedback(made)
+    patches.improve_receiver(made)
     for number in range(count):
         each = RtpPacket(payload_type=96, sequence_number=number, timestamp=0)
         each.ssrc = 88
@@ -470,6 +470,21 @@ async def test_receiver_answers_with_feedback_in_place_of_its_own_estimate() -> 
     assert _private(receiver, "remote_bitrate_estimator") is None
     report = read_report(transport.sent[0])
     assert (report.sender_ssrc, report.media_ssrc, list(report.arrivals)) == (77, 88, [0])
+
+
+async def test_after_a_repaired_loss_all_complete_frames_leave_at_once() -> None:
+    """The stock receiver hands on one frame a packet, and would stay three frames late for ever."""
+    made: Any = RTCRtpReceiver("video", FakeTransport())  # type: ignore[arg-type] # a fake
+    codec = RTCRtpCodecParameters(mimeType="video/VP8", clockRate=90000, payloadType=96)
+    made._RTCRtpReceiver__codecs = {96: codec}
+    made._RTCRtpReceiver__decoder_thread = object()
+    patches.improve_receiver(made)
+    for number in (0, 2, 3, 4, 1):
+        each = RtpPacket(payload_type=96, marker=1, sequence_number=number, timestamp=3000 * number)
+        each.payload = b"\x10" + bytes([number])
+        await made._handle_rtp_packet(each, 0)
+    handed_on = [frame.timestamp for _, frame in _private(made, "decoder_queue").queue]
+    assert handed_on == [0, 3000, 6000, 9000, 12000]
 
 
 async def test_receiver_of_a_sender_without_the_extension_sends_no_feedback() -> None:

@@ -159,18 +159,18 @@ def test_damaged_offer_is_refused_or_read_and_nothing_else(seed: int) -> None:
 
 def test_candidates_of_a_fragment_belong_to_its_media_section() -> None:
     fragment = "a=ice-ufrag:abcd\r\na=mid:7\r\n" + crlf(HOST_CANDIDATE)
-    (candidate,) = parse_fragment(fragment)
+    (candidate,) = parse_fragment(fragment, "abcd")
     assert (candidate.ip, candidate.port, candidate.sdpMid) == ("192.168.1.7", 50000, "7")
 
 
 def test_fragment_without_a_section_means_the_first() -> None:
-    (candidate,) = parse_fragment(HOST_CANDIDATE.strip())
+    (candidate,) = parse_fragment(HOST_CANDIDATE.strip(), "")
     assert candidate.sdpMid == "0"
 
 
 def test_hidden_candidates_and_the_end_of_candidates_are_nothing_to_add() -> None:
-    assert parse_fragment(crlf(HIDDEN_CANDIDATE + "a=end-of-candidates\n")) == []
-    assert parse_fragment(HIDDEN_CANDIDATE.strip()) == []
+    assert parse_fragment(crlf(HIDDEN_CANDIDATE + "a=end-of-candidates\n"), "") == []
+    assert parse_fragment(HIDDEN_CANDIDATE.strip(), "") == []
 
 
 @pytest.mark.parametrize(
@@ -187,4 +187,27 @@ def test_hidden_candidates_and_the_end_of_candidates_are_nothing_to_add() -> Non
 )
 def test_fragment_that_can_not_be_read_is_refused(fragment: str) -> None:
     with pytest.raises(InvalidRequest):
-        parse_fragment(fragment)
+        parse_fragment(fragment, "")
+
+
+def test_first_video_section_that_is_not_rejected_is_the_one() -> None:
+    rejected = VIDEO.replace("m=video 9", "m=video 0")
+    second = VIDEO.replace("a=mid:0", "a=mid:1").replace("a=sendrecv", "a=recvonly")
+    offer = parse_offer(crlf(SESSION.replace("BUNDLE 0", "BUNDLE 0 1") + rejected + second))
+    assert (offer.video_mid, offer.sends_video, offer.receives_video) == ("1", False, True)
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [SESSION + VIDEO + VIDEO.replace("m=video", "m=text"), SESSION.replace("0\n", "9\n") + VIDEO],
+    ids=["a section of text", "a bundle of what is not there"],
+)
+def test_offer_that_aiortc_would_stumble_over_is_refused(offer: str) -> None:
+    with pytest.raises(InvalidOffer):
+        parse_offer(crlf(offer))
+
+
+def test_another_ice_session_would_be_a_restart_and_is_refused() -> None:
+    assert parse_fragment("a=ice-ufrag:abcd", "abcd") == []
+    with pytest.raises(InvalidRequest, match="restart"):
+        parse_fragment("a=ice-ufrag:efgh", "abcd")

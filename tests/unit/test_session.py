@@ -328,7 +328,7 @@ async def test_viewer_who_comes_while_the_camera_is_lost_sees_the_notice_at_once
     await bench.state_is(StreamState.RECONNECTING)
     viewer = bench.watch()
     await viewer.pictures_come(1)
-    assert bench.painter.notices == [(None, "camera lost, retrying\nnothing answers")]
+    assert bench.painter.notices == [(None, "camera not there, retrying\nnothing answers")]
 
 
 async def test_notice_is_repeated_and_drawn_once(benches: Benches) -> None:
