@@ -60,10 +60,6 @@ def state_message(stream: str, status: Status) -> str:
     return _dump(message)
 
 
-def ping_message(now: float) -> str:
-    return _dump({"type": "ping", "v": VERSION, "t": round(now, 3)})
-
-
 def _rows(array: Any, digits: int) -> list[list[float]]:
     rows: list[list[float]] = np.round(array.astype(np.float64), digits).tolist()
     return rows

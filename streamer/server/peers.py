@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from streamer.errors import InvalidRequest
 from streamer.server.guard import read_text
 from streamer.server.keys import SERVICES
 from streamer.webrtc.peers import Answer
@@ -18,6 +19,7 @@ SDP_FRAGMENT = "application/trickle-ice-sdpfrag"
 @routes.post("/webcam")
 @routes.post("/webcam/{id}")
 async def open_webcam(request: web.Request) -> web.Response:
+    _check_video_mode(request)
     offer = await read_text(request, SDP, MAX_OFFER_BYTES)
     peers = request.app[SERVICES].peers
     return _created(await peers.open_webcam(offer, request.match_info.get("id")))
@@ -33,6 +35,7 @@ async def open_whip(request: web.Request) -> web.Response:
 
 @routes.post("/whep/{id}")
 async def open_whep(request: web.Request) -> web.Response:
+    _check_video_mode(request)
     offer = await read_text(request, SDP, MAX_OFFER_BYTES)
     peers = request.app[SERVICES].peers
     return _created(await peers.open_whep(offer, request.match_info["id"]))
@@ -55,6 +58,14 @@ async def close_peer(request: web.Request) -> web.Response:
 async def ice_servers(request: web.Request) -> web.Response:
     servers = [server.model_dump() for server in request.app[SERVICES].ice_servers]
     return web.json_response({"iceServers": servers})
+
+
+def _check_video_mode(request: web.Request) -> None:
+    """So that nobody who asks for another picture takes this one for it."""
+    if request.query.get("video", "annotated") != "annotated":
+        raise InvalidRequest(
+            "This server sends annotated video: `?video=annotated`, or no `video`."
+        )
 
 
 def _created(answer: Answer) -> web.Response:

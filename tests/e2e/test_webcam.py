@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import statistics
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,12 +42,14 @@ async def test_the_skeleton_is_drawn_where_the_landmark_messages_say(
     await until(page, f"{LATEST_MESSAGES}.length === 20")
 
     fits, misfits = [], []
-    for _ in range(12):
+    for _ in range(15):
         shown = await read_video_frame(page, "#video", LATEST_MESSAGES)
         fits.append(best_share(shown.pixels, shown.value))
         misfits.append(best_share(shown.pixels, [shifted(m, 0.1) for m in shown.value]))
 
-    assert min(fits) > 0.8
+    # Now and then video smears the colours of a hand in fast motion.
+    assert statistics.median(fits) > 0.9
+    assert min(fits) > max(misfits)
     assert max(misfits) < 0.5
     watch.assert_clean()
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from streamer.messages import ping_message, pose_message, state_message
+from streamer.messages import pose_message, state_message
 from streamer.model import Frame, Pose, PoseResult, Status, StreamState
 from tests.fakes import make_frame
 
@@ -92,12 +92,4 @@ def test_state_message_without_an_error_has_nothing_about_errors(state: StreamSt
         "stream": "door",
         "state": state.value,
         "detail": "",
-    }
-
-
-def test_ping_message_carries_the_time() -> None:
-    assert json.loads(ping_message(1760000000.23456)) == {
-        "type": "ping",
-        "v": 1,
-        "t": 1760000000.235,
     }

@@ -1,5 +1,6 @@
 """A stream's clock never runs back, whatever its source's clock does."""
 
+import itertools
 import random
 
 import pytest
@@ -92,6 +93,6 @@ def test_time_always_rises_under_any_mix_of_frames_notices_jumps_and_restarts(se
 def test_notices_of_a_stream_that_is_ahead_of_our_clock_keep_their_distance() -> None:
     timeline = Timeline(0.0)
     timeline.place(0, 0.0)
-    ahead, _ = timeline.place(2 * VIDEO_CLOCK_HZ, 0.5)  # a backlog: media time ran faster than ours
+    ahead, _ = timeline.place(2 * TICKS_PER_S, 0.5)  # a backlog: media time ran faster than ours
     notices = [timeline.now(mono) for mono in (1.0, 1.5, 2.0)]
-    assert [b - a for a, b in itertools.pairwise([ahead, *notices])] == [VIDEO_CLOCK_HZ // 2] * 3
+    assert [b - a for a, b in itertools.pairwise([ahead, *notices])] == [TICKS_PER_S // 2] * 3
