@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -47,6 +48,23 @@ class LatestSlot(Generic[T]):
             self._closed = True
             self._item = None
             self._changed.notify_all()
+
+
+def in_daemon_thread(name: str, work: Callable[[], T]) -> Future[T]:
+    """Runs what may hang in a thread of its own: neither the threads that all share nor the end of the
+    process wait for it. The future can't be cancelled; whoever stops waiting leaves the thread to
+    itself."""
+    outcome: Future[T] = Future()
+    outcome.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:  # carried over to whoever waits for it
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return outcome
 
 
 async def cancel_and_wait(*tasks: "asyncio.Task[object] | None") -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator
@@ -15,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from streamer.config import Config, PoseConfig, RtspConfig, RtspSource, ServerConfig
-from streamer.errors import ConfigError, ModelError, SourceUnreachable
+from streamer.errors import ConfigError, LimitReached, ModelError, SourceUnreachable
 from streamer.overlay import SkeletonPainter
 from streamer.ports import Estimator, EstimatorFactory
 from streamer.pose.mediapipe import MediaPipeEstimator
@@ -35,8 +36,11 @@ logger = logging.getLogger(__name__)
 
 SHUTDOWN_TIMEOUT_S = 5.0
 EXECUTOR_THREADS = 32
-"""For encoders, drawing of notices and name look-ups. asyncio's default, six on two cores, would let a
-few cameras whose names don't resolve hold up everybody's video."""
+"""For the encoders of many viewers. aioice looks up a TURN server's name here too, and the cameras are
+saved: with asyncio's default, six on two cores, a few of these that hang would hold up everybody."""
+
+MAX_PROBES = 4
+"""At a time: each decodes a camera's video for some seconds."""
 
 
 async def serve(config: Config) -> None:
@@ -49,18 +53,19 @@ async def serve(config: Config) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt does it
             loop.add_signal_handler(number, stop.set)
-    async with _services(config) as services:
-        app = make_application(config.server, services)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, config.server.host, config.server.port, ssl_context=tls)
-            await _bind(site, config.server)
-            _announce(runner, secure=tls is not None)
-            await stop.wait()
-            services.ready = False
-        finally:
-            await runner.cleanup()
+    # The port first: a second server must not open the cameras or write the state file of the first.
+    with _listener(config.server) as listener:
+        async with _services(config) as services:
+            app = make_application(config.server, services)
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+            await runner.setup()
+            try:
+                await web.SockSite(runner, listener, ssl_context=tls).start()
+                _announce(listener, secure=tls is not None)
+                await stop.wait()
+                services.ready = False
+            finally:
+                await runner.cleanup()
 
 
 @contextlib.asynccontextmanager
@@ -75,6 +80,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
     state = StateFile(Path(config.server.state_file or default_state_file()))
     streams = Streams(workshop, config.pose, config.server.max_streams, state)
     peers = Peers(config.webrtc, streams)
+    probes = asyncio.Semaphore(MAX_PROBES)
     try:
         for stream in config.streams:
             streams.add_camera(stream, keep=False)
@@ -82,7 +88,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
         yield Services(
             streams=streams,
             peers=peers,
-            probe=lambda source: _probe(source, config.rtsp),
+            probe=lambda source: _probe(source, config.rtsp, probes),
             check_address=lambda source: _check_address(source, config.rtsp),
             pose=config.pose,
             ice_servers=config.webrtc.ice_servers,
@@ -114,8 +120,13 @@ def _try_estimator(pose: PoseConfig) -> None:
     estimator_factory(pose)().close()
 
 
-async def _probe(source: RtspSource, config: RtspConfig) -> dict[str, Any]:
-    return asdict(await probe(source, config))
+async def _probe(
+    source: RtspSource, config: RtspConfig, probes: asyncio.Semaphore
+) -> dict[str, Any]:
+    if probes.locked():
+        raise LimitReached("Other cameras are being looked at; try again in a moment.")
+    async with probes:
+        return asdict(await probe(source, config))
 
 
 async def _check_address(source: RtspSource, config: RtspConfig) -> None:
@@ -145,9 +156,10 @@ def _tls(config: ServerConfig) -> ssl.SSLContext | None:
     return context
 
 
-async def _bind(site: web.TCPSite, config: ServerConfig) -> None:
+def _listener(config: ServerConfig) -> socket.socket:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     try:
-        await site.start()
+        return socket.create_server((config.host, config.port), family=family, backlog=128)
     except OSError as error:
         raise ConfigError(
             f"Can't listen on {config.host} port {config.port}: {error.strerror}. Is another "
@@ -155,10 +167,9 @@ async def _bind(site: web.TCPSite, config: ServerConfig) -> None:
         ) from error
 
 
-def _announce(runner: web.AppRunner, *, secure: bool) -> None:
+def _announce(listener: socket.socket, *, secure: bool) -> None:
     """The one line that a person (and a script) waits for."""
-    for address in runner.addresses:
-        host, port = address[:2]
-        shown = f"[{host}]" if ":" in host else host
-        sys.stdout.write(f"Streamer is at http{'s' if secure else ''}://{shown}:{port}\n")
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    sys.stdout.write(f"Streamer is at http{'s' if secure else ''}://{shown}:{port}\n")
     sys.stdout.flush()

@@ -9,9 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from streamer import __version__
-from streamer.config import RtspSource, load_config
-from streamer.errors import StreamerError
+from streamer.config import RtspSource, explain, load_config
+from streamer.errors import ConfigError, StreamerError
 from streamer.telemetry import configure_logging, redact
 
 
@@ -105,7 +107,11 @@ def _probe(arguments: argparse.Namespace) -> int:
 
     config = load_config(arguments.config)
     configure_logging("error")
-    report = asdict(asyncio.run(probe(RtspSource(url=arguments.url), config.rtsp)))
+    try:
+        source = RtspSource(url=arguments.url)
+    except ValidationError as error:
+        raise ConfigError(explain(error)) from error
+    report = asdict(asyncio.run(probe(source, config.rtsp)))
     if arguments.json:
         sys.stdout.write(json.dumps(report) + "\n")
         return 0

@@ -6,6 +6,7 @@ parsed once; each part of the program gets its own section and never the whole.
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,13 +18,23 @@ from streamer.errors import ConfigError
 
 ENV_PREFIX = "STREAMER_"
 StreamId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
+_HOST_PORT = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
+_ICE_URL = re.compile(rf"stuns?:{_HOST_PORT}|turns?:{_HOST_PORT}(\?transport=(udp|tcp))?")
+"""RFC 7064, section 3.1, and RFC 7065, section 3.1."""
+
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Section(BaseModel):
     """Unknown keys are refused, values are not coerced across types, nothing changes after parsing."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,  # there are passwords in it
+    )
 
 
 class ServerConfig(Section):
@@ -70,6 +81,13 @@ class IceServer(Section):
     username: str = ""
     credential: str = ""
 
+    @field_validator("urls")
+    @classmethod
+    def _are_stun_or_turn(cls, urls: list[str]) -> list[str]:
+        if not all(_ICE_URL.fullmatch(url) for url in urls):
+            raise ValueError("give an address as stun:host:3478 or turn:host:3478?transport=udp")
+        return urls
+
 
 class WebRtcConfig(Section):
     ice_servers: list[IceServer] = []
@@ -115,6 +133,7 @@ class StreamConfig(Section):
     id: StreamId
     source: RtspSource
     pose: PoseConfig | None = None
+    listed: bool = True
 
 
 class Config(Section):
@@ -149,7 +168,16 @@ def load_config(
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
-        raise ConfigError(_explain(error, origin)) from error
+        raise ConfigError(_explain_with_origin(error, origin)) from error
+
+
+def explain(error: ValidationError) -> str:
+    """Names of keys and what is wrong with them; never the values, which may be secrets."""
+    return "; ".join(
+        f"{name + ': ' if name else ''}{each['msg'].removeprefix('Value error, ')}"
+        for each in error.errors(include_url=False, include_input=False)
+        for name in [".".join(str(part) for part in each["loc"])]
+    )
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -201,7 +229,7 @@ def _merge(
             origin[here] = name
 
 
-def _explain(error: ValidationError, origin: Mapping[tuple[str, ...], str]) -> str:
+def _explain_with_origin(error: ValidationError, origin: Mapping[tuple[str, ...], str]) -> str:
     lines = []
     for problem in error.errors(include_url=False):
         path = tuple(str(part) for part in problem["loc"])

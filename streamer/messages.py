@@ -66,4 +66,5 @@ def _rows(array: Any, digits: int) -> list[list[float]]:
 
 
 def _dump(message: dict[str, Any]) -> str:
-    return json.dumps(message, separators=(",", ":"))
+    """Raises ValueError for NaN and infinities, which are no JSON; no estimator gives any."""
+    return json.dumps(message, separators=(",", ":"), allow_nan=False)

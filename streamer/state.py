@@ -1,20 +1,20 @@
 """What the service remembers over a restart: the cameras that were added through the API."""
 
-import contextlib
 import json
 import logging
 import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from streamer.config import StreamConfig
+from streamer.config import StreamConfig, explain
 
 logger = logging.getLogger(__name__)
 
-_CAMERAS = TypeAdapter(list[StreamConfig])
+_ENTRIES = TypeAdapter(list[Any])
 
 
 def default_state_file() -> Path:
@@ -30,19 +30,33 @@ class StateFile:
         self._path = path
 
     def load(self) -> list[StreamConfig]:
-        """What can be read; an unreadable file is reported and kept aside, never a reason not to start."""
+        """What can be read. The rest is reported, and the file as it was kept aside; it is never a
+        reason not to start."""
+        streams, reasons = [], []
         try:
-            return _CAMERAS.validate_json(self._path.read_bytes())
+            for number, entry in enumerate(_ENTRIES.validate_json(self._path.read_bytes())):
+                try:
+                    streams.append(StreamConfig.model_validate(entry))
+                except ValidationError as error:
+                    reasons.append(f"camera {number}: {explain(error)}")
         except FileNotFoundError:
             return []
-        except (OSError, ValidationError) as error:
-            reason = _reason(error)
-            logger.error("the remembered cameras in %s can't be read: %s", self._path, reason)
-            with contextlib.suppress(
-                OSError
-            ):  # a read-only folder: there is nothing to protect then
-                self._path.rename(self._path.with_suffix(".unreadable"))
-            return []
+        except OSError as error:
+            reasons.append(str(error))
+        except ValidationError as error:
+            reasons.append(explain(error))
+        if reasons:
+            self._keep_aside("; ".join(reasons))
+        return streams
+
+    def _keep_aside(self, reason: str) -> None:
+        aside = self._path.with_suffix(".unreadable")
+        logger.error("remembered cameras in %s can't be read: %s", self._path, reason)
+        try:
+            aside.unlink(missing_ok=True)
+            os.link(self._path, aside)  # the next save replaces the one and leaves the other
+        except OSError as error:
+            logger.error("the file can't be kept as %s: %s", aside, error)
 
     def save(self, streams: Sequence[StreamConfig]) -> None:
         """A full disk or a read-only folder is reported; the streams themselves go on."""
@@ -61,11 +75,3 @@ class StateFile:
                 raise
         except OSError as error:
             logger.error("the cameras can't be remembered in %s: %s", self._path, error)
-
-
-def _reason(error: OSError | ValidationError) -> str:
-    """Without what was read: there are passwords in it."""
-    if isinstance(error, OSError):
-        return str(error)
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    return f"{'.'.join(str(part) for part in first['loc']) or 'the file'}: {first['msg']}"

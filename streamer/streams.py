@@ -77,14 +77,7 @@ class Streams:
 
     def add_camera(self, config: StreamConfig, *, keep: bool) -> Stream:
         """Starts a camera's stream; ``keep``: also after a restart of the service."""
-        stream = self._add(
-            config.id,
-            "rtsp",
-            self._workshop.camera_source(config.source),
-            config.pose or self._pose,
-            listed=True,
-        )
-        stream.camera, stream.kept = config, keep
+        stream = self._start_camera(config, keep=keep)
         if keep:
             self._save()
         return stream
@@ -108,12 +101,13 @@ class Streams:
             await self._saving
 
     def load_kept(self) -> None:
-        """Starts the streams that the state file remembers and that are not there already."""
+        """Starts the streams that the state file remembers and that are not there already. The file
+        stays as it is: a save between two of them would lose the second if the service died then."""
         for config in self._state.load():
             if config.id in self._streams:
                 continue
             try:
-                self.add_camera(config, keep=True)
+                self._start_camera(config, keep=True)
             except (
                 StreamerError
             ) as error:  # its model is not here, there are too many: no reason to stop
@@ -123,10 +117,28 @@ class Streams:
     def set_pose(self, stream: Stream, pose: PoseConfig) -> None:
         stream.session.reconfigure(self._workshop.estimator(pose))
         stream.pose = pose
+        self._remember(stream, pose=pose)
+
+    def set_listed(self, stream: Stream, listed: bool) -> None:
+        stream.listed = listed
+        self._remember(stream, listed=listed)
+
+    def _remember(self, stream: Stream, **changed: object) -> None:
         if stream.camera is not None:
-            stream.camera = stream.camera.model_copy(update={"pose": pose})
+            stream.camera = stream.camera.model_copy(update=changed)
             if stream.kept:
                 self._save()
+
+    def _start_camera(self, config: StreamConfig, *, keep: bool) -> Stream:
+        stream = self._add(
+            config.id,
+            "rtsp",
+            self._workshop.camera_source(config.source),
+            config.pose or self._pose,
+            listed=config.listed,
+        )
+        stream.camera, stream.kept = config, keep
+        return stream
 
     def _add(
         self, stream_id: str, kind: str, source: Source, pose: PoseConfig, *, listed: bool

@@ -9,17 +9,21 @@ from collections.abc import Callable, Mapping
 from streamer.aio import percentile
 from streamer.model import SessionStats
 
-_CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/?#\s]*@", re.IGNORECASE)
-# Some cameras take their password in the path or the query.
-_PASSWORD = re.compile(r"(?P<key>(?:password|passwd|pwd)=)[^&\s'\"]*", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)\S*@", re.IGNORECASE)
+# Some cameras take the login in the path or the query.
+_SECRET = re.compile(
+    r"(?P<key>(?:user|username|usr|loginuse|pass|passwd|password|pwd|psw|loginpas|auth|token|key)=)"
+    r"[^&\s'\"]*",
+    re.IGNORECASE,
+)
 _WINDOW_FRAMES = 300  # ten seconds at 30 fps
 _FPS_WINDOW_S = 3.0
 
 
 def redact(text: str) -> str:
-    """The text without the user info of any URL in it (RFC 3986, section 3.2.1), and without what
-    follows ``password=``."""
-    return _PASSWORD.sub(r"\g<key>…", _CREDENTIALS.sub(r"\g<scheme>", text))
+    """The text without the user info of any URL in it (RFC 3986, section 3.2.1; up to the last @, since
+    a person may not have escaped a / in the password), and without what follows ``password=``."""
+    return _SECRET.sub(r"\g<key>…", _CREDENTIALS.sub(r"\g<scheme>", text))
 
 
 class _RedactingFormatter(logging.Formatter):

@@ -121,6 +121,9 @@ def _pose(index: int, landmarks: Any, world: Any) -> Pose:
         [(p.x, p.y, p.z, _share(p.visibility), _share(p.presence)) for p in landmarks], np.float32
     )
     metres = np.array([(p.x, p.y, p.z) for p in world], np.float32)
+    if not (np.isfinite(rows).all() and np.isfinite(metres).all()):
+        # Its filters would carry this on for ever: a new estimator starts with clean ones.
+        raise EstimatorError("MediaPipe found a pose whose coordinates are no numbers")
     return Pose(id=index, score=float(rows[:, 4].mean()), landmarks=rows, world=metres)
 
 

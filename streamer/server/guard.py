@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from aiohttp import web
+from aiohttp.http_exceptions import PayloadEncodingError
 from aiohttp.typedefs import Handler
 
 from streamer.config import ServerConfig
@@ -138,11 +139,14 @@ async def read_text(request: web.Request, content_type: str, limit_bytes: int) -
     if request.content_type != content_type:
         raise web.HTTPUnsupportedMediaType(reason=f"Send the body as {content_type}.")
     try:
-        body = await asyncio.wait_for(request.content.read(limit_bytes + 1), BODY_TIMEOUT_S)
-        while body and len(body) <= limit_bytes and not request.content.at_eof():
-            body += await asyncio.wait_for(request.content.read(limit_bytes + 1), BODY_TIMEOUT_S)
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            body = b""
+            while len(body) <= limit_bytes and not request.content.at_eof():
+                body += await request.content.read(limit_bytes + 1)
     except TimeoutError:
         raise web.HTTPRequestTimeout(reason="The body did not come in time.") from None
+    except (ConnectionResetError, web.RequestPayloadError, PayloadEncodingError):
+        raise web.HTTPBadRequest(reason="The body can't be read.") from None
     if len(body) > limit_bytes:
         raise web.HTTPRequestEntityTooLarge(limit_bytes, len(body))
     try:

@@ -9,10 +9,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
+from streamer.config import explain
 from streamer.errors import (
     Conflict,
     InvalidRequest,
     LimitReached,
+    ModelError,
     NotFound,
     SourceError,
     SourceForbidden,
@@ -31,10 +33,22 @@ _STATUSES: tuple[tuple[type[StreamerError], HTTPStatus], ...] = (
     (NotFound, HTTPStatus.NOT_FOUND),
     (Conflict, HTTPStatus.CONFLICT),
     (LimitReached, HTTPStatus.SERVICE_UNAVAILABLE),
+    (ModelError, HTTPStatus.SERVICE_UNAVAILABLE),
     (SourceForbidden, HTTPStatus.FORBIDDEN),
     (SourceRejected, HTTPStatus.BAD_GATEWAY),
     (SourceError, HTTPStatus.BAD_GATEWAY),
 )
+
+# Not HTTPStatus.phrase: Python 3.13 has changed some.
+_KINDS: dict[int, str] = {
+    HTTPStatus.BAD_REQUEST: "bad-request",
+    HTTPStatus.NOT_FOUND: "not-found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method-not-allowed",
+    HTTPStatus.REQUEST_TIMEOUT: "request-timeout",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request-entity-too-large",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported-media-type",
+    HTTPStatus.EXPECTATION_FAILED: "expectation-failed",
+}
 
 
 def problem(
@@ -66,13 +80,13 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
     try:
         return await handler(request)
     except ValidationError as error:
-        return problem(request, HTTPStatus.BAD_REQUEST, "invalid-request", _explain(error))
+        return problem(request, HTTPStatus.BAD_REQUEST, "invalid-request", explain(error))
     except StreamerError as error:
         return _ours(request, error)
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
-        kind = HTTPStatus(error.status).phrase.lower().replace(" ", "-")
+        kind = _KINDS.get(error.status, "http-error")
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return problem(request, HTTPStatus(error.status), kind, _words(error), allow)
     except Exception:
@@ -88,7 +102,7 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
 def _ours(request: web.Request, error: StreamerError) -> web.Response:
     for kind, status in _STATUSES:
         if isinstance(error, kind):
-            busy = status is HTTPStatus.SERVICE_UNAVAILABLE
+            busy = isinstance(error, LimitReached)
             headers = {"Retry-After": str(RETRY_AFTER_S)} if busy else None
             return problem(request, status, error.kind, str(error), headers)
     logger.error("request %s failed: %s", request.get(REQUEST_ID, ""), error)
@@ -103,12 +117,3 @@ def _words(error: web.HTTPException) -> str:
     if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return "The body is too large."
     return error.reason
-
-
-def _explain(error: ValidationError) -> str:
-    """Names of keys and what is wrong with them; never the values, which may be secrets."""
-    return "; ".join(
-        f"{'.'.join(str(part) for part in each['loc']) or 'body'}: "
-        + each["msg"].removeprefix("Value error, ")
-        for each in error.errors(include_url=False, include_input=False)
-    )

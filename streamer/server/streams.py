@@ -11,6 +11,7 @@ from streamer.config import PoseConfig, RtspSource, Section, StreamConfig, Strea
 from streamer.model import StreamState
 from streamer.server.guard import read_json
 from streamer.server.keys import SERVICES
+from streamer.sources.address import parse_rtsp_url
 from streamer.streams import Stream, Streams
 from streamer.telemetry import redact
 
@@ -74,7 +75,7 @@ async def change_stream(request: web.Request) -> web.Response:
     if patch.pose:
         request.app[SERVICES].streams.set_pose(stream, _changed(stream.pose, patch.pose))
     if patch.listed is not None:
-        stream.listed = patch.listed
+        request.app[SERVICES].streams.set_listed(stream, patch.listed)
     return web.json_response(stream_json(stream))
 
 
@@ -102,7 +103,7 @@ def stream_json(stream: Stream) -> dict[str, Any]:
     session, status = stream.session, stream.session.status
     source = {"type": stream.kind}
     if stream.camera is not None:
-        source["url"] = redact(stream.camera.source.url)
+        source["url"] = parse_rtsp_url(stream.camera.source).shown
     live = status.state is StreamState.LIVE
     result = session.last_result if live else None
     return {

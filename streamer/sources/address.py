@@ -5,17 +5,26 @@ import ipaddress
 import re
 import socket
 from collections.abc import Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import NoReturn
 from urllib.parse import quote, unquote, urlsplit
 
+from streamer.aio import in_daemon_thread
 from streamer.config import RtspSource
 from streamer.errors import InvalidRequest, SourceForbidden, SourceUnreachable
+from streamer.telemetry import redact
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322}
 """As registered with IANA."""
+
+METADATA = frozenset(
+    ipaddress.ip_address(address)
+    for address in ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16")
+)
+"""Where AWS, Google Cloud, Alibaba Cloud and Azure tell a machine its secrets, besides link-local."""
 
 _EXAMPLE = "an RTSP address looks like rtsp://user:password@192.168.1.20:554/stream1"
 _PRINTABLE_ASCII = re.compile(r"[!-~]+")
@@ -23,6 +32,9 @@ _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 _CONTROL = re.compile(
     r"[\x00-\x1f\x7f\ud800-\udfff]"
 )  # and halves of a character, which JSON can hold
+
+_look_ups: dict[str, "Future[list[IpAddress]]"] = {}
+"""Under way, by host: with a dead name server each takes long, and retries must not pile up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,15 @@ class CameraUrl:
     def place(self) -> str:
         """Host and port for messages: never with credentials."""
         return _join(self.host, self.port)
+
+    @property
+    def shown(self) -> str:
+        """For people: without credentials, and of a query only its keys, since many cameras take
+        their password there."""
+        path, mark, query = self.path.partition("?")
+        pairs = (part.partition("=") for part in query.split("&"))
+        keys = "&".join(f"{key}=…" if equals else "…" for key, equals, _ in pairs)
+        return redact(f"{self.scheme}://{self.place}{path}") + (f"?{keys}" if mark else "")
 
     def via(self, host: str, port: int) -> str:
         """The URL, with credentials, for reaching this camera through another door."""
@@ -61,6 +82,8 @@ def parse_rtsp_url(source: RtspSource) -> CameraUrl:
         _refuse("it must begin with rtsp:// or rtsps://")
     if "#" in source.url:
         _refuse("it must not hold a #; in a password write it as %23")
+    if "@" in parts.path + parts.query:  # a / or ? before it cut the password off
+        _refuse("it has an @ after its host: write @ as %40, and in a password / as %2F, ? as %3F")
     host = parts.hostname or ""
     if not _HOST.fullmatch(host):
         _refuse("it has no host that can be read")
@@ -81,23 +104,37 @@ def parse_rtsp_url(source: RtspSource) -> CameraUrl:
     )
 
 
-async def resolve(url: CameraUrl, allowed_networks: Iterable[str], timeout_s: float) -> IpAddress:
-    """The address to connect to, in place of the name, which may mean another a moment later.
+async def resolve(
+    url: CameraUrl, allowed_networks: Iterable[str], timeout_s: float
+) -> list[IpAddress]:
+    """The addresses to connect to, in place of the name, which may mean others a moment later.
 
     Raises SourceForbidden if any address of the host is not allowed, SourceUnreachable if it has
     none.
     """
-    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout_s):
-            found = await loop.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
+            addresses = await asyncio.wrap_future(_look_up(url.host))
     except (OSError, UnicodeError) as error:  # TimeoutError is an OSError
         raise SourceUnreachable(f"no address was found for the host {url.host}") from error
     networks = [ipaddress.ip_network(network) for network in allowed_networks]
-    addresses = [_plain(str(sockaddr[0])) for *_, sockaddr in found]
     for address in addresses:
         _check(address, networks)
-    return addresses[0]
+    return addresses
+
+
+def _look_up(host: str) -> Future[list[IpAddress]]:
+    """Joins the look-up of this host that is under way, or starts one."""
+
+    def ask() -> list[IpAddress]:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(_plain(str(sockaddr[0])) for *_, sockaddr in found))
+
+    under_way = _look_ups.get(host)
+    if under_way is None:
+        under_way = _look_ups[host] = in_daemon_thread(f"look-up-{host}", ask)
+        under_way.add_done_callback(lambda _: _look_ups.pop(host))
+    return under_way
 
 
 def _join(host: str, port: int) -> str:
@@ -122,6 +159,8 @@ def _check(
         raise SourceForbidden(
             f"{address} is a link-local, multicast or unspecified address, where no camera may be"
         )
+    if address in METADATA:
+        raise SourceForbidden(f"{address} belongs to a cloud's metadata, where no camera may be")
     if not any(address in network for network in networks):
         raise SourceForbidden(
             f"{address} is in none of the networks where cameras may be; if it is yours, add it to"

@@ -11,11 +11,13 @@ import contextlib
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from streamer.aio import cancel_and_wait
 from streamer.errors import SourceUnreachable, SourceUnusable
 from streamer.sources.address import CameraUrl, IpAddress
+
+Conversation = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 CHUNK_BYTES = 1 << 16
 
@@ -37,7 +39,7 @@ class Relay:
         self._listener = listener
         self._unfinished_line = b""
 
-    async def run(self, camera: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+    async def run(self, camera: Conversation) -> None:
         """Passes on one conversation, until either side ends it."""
         loop = asyncio.get_running_loop()
         accepted, _ = await loop.sock_accept(self._listener)
@@ -79,13 +81,18 @@ class Relay:
 
 
 @contextlib.asynccontextmanager
-async def open_relay(url: CameraUrl, address: IpAddress, timeout_s: float) -> AsyncIterator[Relay]:
-    """Connects to the camera. Raises SourceUnreachable, or SourceUnusable when TLS fails."""
-    camera = await _connect(url, address, timeout_s)
+async def open_relay(
+    url: CameraUrl, addresses: Sequence[IpAddress], timeout_s: float
+) -> AsyncIterator[Relay]:
+    """Connects to the first of the camera's addresses (at least one) that answers.
+
+    Raises SourceUnreachable when none does within ``timeout_s``, SourceUnusable when TLS fails.
+    """
+    camera = await _connect_to_any(url, addresses, timeout_s)
     try:
         # RTP over UDP comes from the camera itself: FFmpeg's sockets must be of its family.
-        version_6 = address.version == 6
-        family, host = (socket.AF_INET6, "::1") if version_6 else (socket.AF_INET, "127.0.0.1")
+        family = camera[1].get_extra_info("socket").family
+        host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
         with socket.create_server((host, 0), family=family, backlog=1) as listener:
             listener.setblocking(False)
             relay = Relay(listener)
@@ -98,9 +105,17 @@ async def open_relay(url: CameraUrl, address: IpAddress, timeout_s: float) -> As
         camera[1].close()
 
 
-async def _connect(
-    url: CameraUrl, address: IpAddress, timeout_s: float
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connect_to_any(
+    url: CameraUrl, addresses: Sequence[IpAddress], timeout_s: float
+) -> Conversation:
+    share_s = timeout_s / len(addresses)
+    for address in addresses[:-1]:
+        with contextlib.suppress(SourceUnreachable):  # the next may answer
+            return await _connect(url, address, share_s)
+    return await _connect(url, addresses[-1], share_s)
+
+
+async def _connect(url: CameraUrl, address: IpAddress, timeout_s: float) -> Conversation:
     tls = _camera_tls() if url.scheme == "rtsps" else None
     try:
         async with asyncio.timeout(timeout_s):

@@ -1,12 +1,11 @@
 """An IP camera as a source of frames."""
 
 import asyncio
-import concurrent.futures
 import contextlib
 import logging
-import threading
 import time
 
+from streamer.aio import in_daemon_thread
 from streamer.config import RtspConfig, RtspSource
 from streamer.errors import (
     SourceError,
@@ -46,13 +45,13 @@ class RtspCamera:
 
     async def run(self, receiver: FrameReceiver) -> None:
         """As ``ports.Source`` says. Cancelled, it is over within a second, whatever FFmpeg does."""
-        address = await resolve(
+        addresses = await resolve(
             self._url, self._config.allowed_networks, self._config.open_timeout_s
         )
         refused: set[Transport] = set()
         while True:
             try:
-                await self._connect(address, receiver)
+                await self._connect(addresses, receiver)
             except TransportRefused as refusal:
                 refused.add(self.transport)
                 if len(refused) == 2:
@@ -62,13 +61,13 @@ class RtspCamera:
                 logger.info("%s does not send over %s", self._url.place, self.transport)
                 self.transport = "udp" if self.transport == "tcp" else "tcp"
 
-    async def _connect(self, address: IpAddress, receiver: FrameReceiver) -> None:
+    async def _connect(self, addresses: list[IpAddress], receiver: FrameReceiver) -> None:
         """One connection; raises what ended it."""
         reader = VideoReader(self._url.place, receiver)
         self.progress = reader.progress
         async with contextlib.AsyncExitStack() as stack:
             relay = await stack.enter_async_context(
-                open_relay(self._url, address, self._config.open_timeout_s)
+                open_relay(self._url, addresses, self._config.open_timeout_s)
             )
             thread = _ReaderThread(reader, self._url.via(relay.host, relay.port), self.transport)
             try:
@@ -121,13 +120,8 @@ class _ReaderThread:
     """Runs a reader. ``ended`` is done when it has ended, with its error."""
 
     def __init__(self, reader: VideoReader, url: str, transport: Transport) -> None:
-        self._outcome: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self._outcome.set_running_or_notify_cancel()  # so that let_go leaves it to the thread
-        self.ended = asyncio.wrap_future(self._outcome)
-        self._thread = threading.Thread(
-            target=self._run, args=(reader, url, transport), name="rtsp-reader", daemon=True
-        )
-        self._thread.start()
+        running = in_daemon_thread("rtsp-reader", lambda: reader.run(url, transport))
+        self.ended = asyncio.wrap_future(running)
 
     async def wait(self, timeout_s: float) -> None:
         if not self.ended.done():
@@ -138,13 +132,5 @@ class _ReaderThread:
         if self.ended.done():
             self.ended.exception()  # seen by whom it concerned
         else:
-            logger.warning("thread %s hangs and was abandoned", self._thread.name)
+            logger.warning("a reader's thread hangs and was abandoned")
             self.ended.cancel()
-
-    def _run(self, reader: VideoReader, url: str, transport: Transport) -> None:
-        try:
-            reader.run(url, transport)
-        except BaseException as error:  # carried over to whoever waits for it
-            self._outcome.set_exception(error)
-        else:
-            self._outcome.set_result(None)

@@ -69,6 +69,7 @@ class Peer:
         self._task: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._undo = contextlib.ExitStack()
+        self._farewell = contextlib.ExitStack()
         self._undo.callback(stream.session.unsubscribe, self)
         stream.session.subscribe(self)
 
@@ -156,7 +157,12 @@ class Peer:
         self._task = asyncio.create_task(self._live(), name=f"peer-{self.id[:8]}")
 
     def on_close(self, callback: Callable[[], None]) -> None:
+        """Called when the peer begins to close."""
         self._undo.callback(callback)
+
+    def on_closed(self, callback: Callable[[], object]) -> None:
+        """Called when nothing of the peer is left."""
+        self._farewell.callback(callback)
 
     async def close(self) -> None:
         """Twice is safe."""
@@ -191,6 +197,7 @@ class Peer:
             await self._connection.close()
         except Exception:  # a connection that aiortc itself left half made; nothing else may suffer
             logger.exception("a peer of stream %s could not be closed", self.stream.id)
+        self._farewell.close()
 
     async def _until_over(self) -> None:
         assert self._transport is not None
@@ -304,7 +311,9 @@ class Peers:
         self._check_room()
         peer = Peer(secrets.token_urlsafe(24), stream, self._config)
         self._peers[peer.id] = peer
-        peer.on_close(lambda: self._on_peer_closed(peer, source))
+        peer.on_closed(lambda: self._peers.pop(peer.id, None))
+        if source is not None:
+            peer.on_close(lambda: self._on_publisher_left(stream, source))
         try:
             sdp = await peer.answer(offer, source, video_back=video_back)
         except BaseException:
@@ -315,12 +324,10 @@ class Peers:
         peer.start()
         return Answer(peer.id, stream.id, sdp)
 
-    def _on_peer_closed(self, peer: Peer, source: PeerSource | None) -> None:
-        self._peers.pop(peer.id, None)
-        if source is not None:
-            source.detach()
-            if peer.stream.session.status.state is StreamState.FAILED:  # nothing waits for it there
-                self._streams.remove_soon(peer.stream)
+    def _on_publisher_left(self, stream: Stream, source: PeerSource) -> None:
+        source.detach()
+        if stream.session.status.state is StreamState.FAILED:  # nothing waits for it there
+            self._streams.remove_soon(stream)
 
 
 def _publishing_offer(sdp: str) -> Offer:

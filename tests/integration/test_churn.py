@@ -63,7 +63,7 @@ def comes_back_to(expected: int, now: Callable[[], int]) -> bool:
 async def test_fifty_peers_leave_no_threads_sockets_or_memory_behind(server: StartServer) -> None:
     streamer = await asyncio.to_thread(server, CONFIG)
     threads, fds = streamer.threads() + POOL_THREADS, streamer.fds()
-    await come_and_go(streamer, 2 * AT_ONCE)  # from here on caches are filled
+    await come_and_go(streamer, 6 * AT_ONCE)  # from here on caches and arenas are filled
     assert await asyncio.to_thread(comes_back_to, fds, streamer.fds)
     assert await asyncio.to_thread(comes_back_to, threads, streamer.threads)
     memory_bytes = streamer.rss_bytes()
@@ -170,6 +170,7 @@ async def test_viewer_that_falls_silent_is_gone_within_five_seconds(tmp_path: Pa
         viewer.fall_silent()
         await done.wait()
         assert time.monotonic() - silent_at < GONE_WITHIN_S + MARGIN_S
+        await peer.close()
         assert stream.viewers == 1 and len(service.peers) == 1
         assert stream.session.status.state is StreamState.LIVE
         await publisher.close()
@@ -206,7 +207,7 @@ async def test_offer_without_a_connection_leaves_nothing(tmp_path: Path) -> None
         sink = RecordingSink()
         service.streams.get(response.headers["X-Stream-Id"]).session.subscribe(sink)
         await sink.state_comes(StreamState.ENDED)
-        await asyncio.sleep(0)
+        await service.peers.close()  # waits for those that are closing
         assert list(service.streams) == [] and len(service.peers) == 0
         await peer.close()
 

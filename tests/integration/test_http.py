@@ -11,8 +11,10 @@ import pytest
 from aiohttp import ClientResponse
 
 from streamer.app import serve
-from streamer.config import Config, IceServer, ServerConfig, WebRtcConfig
-from streamer.errors import ConfigError
+from streamer.config import Config, IceServer, PoseConfig, ServerConfig, WebRtcConfig
+from streamer.errors import ConfigError, ModelError
+from streamer.ports import EstimatorFactory
+from streamer.server import guard
 from streamer.server.application import MAX_BODY_BYTES
 from streamer.webrtc.sdp import MAX_OFFER_BYTES
 from tests.fakes import RecordingSink, make_frame
@@ -400,6 +402,38 @@ async def test_address_outside_the_allowed_networks_is_refused(
     assert list(service.streams) == []
 
 
+async def test_missing_model_is_told_and_waiting_does_not_help(tmp_path: Path) -> None:
+    def missing(pose: PoseConfig) -> EstimatorFactory:
+        raise ModelError("run `streamer models heavy` once")
+
+    async with serving(Service(tmp_path, estimator=missing)) as http:
+        response = await add(http)
+        assert "Retry-After" not in response.headers
+        assert "streamer models" in await problem(response, 503, "model-unavailable")
+
+
+async def test_body_that_is_not_what_its_encoding_says_is_refused(http: Http) -> None:
+    headers = JSON | {"Content-Encoding": "gzip"}
+    response = await http.post("/api/v1/streams", data=b"not gzip at all", headers=headers)
+    assert await problem(response, 400, "bad-request") == "The body can't be read."
+
+
+async def test_body_that_dribbles_is_not_waited_for(
+    http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "BODY_TIMEOUT_S", 0.2)
+    over = asyncio.Event()
+
+    async def dribble() -> AsyncIterator[bytes]:
+        while not over.is_set():
+            yield b" "
+            await asyncio.sleep(0.01)
+
+    response = await http.post("/api/v1/streams", data=dribble(), headers=JSON)
+    over.set()
+    await problem(response, 408, "request-timeout")
+
+
 # -- secrets ----------------------------------------------------------------------------------------
 
 
@@ -432,6 +466,12 @@ async def test_credentials_are_never_given_back(
     for answer in answers:
         assert SECRET not in await answer.text()
         assert SECRET not in str(answer.headers)
+
+
+async def test_of_a_cameras_query_only_the_keys_are_shown(http: Http) -> None:
+    url = f"rtsp://u:{SECRET}@127.0.0.1:9/a?vendors_own_word={SECRET}&channel=1"
+    stream = await (await add(http, source={"url": url})).json()
+    assert stream["source"]["url"] == "rtsp://127.0.0.1:9/a?vendors_own_word=…&channel=…"
 
 
 async def test_error_of_our_own_says_nothing_of_its_cause(

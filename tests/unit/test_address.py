@@ -5,12 +5,18 @@ import ipaddress
 import random
 import socket
 import string
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from streamer.config import RtspConfig, RtspSource
 from streamer.errors import InvalidRequest, SourceForbidden, SourceUnreachable
 from streamer.sources.address import CameraUrl, parse_rtsp_url, resolve
+from tests.fakes import PATIENCE_S
 
 ALLOWED = RtspConfig().allowed_networks
 ANYWHERE = ["0.0.0.0/0", "::/0"]
@@ -31,7 +37,7 @@ def parse(url: str, username: str = "", password: str = "") -> CameraUrl:
         ("rtsp://u:p@cam/s", CameraUrl("rtsp", "cam", 554, "/s", "u", "p")),
         ("rtsp://u:p%40s%2f%23%c3%a4@cam", CameraUrl("rtsp", "cam", 554, "", "u", "p@s/#ä")),
         ("rtsp://u:p@ss@cam/s", CameraUrl("rtsp", "cam", 554, "/s", "u", "p@ss")),
-        ("rtsp://cam/s@evil:1/x", CameraUrl("rtsp", "cam", 554, "/s@evil:1/x")),
+        ("rtsp://cam/s%40evil:1/x", CameraUrl("rtsp", "cam", 554, "/s%40evil:1/x")),
     ],
 )
 def test_address_is_taken_apart(url: str, expected: CameraUrl) -> None:
@@ -78,6 +84,10 @@ def test_credentials_beside_the_url_win_over_those_in_it() -> None:
         "rtsp://u:a/b@cam/s",
         "rtsp://u:a#b@cam/s",
         "rtsp://u:a?b@cam/s",
+        "rtsp://u:12/hunter2@cam/s",
+        "rtsp://u:12?hunter2@cam/s",
+        "rtsp://u:p@ss/word@cam/s",
+        "rtsp://cam/s@evil:1/x",
         "rtsp://cam/s#fragment",
         "rtsp://cam/s#",
         "rtsp://cam\r\nX: y/s",
@@ -105,7 +115,12 @@ def test_what_is_not_a_cameras_address_is_refused_with_an_example(url: str) -> N
 
 
 def test_refusal_never_repeats_a_secret() -> None:
-    for url in ("rtsp://u:s3cr/et@cam", "http://u:s3cret@cam", "rtsp://u:s3cret@cam:99999"):
+    for url in (
+        "rtsp://u:s3cr/et@cam",
+        "rtsp://u:12/s3cret@cam",
+        "http://u:s3cret@cam",
+        "rtsp://u:s3cret@cam:99999",
+    ):
         with pytest.raises(InvalidRequest) as refused:
             parse(url)
         assert "s3cr" not in str(refused.value)
@@ -137,8 +152,23 @@ def test_url_for_another_door_keeps_path_and_login() -> None:
     assert url.via("::1", 9) == "rtsp://a%20b:p%40%3A%2F%C3%A4@[::1]:9/s?x=1"
 
 
-async def resolve_host(host: str, networks: list[str]) -> str:
-    return str(await resolve(CameraUrl("rtsp", host, 554, "/s"), networks, timeout_s=5))
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://u:hunter2@cam/s", "rtsp://cam:554/s"),
+        ("rtsps://[::1]", "rtsps://[::1]:322"),
+        ("rtsp://cam:1/s?usr=u&psw=hunter2&channel=1", "rtsp://cam:1/s?usr=…&psw=…&channel=…"),
+        ("rtsp://cam:1/s?hunter2", "rtsp://cam:1/s?…"),
+        ("rtsp://cam:1/user=u&password=hunter2&c=1.sdp", "rtsp://cam:1/user=…&password=…&c=1.sdp"),
+    ],
+)
+def test_what_is_shown_of_an_address_holds_no_secret(url: str, shown: str) -> None:
+    assert parse(url).shown == shown
+
+
+async def resolve_host(host: str, networks: list[str]) -> list[str]:
+    found = await resolve(CameraUrl("rtsp", host, 554, "/s"), networks, timeout_s=5)
+    return [str(address) for address in found]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +188,7 @@ async def resolve_host(host: str, networks: list[str]) -> str:
     ],
 )
 async def test_allowed_address_in_any_form_becomes_the_literal_one(host: str, address: str) -> None:
-    assert await resolve_host(host, ALLOWED) == address
+    assert await resolve_host(host, ALLOWED) == [address]
 
 
 @pytest.mark.parametrize(
@@ -199,9 +229,14 @@ async def test_address_outside_the_networks_is_refused_and_the_key_named(host: s
         "0",
         "::",
         "::ffff:0.0.0.0",
+        "fd00:ec2::254",
+        "fd20:ce::254",
+        "100.100.100.200",
+        "::ffff:100.100.100.200",
+        "168.63.129.16",
     ],
 )
-async def test_link_local_multicast_and_unspecified_are_refused_whatever_is_allowed(
+async def test_address_where_no_camera_can_be_is_refused_whatever_is_allowed(
     host: str, networks: list[str]
 ) -> None:
     with pytest.raises(SourceForbidden):
@@ -215,46 +250,91 @@ async def test_every_random_address_is_allowed_exactly_when_a_network_holds_it()
         address = ipaddress.IPv4Address(generator.getrandbits(32))
         spelling = generator.choice([str(address), hex(int(address)), f"::ffff:{address}"])
         if any(address in network for network in networks):
-            assert await resolve_host(spelling, ALLOWED) == str(address)
+            assert await resolve_host(spelling, ALLOWED) == [str(address)]
         else:
             with pytest.raises(SourceForbidden):
                 await resolve_host(spelling, ALLOWED)
 
 
-async def answer_with(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-    async def getaddrinfo(host: str, port: int, **_: object) -> list[object]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, port)) for a in addresses]
+GetAddrInfo = Callable[..., list[Any]]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo, raising=False)
+
+def answer(*addresses: str) -> GetAddrInfo:
+    return lambda host, port, **_: [(0, 0, 0, "", (address, port)) for address in addresses]
+
+
+class DeadNameServer:
+    """Leaves look-ups waiting, but those of ``localhost``, until the test lets go."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answers = threading.Event()
+
+    def __call__(self, host: str, port: object, **_: object) -> list[Any]:
+        self.asked.append(host)
+        if host != "localhost":
+            assert self.answers.wait(PATIENCE_S)
+        return answer("127.0.0.1")(host, port)
+
+
+@pytest.fixture
+def dead(monkeypatch: pytest.MonkeyPatch) -> Iterator[DeadNameServer]:
+    server = DeadNameServer()
+    monkeypatch.setattr(socket, "getaddrinfo", server)
+    yield server
+    server.answers.set()
 
 
 async def test_name_with_one_forbidden_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    await answer_with(monkeypatch, "192.168.1.20", "169.254.169.254")
+    monkeypatch.setattr(socket, "getaddrinfo", answer("192.168.1.20", "169.254.169.254"))
     with pytest.raises(SourceForbidden):
         await resolve_host("rebinding.example", ALLOWED)
 
 
-async def test_name_with_allowed_addresses_gives_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    await answer_with(monkeypatch, "192.168.1.20", "192.168.1.21")
-    assert await resolve_host("cam.example", ALLOWED) == "192.168.1.20"
+async def test_name_gives_each_of_its_addresses_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = ("fd00::5", "192.168.1.20", "::ffff:192.168.1.20", "192.168.1.21")
+    monkeypatch.setattr(socket, "getaddrinfo", answer(*found))
+    expected = ["fd00::5", "192.168.1.20", "192.168.1.21"]
+    assert await resolve_host("cam.example", ALLOWED) == expected
 
 
 async def test_name_without_address_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def getaddrinfo(host: str, port: int, **_: object) -> list[object]:
+    def getaddrinfo(host: str, port: object, **_: object) -> list[Any]:
         raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo, raising=False)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     with pytest.raises(SourceUnreachable, match="nowhere"):
         await resolve_host("nowhere.example", ALLOWED)
 
 
-async def test_name_server_that_never_answers_is_not_waited_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def getaddrinfo(host: str, port: int, **_: object) -> list[object]:
-        await asyncio.Event().wait()
-        return []
+async def test_name_server_that_never_answers_holds_up_nobody_else(dead: DeadNameServer) -> None:
+    for _ in range(3):
+        with pytest.raises(SourceUnreachable):
+            await resolve(CameraUrl("rtsp", "slow.example", 554, ""), ALLOWED, timeout_s=0.01)
+    assert dead.asked == ["slow.example"]  # the retries joined the first
+    assert await resolve_host("localhost", ALLOWED) == ["127.0.0.1"]
+    waiting = asyncio.create_task(resolve_host("slow.example", ALLOWED))
+    await asyncio.sleep(0)
+    dead.answers.set()
+    assert await waiting == ["127.0.0.1"]
+    assert dead.asked == ["slow.example", "localhost"]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo, raising=False)
-    with pytest.raises(SourceUnreachable):
-        await resolve(CameraUrl("rtsp", "slow.example", 554, ""), ALLOWED, timeout_s=0.01)
+
+HANGING = """
+import asyncio, socket, threading
+from streamer.errors import SourceUnreachable
+from streamer.sources.address import CameraUrl, resolve
+
+socket.getaddrinfo = lambda *_, **__: threading.Event().wait()
+try:
+    asyncio.run(resolve(CameraUrl("rtsp", "slow.example", 554, ""), [], timeout_s=0.01))
+except SourceUnreachable:
+    print("unreachable")
+"""
+
+
+def test_process_ends_while_a_look_up_hangs() -> None:
+    command = [sys.executable, "-c", HANGING]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+    assert done.stdout == "unreachable\n"
+    assert done.stderr == ""

@@ -6,7 +6,13 @@ import threading
 
 import pytest
 
-from streamer.aio import LatestSlot, assert_off_loop, cancel_and_wait, percentile
+from streamer.aio import (
+    LatestSlot,
+    assert_off_loop,
+    cancel_and_wait,
+    in_daemon_thread,
+    percentile,
+)
 from tests.fakes import PATIENCE_S
 
 
@@ -77,6 +83,22 @@ def test_every_item_is_either_taken_or_counted_as_dropped() -> None:
     consumer.join(PATIENCE_S)
     assert len(taken) + replaced == 2000
     assert taken == sorted(taken)
+
+
+def test_work_in_a_daemon_thread_gives_its_result_or_its_error() -> None:
+    daemon = in_daemon_thread("worker", lambda: threading.current_thread().daemon)
+    assert daemon.result(PATIENCE_S) is True
+    failed = in_daemon_thread("worker", lambda: 1 // 0)
+    assert isinstance(failed.exception(PATIENCE_S), ZeroDivisionError)
+
+
+async def test_work_in_a_daemon_thread_that_is_no_longer_waited_for_goes_on() -> None:
+    go_on = threading.Event()
+    work = in_daemon_thread("worker", lambda: go_on.wait(PATIENCE_S))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.wrap_future(work), 0.01)
+    go_on.set()
+    assert await asyncio.wrap_future(work) is True
 
 
 async def test_cancel_and_wait_returns_when_the_tasks_have_cleaned_up() -> None:

@@ -69,6 +69,7 @@ def test_shipped_example_of_a_stream_is_one_that_works(tmp_path: Path) -> None:
     example = "\n".join(line.removeprefix("# ") for line in lines[start:])
     (stream,) = load(tmp_path, example).streams
     assert stream.id == "door"
+    assert stream.listed
     assert stream.pose is not None and stream.pose.model_complexity == 2
 
 
@@ -115,6 +116,15 @@ def test_environment_of_others_is_left_alone(tmp_path: Path) -> None:
     assert load(tmp_path, environ=environ) == Config()
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["stun:h", "stuns:h.example:5349", "turn:10.0.0.1:3478", "turns:[fd00::1]:5349?transport=tcp"],
+)
+def test_stun_or_turn_server_is_taken_as_it_is(tmp_path: Path, url: str) -> None:
+    (server,) = load(tmp_path, f'[[webrtc.ice_servers]]\nurls = ["{url}"]').webrtc.ice_servers
+    assert server.urls == [url]
+
+
 # -- mistakes ---------------------------------------------------------------------------------------
 
 
@@ -152,6 +162,23 @@ def test_environment_of_others_is_left_alone(tmp_path: Path) -> None:
         (
             '[[webrtc.ice_servers]]\nurls = ["turn:h"]\npassword = "x"',
             ["webrtc.ice_servers.0.password", "no such key", "credential"],
+        ),
+        *(
+            (
+                f'[[webrtc.ice_servers]]\nurls = ["{url}"]',
+                ["webrtc.ice_servers.0.urls", "turn:host"],
+            )
+            for url in (
+                "turn.example:3478",
+                "turn://h:3478",
+                "turn:",
+                "turn:h:",
+                "turn:h:port",
+                "turn:h?transport=sctp",
+                "turn:u@h",
+                "stun:h?transport=udp",
+                "http://h/",
+            )
         ),
         (
             '[[streams]]\nid = "a"\nsource = {url = "rtsp://h/"}\n' * 2,

@@ -55,6 +55,13 @@ def test_landmarks_are_rows_of_five_and_three_numbers() -> None:
     assert np.abs(np.array(pose["world"]) - WORLD).max() <= 0.5e-4 + 1e-9
 
 
+def test_what_is_no_number_never_becomes_json() -> None:
+    broken = WORLD.copy()
+    broken[0, 0] = np.nan
+    with pytest.raises(ValueError, match="JSON"):
+        pose_message("door", result(Pose(1, 1.0, LANDMARKS, broken)))
+
+
 def test_frame_with_nobody_is_a_message_with_no_poses() -> None:
     assert json.loads(pose_message("door", result()))["poses"] == []
 

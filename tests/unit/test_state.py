@@ -86,6 +86,21 @@ def test_unreadable_file_is_told_and_kept_aside(
     assert StateFile(path).load() == [DOOR]
 
 
+def test_good_cameras_beside_a_bad_one_are_loaded_and_the_file_kept_aside(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.parent.mkdir(parents=True)
+    bad = {"id": "Bad!", "source": {"url": f"rtsp://u:{SECRET}@h/"}}
+    content = json.dumps([DOOR.model_dump(), bad, YARD.model_dump()])
+    path.write_text(content)
+    state = StateFile(path)
+    assert state.load() == [DOOR, YARD]
+    assert path.read_text() == content  # a kill now loses nobody
+    state.save([DOOR, YARD])
+    assert path.with_suffix(".unreadable").read_text() == content
+    assert "camera 1: id" in caplog.text and SECRET not in caplog.text
+
+
 @pytest.fixture
 def full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """From here on nothing more can be written: what a write meets on a full disk, for root too."""

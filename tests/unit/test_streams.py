@@ -212,6 +212,23 @@ async def test_remembered_camera_that_can_not_start_stops_nobody_and_stays_remem
     assert sorted(rig.saved()) == ["heavy", "new", "yard"]
 
 
+async def test_starting_the_remembered_cameras_does_not_write_the_file(rig: Rig) -> None:
+    StateFile(rig.file).save([camera("a"), camera("b")])
+    before = rig.file.stat()
+    rig.streams.load_kept()
+    await rig.streams.close()
+    assert rig.file.stat().st_ino == before.st_ino  # every save makes a new file
+    assert rig.saved() == ["a", "b"]
+
+
+async def test_camera_that_was_unlisted_stays_so_over_a_restart(rig: Rig) -> None:
+    rig.streams.set_listed(rig.streams.add_camera(camera("door"), keep=True), False)
+    await rig.streams.close()
+    rig.streams = rig.make()
+    rig.streams.load_kept()
+    assert not rig.streams.get("door").listed
+
+
 async def test_last_of_many_quick_changes_is_the_one_remembered(rig: Rig) -> None:
     stream = rig.streams.add_camera(camera("door"), keep=True)
     for number in range(1, 9):

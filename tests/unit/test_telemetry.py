@@ -27,8 +27,14 @@ SECRET = "hunter2"
             "open 'rtsp://a/1' and http://b/2: no",
         ),
         ("(rtsp://u:hunter2@host)", "(rtsp://host)"),
-        ("rtsp://h/cam?user=admin&password=hunter2&x=1", "rtsp://h/cam?user=admin&password=…&x=1"),
-        ("rtsp://h/user=admin_password=hunter2_channel=1.sdp", "rtsp://h/user=admin_password=…"),
+        ("rtsp://h/cam?user=admin&password=hunter2&x=1", "rtsp://h/cam?user=…&password=…&x=1"),
+        ("rtsp://h/user=admin_password=hunter2_channel=1.sdp", "rtsp://h/user=…"),
+        ("rtsp://u:12/hunter2@h/live", "rtsp://h/live"),
+        ("rtsp://u:p@ss/hunter2@h/live", "rtsp://h/live"),
+        ("rtsp://h/?usr=u&psw=hunter2&n=1", "rtsp://h/?usr=…&psw=…&n=1"),
+        ("rtsp://h/?loginuse=u&loginpas=hunter2", "rtsp://h/?loginuse=…&loginpas=…"),
+        ("rtsp://h/?auth=hunter2&token=hunter2", "rtsp://h/?auth=…&token=…"),
+        ("rtsp://h/?Key=hunter2&pass=hunter2", "rtsp://h/?Key=…&pass=…"),
         ("rtsp://h/?pwd=hunter2", "rtsp://h/?pwd=…"),
     ],
 )
@@ -38,7 +44,7 @@ def test_credentials_of_urls_are_left_out(text: str, redacted: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "rtsp://host/path@2x", "mail a@b.c", "user@host", "http://host/?at=@", "10 @ 30 fps"],
+    ["", "rtsp://host/path?x=1", "mail a@b.c", "user@host", "http://host/ is @ home"],
 )
 def test_what_is_no_credential_stays(text: str) -> None:
     assert redact(text) == text

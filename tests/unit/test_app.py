@@ -1,0 +1,43 @@
+"""How the service starts, and what it does not do twice."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+
+from streamer.app import _announce, _listener, _probe, serve
+from streamer.cli import main
+from streamer.config import Config, RtspConfig, RtspSource, ServerConfig
+from streamer.errors import ConfigError, LimitReached
+
+
+def test_second_server_on_a_port_touches_nothing_of_the_first(tmp_path: Path) -> None:
+    state = tmp_path / "streams.json"
+    state.write_text("the other one is just writing this")
+    with socket.create_server(("127.0.0.1", 0)) as first:
+        port = first.getsockname()[1]
+        server = ServerConfig(port=port, state_file=str(state))
+        with pytest.raises(ConfigError, match="another Streamer running"):
+            asyncio.run(serve(Config(server=server)))
+    assert [each.name for each in tmp_path.iterdir()] == ["streams.json"]
+
+
+def test_server_says_once_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with _listener(ServerConfig(host="localhost", port=0)) as listener:
+        _announce(listener, secure=False)
+        port = listener.getsockname()[1]
+    assert capsys.readouterr().out == f"Streamer is at http://127.0.0.1:{port}\n"
+
+
+async def test_only_so_many_cameras_are_looked_at_at_a_time() -> None:
+    probes = asyncio.Semaphore(1)
+    async with probes:
+        with pytest.raises(LimitReached):
+            await _probe(RtspSource(url="rtsp://127.0.0.1:9/"), RtspConfig(), probes)
+
+
+def test_address_that_is_too_long_is_told_without_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["probe", "rtsp://u:hunter2@127.0.0.1/" + "x" * 2048]) == 1
+    told = capsys.readouterr().err
+    assert "2048 characters" in told and "hunter2" not in told and "xxx" not in told
