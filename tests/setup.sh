@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")"
 
-parts="chrome node rtsp_server"
+parts="chrome node rtsp_server strace"
 case "${1-}" in
   "") ;;
   --firefox) parts="$parts firefox" ;;
@@ -20,6 +20,8 @@ has_chrome() {
     has google-chrome-stable || has chrome || [ -d "/Applications/Google Chrome.app" ] ||
     [ -d /Applications/Chromium.app ]
 }
+
+has_strace() { has strace; }
 
 has_firefox() { has "${STREAMER_TEST_FIREFOX:-firefox-esr}"; }
 
@@ -64,6 +66,7 @@ if has apt-get; then
   ! lacks rtsp_server || set -- "$@" python3-gi gir1.2-gst-rtsp-server-1.0 \
     gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
     gstreamer1.0-plugins-bad gstreamer1.0-rtsp
+  ! lacks strace || set -- "$@" strace
   ! lacks firefox || set -- "$@" firefox-esr
   [ $# = 0 ] || install "$@"
 fi
@@ -78,6 +81,7 @@ complain() {
 ! lacks node || complain "no Node 18 or newer with npm"
 ! lacks rtsp_server || complain "no Python with GStreamer's RTSP server and its good and bad plugins; \
 set STREAMER_TEST_GST_PYTHON to one that has them"
+! lacks strace || complain "no strace, with which the tests see that nothing leaves the machine (Linux)"
 ! lacks firefox || complain "no Firefox; install it, or set STREAMER_TEST_FIREFOX to its path"
 [ -z "$missing" ] || exit 1
 

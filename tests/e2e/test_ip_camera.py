@@ -9,7 +9,7 @@ from playwright.async_api import expect
 
 from tests.rigs.browser import read_video_frame, until
 from tests.rigs.net import free_port
-from tests.rigs.skeleton import RECORD_MESSAGES, best_share
+from tests.rigs.skeleton import LATEST_MESSAGES, RECORD_MESSAGES, fits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tests.rigs.server import StreamerServer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
-
-LATEST_MESSAGES = "window.messagesInTest.filter((m) => m.type === 'pose').slice(-20)"
 
 
 async def add_camera(page: Page, url: str, name: str) -> None:
@@ -53,9 +51,10 @@ async def test_a_pasted_camera_is_live_is_lost_and_comes_back_on_the_same_page_a
     await viewer.goto(f"{running.url}/streams/door")
     await expect(viewer.locator("#state")).to_have_attribute("data-state", "live", timeout=15_000)
     await until(viewer, f"{LATEST_MESSAGES}.length === 20")
-    shown = await read_video_frame(viewer, "#video", LATEST_MESSAGES)
-    assert best_share(shown.pixels, shown.value) > 0.8
-    bright = shown.pixels.mean()
+    there, aside = await fits(viewer)
+    assert there > 0.85
+    assert aside < 0.5
+    bright = (await read_video_frame(viewer)).pixels.mean()
 
     camera.kill()
     await expect(viewer.locator("#state")).to_have_attribute(
@@ -70,7 +69,7 @@ async def test_a_pasted_camera_is_live_is_lost_and_comes_back_on_the_same_page_a
     await expect(viewer.locator("#state")).to_have_attribute("data-state", "live", timeout=15_000)
     await expect(card).to_have_attribute("data-state", "live", timeout=15_000)
     await until(viewer, f"{LATEST_MESSAGES}.some((m) => m.epoch > 1)")
-    again = await read_video_frame(viewer, "#video", LATEST_MESSAGES)
+    again = await read_video_frame(viewer)
     assert again.pixels.mean() > 0.9 * bright
     assert await viewer.evaluate("window.peersInTest.length") == 1
 

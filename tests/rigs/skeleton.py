@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from streamer.landmarks import NAMES
+from tests.rigs.browser import read_video_frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from playwright.async_api import Page
 
 MIN_VISIBILITY = 0.5
 MIN_COLOUR_DIFFERENCE = 60
@@ -32,6 +35,8 @@ RTCPeerConnection.prototype.createDataChannel = function (...args) {
   return channel;
 };
 """
+
+LATEST_MESSAGES = "window.messagesInTest.filter((m) => m.type === 'pose').slice(-20)"
 
 
 def share_drawn(pixels: NDArray[np.uint8], message: dict[str, Any]) -> float:
@@ -55,6 +60,18 @@ def best_share(pixels: NDArray[np.uint8], messages: Sequence[dict[str, Any]]) ->
     """Of the latest messages, one belongs to this picture: how well does the best of them fit?"""
     shares = [share_drawn(pixels, message) for message in messages if message["poses"]]
     return max((share for share in shares if not np.isnan(share)), default=0.0)
+
+
+async def fits(page: Page, frames: int = 9) -> tuple[float, float]:
+    """How well the skeleton in ``#video`` fits the recorded messages, and how well it fits them moved
+    aside, which it must not: medians over some frames, as video smears the colours of a fast hand."""
+    found: list[float] = []
+    moved: list[float] = []
+    for _ in range(frames):
+        shown = await read_video_frame(page, "#video", LATEST_MESSAGES)
+        found.append(best_share(shown.pixels, shown.value))
+        moved.append(best_share(shown.pixels, [shifted(each, 0.1) for each in shown.value]))
+    return statistics.median(found), statistics.median(moved)
 
 
 def shifted(message: dict[str, Any], by: float) -> dict[str, Any]:

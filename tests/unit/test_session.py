@@ -465,10 +465,12 @@ async def test_source_that_says_it_is_over_ends_the_session(bench: Bench) -> Non
 async def test_source_that_is_over_as_soon_as_it_was_live_stays_over(bench: Bench) -> None:
     bench.session.start()
     await bench.source.connected()
+    bench.estimators.hold()
     bench.source.put(make_frame())
     bench.source.end(SourceEnded("the camera has left"))
     await bench.state_is(StreamState.ENDED)
-    await bench.estimators.frames_come(len(bench.estimators.frames))
+    bench.estimators.let_go()
+    await bench.session.close()
     assert bench.sink.states[-1] is StreamState.ENDED
     assert bench.sink.results == []
 
