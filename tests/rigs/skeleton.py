@@ -20,6 +20,9 @@ MIN_VISIBILITY = 0.5
 MIN_COLOUR_DIFFERENCE = 60
 """Between red and blue: the left side is orange, the right one blue, and video blurs their colours."""
 
+FIRST_OF_BODY = NAMES.index("left_shoulder")
+"""The face's landmarks lie closer together than video keeps colours apart."""
+
 # Runs in the page before its own scripts: keeps what comes on the data channel, whatever the page
 # itself does with it.
 RECORD_MESSAGES = """
@@ -40,15 +43,16 @@ LATEST_MESSAGES = "window.messagesInTest.filter((m) => m.type === 'pose').slice(
 
 
 def share_drawn(pixels: NDArray[np.uint8], message: dict[str, Any]) -> float:
-    """The share of the visible landmarks of the left and right side that have their side's colour at
-    their place in ``pixels`` (RGB, (height, width, 3)). NaN when there is none."""
+    """The share of the body's visible landmarks that have their side's colour at their place in
+    ``pixels`` (RGB, (height, width, 3)). NaN when there is none."""
     height, width = pixels.shape[:2]
     hits = []
     for pose in message["poses"]:
-        for name, (x, y, _, visibility, _) in zip(NAMES, pose["landmarks"], strict=True):
+        body = list(zip(NAMES, pose["landmarks"], strict=True))[FIRST_OF_BODY:]
+        for name, (x, y, _, visibility, _) in body:
             column, row = round(x * width), round(y * height)
             inside = 2 <= column < width - 2 and 2 <= row < height - 2
-            if visibility < MIN_VISIBILITY or not inside or name == "nose":
+            if visibility < MIN_VISIBILITY or not inside:
                 continue
             spot = pixels[row - 1 : row + 2, column - 1 : column + 2].reshape(-1, 3).mean(axis=0)
             difference = spot[0] - spot[2] if "left" in name else spot[2] - spot[0]
