@@ -1,39 +1,19 @@
-"""Peers: how browsers and WHIP/WHEP programs get their video in and their picture and landmarks out."""
+"""All peers: how browsers and WHIP/WHEP programs get their video in and their picture and landmarks out."""
 
 import asyncio
-import contextlib
-import logging
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from aiortc import (
-    MediaStreamTrack,
-    RTCConfiguration,
-    RTCDataChannel,
-    RTCDtlsTransport,
-    RTCIceServer,
-    RTCPeerConnection,
-    RTCRtpReceiver,
-    RTCRtpTransceiver,
-    RTCSessionDescription,
-)
 from pydantic import TypeAdapter
 
-from streamer.aio import cancel_and_wait
 from streamer.config import StreamId, WebRtcConfig
-from streamer.errors import Conflict, InvalidOffer, InvalidRequest, LimitReached, NotFound
-from streamer.model import Picture, PoseResult, Status, StreamState
+from streamer.errors import Conflict, InvalidOffer, LimitReached, NotFound
+from streamer.model import StreamState
 from streamer.streams import Stream, Streams, new_stream_id
 from streamer.webrtc import patches
-from streamer.webrtc.liveness import until_gone
-from streamer.webrtc.outlets import AnnotatedTrack, LandmarkChannel
-from streamer.webrtc.sdp import MAX_CANDIDATES, Offer, parse_fragment, parse_offer, video_codec
+from streamer.webrtc.peer import Peer
+from streamer.webrtc.sdp import Offer, parse_offer
 from streamer.webrtc.source import PeerSource
-
-logger = logging.getLogger(__name__)
-
-SETTLE_S = 1.0
 
 _STREAM_ID: TypeAdapter[str] = TypeAdapter(StreamId)
 
@@ -45,189 +25,6 @@ class Answer:
     peer: str
     stream: str
     sdp: str
-
-
-class Peer:
-    """One RTCPeerConnection, from its offer to its end. It is also a sink, to learn of the stream's end."""
-
-    wants_picture = False
-
-    def __init__(self, peer_id: str, stream: Stream, config: WebRtcConfig) -> None:
-        self.id = peer_id
-        self.stream = stream
-        self._connect_timeout_s = config.connect_timeout_s
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=_ice_servers(config)))
-        self._connection.on("connectionstatechange", self._on_connection_state)
-        self._connected = asyncio.Event()
-        self._settled = asyncio.Event()
-        self._over = asyncio.Event()
-        self.publishes = False
-        self._has_channel = False
-        self._candidates = 0
-        self._username_fragment = ""
-        self._transport: RTCDtlsTransport | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._closing: asyncio.Task[None] | None = None
-        self._undo = contextlib.ExitStack()
-        self._farewell = contextlib.ExitStack()
-        self._undo.callback(stream.session.unsubscribe, self)
-        stream.session.subscribe(self)
-
-    # -- the offer ----------------------------------------------------------------------------------
-
-    async def answer(self, offer: Offer, source: PeerSource | None, *, video_back: bool) -> str:
-        """The SDP answer. ``source``: where the peer's camera goes; ``video_back``: whether it is sent
-        the annotated video. Raises InvalidOffer."""
-        self._username_fragment = offer.username_fragment
-        if source is not None:
-            self.publishes = True
-            self._connection.on("track", self._publish_to(source, offer))
-        self._connection.on("datachannel", self._on_channel)
-        try:
-            await self._connection.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
-            self._set_directions(offer, source is not None, video_back)
-            await self._connection.setLocalDescription(await self._connection.createAnswer())
-        except Exception as error:  # aiortc meets offers that make no sense with whatever comes up
-            raise InvalidOffer(f"The SDP offer can't be answered: {error}") from error
-        sdp = self._connection.localDescription.sdp
-        if source is not None:
-            source.codec = video_codec(sdp)
-        return sdp
-
-    def _set_directions(self, offer: Offer, camera: bool, video_back: bool) -> None:
-        """One video section carries our video; what else is offered (audio) is declined."""
-        for transceiver in self._connection.getTransceivers():
-            if transceiver.mid != offer.video_mid:
-                transceiver.direction = "inactive"
-                continue
-            self._transport = transceiver.receiver.transport
-            if video_back:
-                self._send_video(transceiver)
-            transceiver.direction = {
-                (True, True): "sendrecv",
-                (True, False): "recvonly",
-                (False, True): "sendonly",
-                (False, False): "inactive",
-            }[camera, video_back]
-
-    def _send_video(self, transceiver: RTCRtpTransceiver) -> None:
-        track = AnnotatedTrack()
-        transceiver.sender.replaceTrack(track)
-        session = self.stream.session
-        session.subscribe(track)
-        self._undo.callback(session.unsubscribe, track)
-        self.stream.viewers += 1
-        self._undo.callback(self._viewer_left)
-
-    def _viewer_left(self) -> None:
-        self.stream.viewers -= 1
-
-    def _publish_to(self, source: PeerSource, offer: Offer) -> Callable[[MediaStreamTrack], None]:
-        def on_track(track: MediaStreamTrack) -> None:
-            for transceiver in self._connection.getTransceivers():
-                receiver: RTCRtpReceiver = transceiver.receiver
-                if receiver.track is track and transceiver.mid == offer.video_mid:
-                    patches.improve_receiver(receiver)
-                    source.attach(track)
-
-        return on_track
-
-    def _on_channel(self, channel: RTCDataChannel) -> None:
-        if channel.label != LandmarkChannel.LABEL or self._has_channel:
-            channel.close()
-            return
-        self._has_channel = True
-        outlet = LandmarkChannel(channel)
-        self.stream.feed.listen(outlet.send)
-        self._undo.callback(self.stream.feed.leave, outlet.send)
-
-    async def add_candidates(self, fragment: str) -> None:
-        """Raises InvalidRequest."""
-        candidates = parse_fragment(fragment, self._username_fragment)
-        self._candidates += len(candidates)
-        if self._candidates > MAX_CANDIDATES:
-            raise InvalidRequest(f"A peer may have {MAX_CANDIDATES} candidates at most.")
-        for candidate in candidates:
-            await self._connection.addIceCandidate(candidate)
-
-    # -- life ---------------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """From here on it lives until the peer leaves, vanishes, never comes, or the stream ends."""
-        self._task = asyncio.create_task(self._live(), name=f"peer-{self.id[:8]}")
-
-    def on_close(self, callback: Callable[[], None]) -> None:
-        """Called when the peer begins to close."""
-        self._undo.callback(callback)
-
-    def on_closed(self, callback: Callable[[], object]) -> None:
-        """Called when nothing of the peer is left."""
-        self._farewell.callback(callback)
-
-    async def close(self) -> None:
-        """Twice is safe."""
-        await cancel_and_wait(self._task)
-        await self._clean_up()
-
-    async def _live(self) -> None:
-        try:
-            async with asyncio.timeout(self._connect_timeout_s):
-                await self._connected.wait()
-        except TimeoutError:
-            logger.info("a peer of stream %s never connected", self.stream.id)
-        else:
-            await self._until_over()
-        finally:
-            await self._clean_up()
-
-    async def _clean_up(self) -> None:
-        """Once, and to its end: aiortc's close never returns again after one that was cancelled."""
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close_connection())
-            self._undo.close()
-        await asyncio.shield(self._closing)
-
-    async def _close_connection(self) -> None:
-        """A connection in the making is given a moment to be made: closed in the instant in which its
-        checks succeed, aioice leaves a task behind for ever."""
-        if self._connection.connectionState == "connecting":
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._settled.wait(), SETTLE_S)
-        try:
-            await self._connection.close()
-        except Exception:  # a connection that aiortc itself left half made; nothing else may suffer
-            logger.exception("a peer of stream %s could not be closed", self.stream.id)
-        self._farewell.close()
-
-    async def _until_over(self) -> None:
-        assert self._transport is not None
-        ends: list[asyncio.Task[object]] = [
-            asyncio.create_task(until_gone(self._transport), name=f"liveness-{self.id[:8]}"),
-            asyncio.create_task(self._over.wait(), name=f"over-{self.id[:8]}"),
-        ]
-        try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            await cancel_and_wait(*ends)
-
-    def _on_connection_state(self) -> None:
-        state = self._connection.connectionState
-        if state in ("connected", "failed", "closed"):
-            self._settled.set()
-        if state == "connected":
-            self._connected.set()
-        elif state in ("failed", "closed"):
-            self._connected.set()
-            self._over.set()
-
-    def on_status(self, status: Status) -> None:
-        if status.state is StreamState.ENDED:
-            self._connected.set()
-            self._over.set()
-
-    def on_result(self, result: PoseResult) -> None: ...
-
-    def on_picture(self, picture: Picture) -> None: ...
 
 
 class Peers:
@@ -335,15 +132,3 @@ def _publishing_offer(sdp: str) -> Offer:
     if not offer.sends_video:
         raise InvalidOffer("The SDP offer sends no video: a publisher's m=video is not recvonly.")
     return offer
-
-
-def _ice_servers(config: WebRtcConfig) -> list[RTCIceServer]:
-    """Never None: aiortc would then ask a public STUN server."""
-    return [
-        RTCIceServer(
-            urls=server.urls,
-            username=server.username or None,
-            credential=server.credential or None,
-        )
-        for server in config.ice_servers
-    ]
