@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")"
 
-parts="chrome node rtsp_server strace"
+parts="chrome libatomic node rtsp_server strace"
 case "${1-}" in
   "") ;;
   --firefox) parts="$parts firefox" ;;
@@ -20,6 +20,9 @@ has_chrome() {
     has google-chrome-stable || has chrome || [ -d "/Applications/Google Chrome.app" ] ||
     [ -d /Applications/Chromium.app ]
 }
+
+# Playwright's own Node needs it, and a small Debian has it not.
+has_libatomic() { [ "$(uname -s)" != Linux ] || ldconfig -p | grep -q libatomic.so.1; }
 
 has_strace() { has strace; }
 
@@ -62,6 +65,7 @@ install() {
 if has apt-get; then
   set --
   ! lacks chrome || set -- "$@" chromium
+  ! lacks libatomic || set -- "$@" libatomic1
   ! lacks node || set -- "$@" nodejs npm
   ! lacks rtsp_server || set -- "$@" python3-gi gir1.2-gst-rtsp-server-1.0 \
     gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
@@ -78,6 +82,7 @@ complain() {
 }
 ! lacks chrome ||
   complain "no Chromium or Chrome; install one, or set STREAMER_TEST_CHROME to its path"
+! lacks libatomic || complain "no libatomic.so.1, which the browser's driver needs"
 ! lacks node || complain "no Node 18 or newer with npm"
 ! lacks rtsp_server || complain "no Python with GStreamer's RTSP server and its good and bad plugins; \
 set STREAMER_TEST_GST_PYTHON to one that has them"

@@ -8,9 +8,16 @@
 // The clip is raw I420 at 30 fps; its size stands in its name.
 
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import wrtc from "@roamhq/wrtc";
+
+/** The package does not say that its files are modules; Node before 20.19 takes them for scripts. */
+function importModule(name) {
+  const source = readFileSync(createRequire(import.meta.url).resolve(name));
+  return import(`data:text/javascript;base64,${source.toString("base64")}`);
+}
 
 const FPS = 30;
 const TIMEOUT_MS = 15_000;
@@ -18,8 +25,8 @@ const TIMEOUT_MS = 15_000;
 // The clients expect a browser's globals; they are loaded when these exist.
 const { RTCPeerConnection, MediaStream } = wrtc;
 Object.assign(globalThis, { RTCPeerConnection, MediaStream });
-const { WHIPClient } = await import("whip-whep/whip.js");
-const { WHEPClient } = await import("whip-whep/whep.js");
+const { WHIPClient } = await importModule("whip-whep/whip.js");
+const { WHEPClient } = await importModule("whip-whep/whep.js");
 
 /** Returns a track that plays the clip in a loop, and a function that ends it. */
 function openClip(path) {
