@@ -22,7 +22,7 @@ has_chrome() {
 }
 
 # Playwright's own Node needs it, and a small Debian has it not.
-has_libatomic() { [ "$(uname -s)" != Linux ] || ldconfig -p | grep -q libatomic.so.1; }
+has_libatomic() { [ "$(uname -s)" != Linux ] || PATH="$PATH:/sbin" ldconfig -p | grep -q libatomic.so.1; }
 
 has_strace() { has strace; }
 
