@@ -24,10 +24,15 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
 
-async def add_camera(page: Page, url: str, name: str) -> None:
+async def fill_address(page: Page, url: str) -> None:
+    """The form stands open on an empty wall only."""
     if not await page.locator("#camera-url").is_visible():
         await page.get_by_role("button", name="IP camera").first.click()
     await page.fill("#camera-url", url)
+
+
+async def add_camera(page: Page, url: str, name: str) -> None:
+    await fill_address(page, url)
     await page.fill("#camera-name", name)
     await page.click("#camera-add")
 
@@ -96,9 +101,7 @@ async def test_the_test_button_says_what_is_wrong(
 ) -> None:
     camera = rtsp_server({"/cam": clips.person}, auth="digest", user="me", password="s3cret")
     page, _ = await open_page(server().url)
-    if not await page.locator("#camera-url").is_visible():
-        await page.get_by_role("button", name="IP camera").first.click()
-    await page.fill("#camera-url", make_url(camera))
+    await fill_address(page, make_url(camera))
     await page.click("#camera-test")
     await expect(page.locator("#camera-message")).to_contain_text(words, timeout=15_000)
     await expect(page.locator("#camera-message")).not_to_contain_text("s3cret")
