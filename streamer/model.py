@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +23,14 @@ class Frame:
     ``i420``: shape (height * 3 / 2, width), uint8, C-contiguous: the Y plane, then U, then V, each of
     the two at half the width and height (limited range). Width and height are even.
     ``pts``: media time in 90 kHz ticks. ``received_mono`` / ``received_at``: when the frame reached us,
-    in seconds of the monotonic clock / Unix seconds.
+    in seconds of the monotonic clock / Unix seconds. ``decode_ms``: from there until it was decoded.
     """
 
     i420: Plane
     pts: int
     received_mono: float
     received_at: float
+    decode_ms: float = 0.0
 
     @property
     def width(self) -> int:
@@ -43,6 +45,26 @@ class Frame:
         height, width = self.height, self.width
         chroma = self.i420[height:].reshape(2, height // 2, width // 2)
         return self.i420[:height], chroma[0], chroma[1]
+
+
+Codec = Literal["vp8", "h264"]
+"""The codecs that go to viewers: what every browser decodes (RFC 7742)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packet:
+    """One encoded picture, whole.
+
+    ``data``: a VP8 frame, or an H.264 access unit in Annex B form, with its parameter sets before each
+    key frame. ``pts``: as of ``Frame``. ``received_mono``: when the picture, encoded or not yet,
+    reached us.
+    """
+
+    data: bytes
+    codec: Codec
+    pts: int
+    is_keyframe: bool
+    received_mono: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from streamer.model import Frame, Picture, Pose, PoseResult, Status, VideoInfo
+from streamer.model import Frame, Packet, Picture, Pose, PoseResult, Status, VideoInfo
 
 
 class FrameReceiver(Protocol):
@@ -11,6 +11,11 @@ class FrameReceiver(Protocol):
 
     def opened(self, video: VideoInfo) -> None:
         """The source is connected and its frames will look like this (again whenever that changes)."""
+
+    def forward(self, packet: Packet) -> None:
+        """A picture as the camera encoded it, before its frame is put, with the frame's ``pts``: for
+        viewers that draw themselves. In the order of showing; a source whose pictures come in another
+        order, or in a codec that no viewer takes, forwards none."""
 
     def put(self, frame: Frame) -> None:
         """A new frame; it replaces one that is still waiting."""

@@ -27,6 +27,7 @@ from streamer.errors import (
 )
 from streamer.model import (
     Frame,
+    Packet,
     Picture,
     PoseResult,
     SessionStats,
@@ -71,6 +72,8 @@ class _Connection:
 
     def opened(self, video: VideoInfo) -> None:
         self.session._from_source(self, lambda: self.session._on_opened(video))
+
+    def forward(self, packet: Packet) -> None: ...
 
     def put(self, frame: Frame) -> None:
         self.session._worker.put(self.intake, frame)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from streamer.aio import cancel_and_wait
 from streamer.config import RtspConfig, RtspSource
 from streamer.errors import SourceLost
-from streamer.model import VIDEO_CLOCK_HZ, Frame, VideoInfo
+from streamer.model import VIDEO_CLOCK_HZ, Frame, Packet, VideoInfo
 from streamer.sources.rtsp import RtspCamera
 
 WATCH_S = 2.0
@@ -41,6 +41,8 @@ class _Witness:
 
     def opened(self, video: VideoInfo) -> None:
         self.video = video
+
+    def forward(self, packet: Packet) -> None: ...
 
     def put(self, frame: Frame) -> None:
         self.frames += 1

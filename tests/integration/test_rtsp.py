@@ -23,7 +23,7 @@ from streamer.errors import (
     SourceUnusable,
     StreamerError,
 )
-from streamer.model import VIDEO_CLOCK_HZ, Frame, VideoInfo
+from streamer.model import VIDEO_CLOCK_HZ, Frame, Packet, VideoInfo
 from streamer.sources.probe import probe
 from streamer.sources.reader import Transport
 from streamer.sources.rtsp import RtspCamera
@@ -42,12 +42,16 @@ class Recorder:
     def __init__(self) -> None:
         self.videos: list[VideoInfo] = []
         self.frames: list[Frame] = []
+        self.packets: list[Packet] = []
         self.ages_s: list[float] = []
         self._loop = asyncio.get_running_loop()
         self._came = asyncio.Event()
 
     def opened(self, video: VideoInfo) -> None:
         self.videos.append(video)
+
+    def forward(self, packet: Packet) -> None:
+        self.packets.append(packet)
 
     def put(self, frame: Frame) -> None:
         self.frames.append(frame)

@@ -13,7 +13,7 @@ from streamer.errors import (
     SourceUnusable,
     StreamerError,
 )
-from streamer.model import Frame, VideoInfo
+from streamer.model import Frame, Packet, VideoInfo
 from streamer.sources.rtsp import RtspCamera
 
 CONFIG = RtspConfig(open_timeout_s=0.5, read_timeout_s=0.5)
@@ -25,6 +25,9 @@ Listen = Callable[..., Awaitable[int]]
 class NoFrames:
     def opened(self, video: VideoInfo) -> None:
         raise AssertionError("there is no video")
+
+    def forward(self, packet: Packet) -> None:
+        raise AssertionError("there are no packets")
 
     def put(self, frame: Frame) -> None:
         raise AssertionError("there are no frames")

@@ -11,7 +11,7 @@ from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
 from streamer.errors import SourceEnded, SourceLost, SourceStalled
-from streamer.model import Frame, VideoInfo
+from streamer.model import Frame, Packet, VideoInfo
 from streamer.webrtc import source as source_module
 from streamer.webrtc.source import PeerSource
 
@@ -44,6 +44,8 @@ class FakeReceiver:
 
     def opened(self, video: VideoInfo) -> None:
         self.videos.append(video)
+
+    def forward(self, packet: Packet) -> None: ...
 
     def put(self, frame: Frame) -> None:
         self.frames.put_nowait(frame)
