@@ -78,7 +78,9 @@ async def _services(config: Config) -> AsyncIterator[Services]:
     )
     await asyncio.to_thread(_try_estimator, config.pose)
     state = StateFile(Path(config.server.state_file or default_state_file()))
-    streams = Streams(workshop, config.pose, config.server.max_streams, state)
+    streams = Streams(
+        workshop, config.pose, config.video, config.server.max_streams, state
+    )
     peers = Peers(config.webrtc, streams)
     probes = asyncio.Semaphore(MAX_PROBES)
     try:
@@ -91,6 +93,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
             probe=lambda source: _probe(source, config.rtsp, probes),
             check_address=lambda source: _check_address(source, config.rtsp),
             pose=config.pose,
+            video=config.video,
             ice_servers=config.webrtc.ice_servers,
             ready=True,
         )

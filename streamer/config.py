@@ -91,9 +91,23 @@ class IceServer(Section):
 
 class WebRtcConfig(Section):
     ice_servers: list[IceServer] = []
-    max_peers: int = Field(default=32, ge=1)
+    max_peers: int = Field(default=128, ge=1)
     connect_timeout_s: float = Field(default=15.0, gt=0)
     resume_timeout_s: float = Field(default=10.0, ge=0)
+
+
+class VideoConfig(Section):
+    """What viewers are sent, in bits per second, and what a stream does that nobody watches."""
+
+    max_bitrate: int = Field(default=0, ge=0)
+    min_bitrate: int = Field(default=250_000, ge=50_000)
+    idle: Literal["run", "pause"] = "run"
+
+    @model_validator(mode="after")
+    def _limits_leave_room(self) -> "VideoConfig":
+        if self.max_bitrate and self.max_bitrate < self.min_bitrate:
+            raise ValueError("max_bitrate is below min_bitrate; 0 means: by the picture's size")
+        return self
 
 
 class RtspConfig(Section):
@@ -133,12 +147,14 @@ class StreamConfig(Section):
     id: StreamId
     source: RtspSource
     pose: PoseConfig | None = None
+    video: VideoConfig | None = None
     listed: bool = True
 
 
 class Config(Section):
     server: ServerConfig = ServerConfig()
     pose: PoseConfig = PoseConfig()
+    video: VideoConfig = VideoConfig()
     webrtc: WebRtcConfig = WebRtcConfig()
     rtsp: RtspConfig = RtspConfig()
     streams: list[StreamConfig] = []  # in TOML: [[streams]]

@@ -60,6 +60,22 @@ def state_message(stream: str, status: Status) -> str:
     return _dump(message)
 
 
+def clock_message(
+    *,
+    rtp_origin: int | None = None,
+    epoch: int | None = None,
+    ntp: float | None = None,
+    rtp: int | None = None,
+    pts: int | None = None,
+) -> str:
+    m: dict[str, Any] = {"type": "clock", "v": VERSION}
+    for k, v in (("rtp_origin", rtp_origin), ("epoch", epoch), ("ntp", ntp), ("rtp", rtp), ("pts", pts)):
+        if v is not None:
+            m[k] = v
+    m["t"] = round(__import__("time").time(), 4)
+    return _dump(m)
+
+
 def _rows(array: Any, digits: int) -> list[list[float]]:
     rows: list[list[float]] = np.round(array.astype(np.float64), digits).tolist()
     return rows

@@ -13,6 +13,9 @@ VIDEO_CLOCK_HZ = 90_000
 
 LANDMARK_COUNT = 33
 
+VideoMode = Literal["annotated", "plain", "none"]
+"""What a viewer is sent: the picture with the poses on it, the camera's own, or landmarks only."""
+
 Plane = NDArray[np.uint8]
 
 
@@ -66,6 +69,13 @@ class Packet:
     is_keyframe: bool
     received_mono: float
 
+    @property
+    def forwarded(self) -> "Forwarded":
+        """Of a key frame: what a viewer must be able to decode."""
+        if self.codec != "h264":
+            return Forwarded(self.codec)
+        return Forwarded(self.codec, _h264_profile(self.data))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pose:
@@ -103,10 +113,32 @@ class PoseResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A frame to be shown, with the time at which to show it (90 kHz ticks on the stream's clock)."""
+    """A frame to be shown, with the time at which to show it (90 kHz ticks on the stream's clock).
+
+    ``is_notice``: made by us while no frames come; its frame's own times mean nothing then.
+    """
 
     frame: Frame
     pts: int
+    is_notice: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """What a source forwards at present. ``profile``: of H.264, the first two bytes of profile-level-id
+    (RFC 6184, section 8.1): the profile and its constraints; None where it is not known."""
+
+    codec: Codec
+    profile: bytes | None = None
+
+
+def _h264_profile(annex_b: bytes) -> bytes | None:
+    """From the sequence parameter set: NAL unit type 7 (H.264, section 7.3.2.1.1)."""
+    start = -1
+    while (start := annex_b.find(b"\0\0\1", start + 1)) >= 0:
+        if annex_b[start + 3 : start + 4] and annex_b[start + 3] & 0x1F == 7:
+            return annex_b[start + 4 : start + 6] or None
+    return None
 
 
 class StreamState(Enum):
@@ -114,6 +146,7 @@ class StreamState(Enum):
 
     CONNECTING = "connecting"  # started, no frame has ever come
     LIVE = "live"  # frames are coming
+    PAUSED = "paused"  # nobody watches, and the configuration says to rest then
     RECONNECTING = "reconnecting"  # it was live or tried to be; another try is due or under way
     FAILED = "failed"  # a person must act (wrong password, forbidden address); retried rarely
     ENDED = "ended"  # over; never leaves this state

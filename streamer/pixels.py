@@ -60,6 +60,26 @@ class RgbScaler:
         return np.ascontiguousarray(rgb, dtype=np.uint8)
 
 
+class Shrinker:
+    """Frames at half their width and height. One for each thread that needs it, as ``RgbScaler``."""
+
+    def __init__(self) -> None:
+        self._scaler = VideoReformatter()
+
+    def shrink(self, frame: Frame) -> Frame:
+        assert_off_loop()
+        picture = self._scaler.reformat(
+            to_av(frame),
+            max(2, frame.width // 4 * 2),
+            max(2, frame.height // 4 * 2),
+            "yuv420p",
+            interpolation=Interpolation.AREA,
+            threads=1,
+        )
+        i420 = _copy_i420(picture)
+        return Frame(i420, frame.pts, frame.received_mono, frame.received_at, frame.decode_ms)
+
+
 def to_av(frame: Frame, pts: int | None = None) -> av.VideoFrame:
     """The frame for an encoder, sharing its memory. ``pts``: 90 kHz ticks; default: the frame's."""
     if frame.height % 4 == 0:

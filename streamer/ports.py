@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from streamer.model import Frame, Packet, Picture, Pose, PoseResult, Status, VideoInfo
+from streamer.model import Forwarded, Frame, Packet, Picture, Pose, PoseResult, Status, VideoInfo
 
 
 class FrameReceiver(Protocol):
@@ -55,16 +55,35 @@ class Painter(Protocol):
 
 
 class Sink(Protocol):
-    """Consumes what a session produces. Its methods run on the event loop and never block."""
-
-    wants_picture: bool
+    """Consumes what a session finds. Its methods run on the event loop and never block."""
 
     def on_result(self, result: PoseResult) -> None: ...
 
-    def on_picture(self, picture: Picture) -> None:
-        """An annotated frame or a notice, at its time; only for sinks that want pictures."""
-
     def on_status(self, status: Status) -> None: ...
+
+
+class PictureSink(Protocol):
+    """Takes pictures to be shown. Callable from any thread, never blocks.
+
+    ``annotated``: whether it wants the frames with the poses on them, or as they came.
+    """
+
+    @property
+    def annotated(self) -> bool: ...
+
+    def show(self, picture: Picture) -> None:
+        """A frame, or a notice while there are none. One that is older than the last comes too late."""
+
+
+class PacketSink(Protocol):
+    """Takes the camera's own encoded pictures."""
+
+    def forward(self, packet: Packet) -> None:
+        """``packet.pts`` is on the stream's clock, as of the messages. Callable from any thread, never
+        blocks."""
+
+    def on_forwarded(self, forwarded: Forwarded | None) -> None:
+        """The source now forwards something else, or nothing any more. Called on the event loop."""
 
 
 EstimatorFactory = Callable[[], Estimator]

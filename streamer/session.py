@@ -3,10 +3,12 @@
     CONNECTING ──first frame──► LIVE ──source lost──► RECONNECTING ──first frame──► LIVE
         ├──source error──► RECONNECTING ──error: wait with back-off──► RECONNECTING
         ├──wrong password, forbidden address──► FAILED ──long wait, or restart──► RECONNECTING
+        ├──nobody watches, and it may rest──► PAUSED ──somebody does──► RECONNECTING
         └──(from any state) the source's own end, or close──► ENDED
 
-Frames go source -> one-frame slot -> worker thread (estimate, draw) -> event loop -> sinks. A frame
-that finds the slot full replaces the one in it, so that latency stays flat under any load.
+Frames go source -> one-frame slot -> worker thread (estimate, draw) -> screens, and what was found ->
+event loop -> sinks. A frame that finds the slot full replaces the one in it, so that latency stays flat
+under any load. Plain pictures and the camera's own packets pass the worker by.
 """
 
 import asyncio
@@ -15,7 +17,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from streamer.aio import cancel_and_wait
 from streamer.errors import (
@@ -26,6 +28,7 @@ from streamer.errors import (
     StreamerError,
 )
 from streamer.model import (
+    Forwarded,
     Frame,
     Packet,
     Picture,
@@ -36,6 +39,7 @@ from streamer.model import (
     VideoInfo,
 )
 from streamer.ports import EstimatorFactory, Painter, Sink, Source
+from streamer.screens import Idle, Screens, Watchers
 from streamer.telemetry import SessionMeter
 from streamer.timeline import Timeline
 from streamer.worker import Intake, PoseWorker
@@ -43,6 +47,10 @@ from streamer.worker import Intake, PoseWorker
 logger = logging.getLogger(__name__)
 
 NOTICE_INTERVAL_S = 0.5
+
+MAX_UNFORWARDED = 30
+"""Frames since the last forwarded packet, more than a decoder is ever behind: then the source forwards
+no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +77,34 @@ class _Connection:
 
     session: "Session"
     intake: Intake = field(default_factory=Intake)
+    unforwarded: int = 0
 
     def opened(self, video: VideoInfo) -> None:
         self.session._from_source(self, lambda: self.session._on_opened(video))
 
-    def forward(self, packet: Packet) -> None: ...
+    def forward(self, packet: Packet) -> None:
+        session = self.session
+        pts, _ = session._timeline.place(packet.pts, packet.received_mono)
+        self.unforwarded = 0
+        if packet.is_keyframe:
+            self._note_forwarded(packet.forwarded)
+        session.screens.forward(replace(packet, pts=pts))
 
     def put(self, frame: Frame) -> None:
-        self.session._worker.put(self.intake, frame)
+        session = self.session
+        pts, epoch = session._timeline.place(frame.pts, frame.received_mono)
+        self.unforwarded += 1
+        if self.unforwarded == MAX_UNFORWARDED:
+            self._note_forwarded(None)
+        session.screens.show_plain(Picture(frame, pts))
+        session._worker.put(self.intake, frame, pts, epoch)
         if self.intake.frames_in == 1:
-            self.session._from_source(self, self.session._on_live)
+            session._from_source(self, session._on_live)
+
+    def _note_forwarded(self, forwarded: Forwarded | None) -> None:
+        screens = self.session.screens
+        if forwarded != screens.forwarded:
+            self.session._from_source(self, lambda: screens.set_forwarded(forwarded))
 
 
 class Session:
@@ -91,11 +117,14 @@ class Session:
         make_estimator: EstimatorFactory,
         painter: Painter,
         retry: RetryPolicy,
+        idle: Idle = "run",
     ) -> None:
         self.name = name
         self.status = Status(StreamState.CONNECTING, "connecting")
         self.video: VideoInfo | None = None
         self.last_result: PoseResult | None = None
+        self.screens = Screens()
+        self.watchers = Watchers(idle)
         self._source = source
         self._painter = painter
         self._retry = retry
@@ -106,7 +135,6 @@ class Session:
         self._meter = SessionMeter()
         self._connection = _Connection(self)
         self._earlier = Intake()  # the sums of all connections before this one
-        self._notice_due = asyncio.Event()
         self._changing = asyncio.Lock()  # a restart and the end, or two restarts, come one by one
         self._supervisor: asyncio.Task[None] | None = None
         self._notifier: asyncio.Task[None] | None = None
@@ -137,7 +165,6 @@ class Session:
             await self._worker.close()
             self._end_connection()
             self._worker = self._new_worker(self._worker.make_estimator)
-            self._sinks_changed()
             self._set_status(Status(StreamState.RECONNECTING, "restarting"))
             self._worker.start()
             self._supervisor = self._loop.create_task(self._supervise(), name=f"source-{self.name}")
@@ -154,29 +181,31 @@ class Session:
 
     def _new_worker(self, make_estimator: EstimatorFactory) -> PoseWorker:
         return PoseWorker(
-            self.name, make_estimator, self._painter, self._timeline, self._on_result, self._fail
+            self.name,
+            make_estimator,
+            self._painter,
+            self.screens,
+            self._on_result,
+            self._fail,
         )
 
     # -- sinks --------------------------------------------------------------------------------------
 
     def subscribe(self, sink: Sink) -> None:
         self._sinks.append(sink)
-        self._sinks_changed()
         sink.on_status(self.status)
 
     def unsubscribe(self, sink: Sink) -> None:
         if sink in self._sinks:
             self._sinks.remove(sink)
-            self._sinks_changed()
 
-    def _sinks_changed(self) -> None:
-        self._worker.pictures_wanted = any(sink.wants_picture for sink in self._sinks)
-        self._notice_due.set()  # a new viewer of a lost camera gets its notice at once
+    def stream_time(self, media_pts: int) -> tuple[int, int] | None:
+        """A time of the source's clock on the stream's, and its epoch; None while nothing comes."""
+        return self._timeline.translate(media_pts)
 
-    def _give_picture(self, frame: Frame, pts: int) -> None:
-        for sink in tuple(self._sinks):
-            if sink.wants_picture:
-                sink.on_picture(Picture(frame, pts))
+    def note_latency(self, stage: str, ms: float) -> None:
+        """What a stage behind the session took, for the figures."""
+        self._meter.note(stage, ms)
 
     # -- the state machine --------------------------------------------------------------------------
 
@@ -185,7 +214,7 @@ class Session:
         if status.state is not self.status.state:
             logger.info("stream %s is %s. %s", self.name, status.state.value, status.detail)
         self.status = status
-        self._notice_due.set()
+        self.screens.changed.set()
         for sink in tuple(self._sinks):
             sink.on_status(status)
 
@@ -194,7 +223,10 @@ class Session:
         while True:
             self._timeline.restart()
             try:
-                await self._source.run(self._connection)
+                await self._run_source()
+                self._end_connection()
+                await self._rest()
+                continue
             except SourceEnded as ended:
                 self._end_connection()
                 self._set_status(Status(StreamState.ENDED, str(ended)))
@@ -213,12 +245,31 @@ class Session:
             self._end_connection()
             await self._wait_for_retry(status)
 
+    async def _run_source(self) -> None:
+        """One connection. Returns once nobody watches a stream that may pause; else raises what ended
+        it."""
+        running = self._loop.create_task(self._source.run(self._connection))
+        resting = self._loop.create_task(self.watchers.until_idle())
+        try:
+            await asyncio.wait({running, resting}, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                running.result()
+        finally:
+            await cancel_and_wait(running, resting)
+
+    async def _rest(self) -> None:
+        self._set_status(Status(StreamState.PAUSED, "nobody watches"))
+        await self.watchers.until_wanted()
+        self._set_status(Status(StreamState.RECONNECTING, "opening the camera again"))
+
     def _end_connection(self) -> None:
         ended = self._connection.intake
+        ended.over = True
         self._worker.forget_waiting(ended)
         self._earlier.frames_in += ended.frames_in
         self._earlier.dropped += ended.dropped
         self._connection = _Connection(self)
+        self.screens.set_forwarded(None)
 
     def _status_of(self, state: StreamState, error: StreamerError, attempt: int) -> Status:
         rejected = state is StreamState.FAILED
@@ -247,15 +298,13 @@ class Session:
     def _on_live(self) -> None:
         self._set_status(Status(StreamState.LIVE))
 
-    def _on_result(self, intake: Intake, result: PoseResult, annotated: Frame | None) -> None:
+    def _on_result(self, intake: Intake, result: PoseResult) -> None:
         if intake is not self._connection.intake:
             return  # the last frame of a connection that is over: its notice is on the screen already
         self.last_result = result
         self._meter.processed(result.latency_ms, result.frame.received_mono)
         for sink in tuple(self._sinks):
             sink.on_result(result)
-        if annotated is not None:
-            self._give_picture(annotated, result.pts)
 
     def _fail(self, error: StreamerError) -> None:
         """The worker gave up: something that no retry of the source can mend."""
@@ -271,10 +320,10 @@ class Session:
         shown: tuple[str, Frame | None] | None = None
         notice: Frame | None = None
         while True:
-            self._notice_due.clear()
+            self.screens.changed.clear()
             status = self.status
-            if status.state is StreamState.LIVE or not self._worker.pictures_wanted:
-                await self._notice_due.wait()
+            if status.state is StreamState.LIVE or not self.screens:
+                await self.screens.changed.wait()
                 continue
             last = self.last_result.frame if self.last_result else None
             due = (_notice_text(status, lost=last is not None), last)
@@ -283,13 +332,15 @@ class Session:
                     notice = await asyncio.to_thread(self._painter.notice, due[1], due[0])
                 except Exception:  # a notice that can't be drawn is no reason to draw no other
                     logger.exception("stream %s: a notice could not be drawn", self.name)
-                    await self._notice_due.wait()
+                    await self.screens.changed.wait()
                     continue
                 shown = due
             if self.status is status:
-                self._give_picture(notice, self._timeline.now(time.monotonic()))
+                shot = Picture(notice, self._timeline.now(time.monotonic()), is_notice=True)
+                self.screens.show_plain(shot)
+                self.screens.show_annotated(shot)
                 with contextlib.suppress(TimeoutError):  # no news: show it again
-                    await asyncio.wait_for(self._notice_due.wait(), NOTICE_INTERVAL_S)
+                    await asyncio.wait_for(self.screens.changed.wait(), NOTICE_INTERVAL_S)
 
 
 def _notice_text(status: Status, *, lost: bool) -> str:

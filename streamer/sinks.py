@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from streamer.messages import pose_message, state_message
-from streamer.model import Picture, PoseResult, Status
+from streamer.model import PoseResult, Status
 
 Listener = Callable[[str], None]
 
@@ -11,8 +11,6 @@ Listener = Callable[[str], None]
 class MessageFeed:
     """Turns results into the messages of the contract: once per frame, however many listen, and not at
     all while nobody does. Listeners are called on the event loop and must not block."""
-
-    wants_picture = False
 
     def __init__(self, stream: str) -> None:
         self._stream = stream
@@ -32,9 +30,6 @@ class MessageFeed:
     def on_result(self, result: PoseResult) -> None:
         if self._listeners:
             self._tell(pose_message(self._stream, result))
-
-    def on_picture(self, picture: Picture) -> None:
-        raise AssertionError("a feed of messages asks for no pictures")
 
     def on_status(self, status: Status) -> None:
         self._state = state_message(self._stream, status)

@@ -6,9 +6,9 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from streamer.config import PoseConfig, RtspSource, StreamConfig
+from streamer.config import PoseConfig, RtspSource, StreamConfig, VideoConfig
 from streamer.errors import Conflict, LimitReached, NotFound, StreamerError
-from streamer.model import Picture, PoseResult, Status, StreamState
+from streamer.model import PoseResult, Status, StreamState
 from streamer.ports import EstimatorFactory, Painter, Source
 from streamer.session import RetryPolicy, Session
 from streamer.sinks import MessageFeed
@@ -27,6 +27,7 @@ class Stream:
     session: Session
     source: Source
     pose: PoseConfig
+    video: VideoConfig
     listed: bool
     camera: StreamConfig | None = None
     kept: bool = False  # comes back after a restart
@@ -52,10 +53,16 @@ class Streams:
     """Owns every session. Belongs to the event loop's thread."""
 
     def __init__(
-        self, workshop: Workshop, pose: PoseConfig, max_streams: int, state: StateFile
+        self,
+        workshop: Workshop,
+        pose: PoseConfig,
+        video: VideoConfig,
+        max_streams: int,
+        state: StateFile,
     ) -> None:
         self._workshop = workshop
         self._pose = pose
+        self._video = video
         self._max_streams = max_streams
         self._state = state
         self._streams: dict[str, Stream] = {}
@@ -84,7 +91,7 @@ class Streams:
 
     def add_peer(self, stream_id: str, kind: str, source: Source, *, listed: bool) -> Stream:
         """Starts the stream of a browser or a WHIP publisher."""
-        return self._add(stream_id, kind, source, self._pose, listed=listed)
+        return self._add(stream_id, kind, source, self._pose, self._video, listed=listed)
 
     async def remove(self, stream: Stream) -> None:
         if self._streams.get(stream.id) is stream:
@@ -119,6 +126,11 @@ class Streams:
         stream.pose = pose
         self._remember(stream, pose=pose)
 
+    def set_video(self, stream: Stream, video: VideoConfig) -> None:
+        stream.video = video
+        stream.session.watchers.idle = video.idle
+        self._remember(stream, video=video)
+
     def set_listed(self, stream: Stream, listed: bool) -> None:
         stream.listed = listed
         self._remember(stream, listed=listed)
@@ -135,13 +147,21 @@ class Streams:
             "rtsp",
             self._workshop.camera_source(config.source),
             config.pose or self._pose,
+            config.video or self._video,
             listed=config.listed,
         )
         stream.camera, stream.kept = config, keep
         return stream
 
     def _add(
-        self, stream_id: str, kind: str, source: Source, pose: PoseConfig, *, listed: bool
+        self,
+        stream_id: str,
+        kind: str,
+        source: Source,
+        pose: PoseConfig,
+        video: VideoConfig,
+        *,
+        listed: bool,
     ) -> Stream:
         if stream_id in self._streams:
             raise Conflict(f"There is a stream {stream_id!r} already; choose another id.")
@@ -156,8 +176,9 @@ class Streams:
             self._workshop.estimator(pose),
             self._workshop.painter,
             self._workshop.retry,
+            video.idle,
         )
-        stream = Stream(stream_id, kind, session, source, pose, listed)
+        stream = Stream(stream_id, kind, session, source, pose, video, listed)
         self._streams[stream_id] = stream
         session.subscribe(_EndWatcher(lambda: self.remove_soon(stream)))
         session.start()
@@ -186,14 +207,10 @@ class Streams:
 class _EndWatcher:
     """A sink that wants to know only of the end."""
 
-    wants_picture = False
-
     def __init__(self, on_end: Callable[[], None]) -> None:
         self._on_end = on_end
 
     def on_result(self, result: PoseResult) -> None: ...
-
-    def on_picture(self, picture: Picture) -> None: ...
 
     def on_status(self, status: Status) -> None:
         if status.state is StreamState.ENDED:

@@ -44,7 +44,7 @@ class SessionMeter:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._latencies: deque[Mapping[str, float]] = deque(maxlen=_WINDOW_FRAMES)
+        self._latencies: dict[str, deque[float]] = {}  # by stage, ms
         self._finished: deque[float] = deque(maxlen=_WINDOW_FRAMES)
         self._last_received_mono: float | None = None
         self.frames_processed = 0
@@ -52,9 +52,17 @@ class SessionMeter:
 
     def processed(self, latency_ms: Mapping[str, float], received_mono: float) -> None:
         self.frames_processed += 1
-        self._latencies.append(latency_ms)
+        for stage, ms in latency_ms.items():
+            self.note(stage, ms)
         self._finished.append(self._clock())
         self._last_received_mono = received_mono
+
+    def note(self, stage: str, ms: float) -> None:
+        """One frame's time in a stage."""
+        window = self._latencies.get(stage)
+        if window is None:
+            window = self._latencies[stage] = deque(maxlen=_WINDOW_FRAMES)
+        window.append(ms)
 
     def snapshot(self, frames_in: int, frames_dropped: int) -> SessionStats:
         age = None
@@ -78,11 +86,7 @@ class SessionMeter:
         return (len(recent) - 1) / max(recent[-1] - recent[0], 1e-6)
 
     def _percentiles(self) -> dict[str, dict[str, float]]:
-        stages = {stage for latency in self._latencies for stage in latency}
         return {
-            stage: {
-                name: percentile((x[stage] for x in self._latencies if stage in x), share)
-                for name, share in (("p50", 0.50), ("p95", 0.95))
-            }
-            for stage in sorted(stages)
+            stage: {"p50": percentile(window, 0.50), "p95": percentile(window, 0.95)}
+            for stage, window in sorted(self._latencies.items())
         }

@@ -1,7 +1,7 @@
 """The thread in which one stream's frames become poses and annotated pictures.
 
 It owns the one-frame slot, the estimator and the drawing. Plain data goes in (``Frame``) and comes out
-(``PoseResult``, ``Frame``), so that this half of a session can move into a process of its own.
+(``PoseResult``, ``Picture``), so that this half of a session can move into a process of its own.
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from streamer.aio import LatestSlot
 from streamer.errors import EstimatorError, ModelError, StreamerError
-from streamer.model import Frame, PoseResult
+from streamer.model import Frame, Picture, PoseResult
 from streamer.ports import Estimator, EstimatorFactory, Painter
-from streamer.timeline import Timeline
+from streamer.screens import Screens
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +31,22 @@ MAX_ESTIMATOR_FAILURES = 3
 
 @dataclass(slots=True, eq=False)
 class Intake:
-    """The frames of one connection of the source: counted where they come in."""
+    """The frames of one connection of the source: counted where they come in. ``over``: whatever is
+    still under way of it comes too late to be shown."""
 
     frames_in: int = 0
     dropped: int = 0
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """A frame in the slot, with its place on the stream's clock."""
+
+    intake: Intake
+    frame: Frame
+    pts: int
+    epoch: int
 
 
 @dataclass(slots=True)
@@ -52,24 +64,26 @@ class _Epoch:
 
 
 class PoseWorker:
-    """``on_result`` and ``on_failure`` are called on the event loop; ``put`` comes from any thread."""
+    """``on_result`` and ``on_failure`` are called on the event loop; ``put`` comes from any thread.
+
+    ``screens`` get annotated pictures straight from this thread, and only while there are any.
+    """
 
     def __init__(
         self,
         name: str,
         make_estimator: EstimatorFactory,
         painter: Painter,
-        timeline: Timeline,
-        on_result: Callable[[Intake, PoseResult, Frame | None], None],
+        screens: Screens,
+        on_result: Callable[[Intake, PoseResult], None],
         on_failure: Callable[[StreamerError], None],
     ) -> None:
-        self.pictures_wanted = False
         self.make_estimator = make_estimator  # a new one takes effect with the next frame
         self._painter = painter
-        self._timeline = timeline
+        self._screens = screens
         self._on_result = on_result
         self._on_failure = on_failure
-        self._slot: LatestSlot[tuple[Intake, Frame]] = LatestSlot()
+        self._slot: LatestSlot[_Job] = LatestSlot()
         self._deliveries = threading.Semaphore(MAX_RESULTS_IN_FLIGHT)
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name=f"pose-{name}", daemon=True)
@@ -90,10 +104,12 @@ class PoseWorker:
         if self._thread.ident is not None:
             await asyncio.to_thread(self._thread.join)
 
-    def put(self, intake: Intake, frame: Frame) -> None:
-        """A frame too small to show anybody counts as dropped."""
+    def put(self, intake: Intake, frame: Frame, pts: int, epoch: int) -> None:
+        """``pts`` and ``epoch``: the frame's place on the stream's clock. A frame too small to show
+        anybody counts as dropped."""
         intake.frames_in += 1
-        if min(frame.width, frame.height) < MIN_SIDE_PX or self._slot.put((intake, frame)):
+        too_small = min(frame.width, frame.height) < MIN_SIDE_PX
+        if too_small or self._slot.put(_Job(intake, frame, pts, epoch)):
             intake.dropped += 1
 
     def forget_waiting(self, intake: Intake) -> None:
@@ -108,7 +124,7 @@ class PoseWorker:
         built_by: EstimatorFactory | None = None
         epoch, failures = _Epoch(), 0
         try:
-            while (waiting := self._slot.take()) is not None:
+            while (job := self._slot.take()) is not None:
                 taken = time.monotonic()
                 if estimator is None or built_by is not self.make_estimator:
                     if estimator is not None:
@@ -116,7 +132,7 @@ class PoseWorker:
                     built_by = self.make_estimator
                     estimator = built_by()
                 try:
-                    self._process(estimator, epoch, *waiting, taken)
+                    self._process(estimator, epoch, job, taken)
                     failures = 0
                 except EstimatorError as error:
                     failures += 1
@@ -134,36 +150,36 @@ class PoseWorker:
             if estimator is not None:
                 estimator.close()
 
-    def _process(
-        self, estimator: Estimator, epoch: _Epoch, intake: Intake, frame: Frame, taken: float
-    ) -> None:
-        pts, epoch_number = self._timeline.place(frame.pts, frame.received_mono)
-        if epoch_number != epoch.number:
-            epoch.begin(epoch_number, intake)
+    def _process(self, estimator: Estimator, epoch: _Epoch, job: _Job, taken: float) -> None:
+        frame, intake = job.frame, job.intake
+        if job.epoch != epoch.number:
+            epoch.begin(job.epoch, intake)
             estimator.reset()
-        poses = estimator.estimate(frame, pts)
+        poses = estimator.estimate(frame, job.pts)
         estimated = time.monotonic()
-        annotated = self._painter.annotate(frame, poses) if self.pictures_wanted else None
+        if self._screens.annotated and not intake.over:
+            self._screens.show_annotated(Picture(self._painter.annotate(frame, poses), job.pts))
         drawn = time.monotonic()
         epoch.seq += 1
         result = PoseResult(
             epoch=epoch.number,
             seq=epoch.seq,
-            pts=pts,
+            pts=job.pts,
             frame=frame,
             poses=poses,
             dropped=intake.dropped - epoch.dropped_before,
             latency_ms={
-                "queue": (taken - frame.received_mono) * 1000,
+                "decode": frame.decode_ms,
+                "queue": (taken - frame.received_mono) * 1000 - frame.decode_ms,
                 "pose": (estimated - taken) * 1000,
                 "draw": (drawn - estimated) * 1000,
                 "total": (drawn - frame.received_mono) * 1000,
             },
         )
         self._deliveries.acquire()
-        self._loop.call_soon_threadsafe(self._deliver, intake, result, annotated)
+        self._loop.call_soon_threadsafe(self._deliver, intake, result)
 
-    def _deliver(self, intake: Intake, result: PoseResult, annotated: Frame | None) -> None:
+    def _deliver(self, intake: Intake, result: PoseResult) -> None:
         """On the event loop."""
         self._deliveries.release()
-        self._on_result(intake, result, annotated)
+        self._on_result(intake, result)

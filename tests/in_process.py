@@ -28,6 +28,7 @@ from streamer.config import (
     RtspConfig,
     RtspSource,
     ServerConfig,
+    VideoConfig,
     WebRtcConfig,
 )
 from streamer.errors import SourceUnreachable
@@ -69,7 +70,9 @@ class Service:
             retry=RetryPolicy(),
         )
         state = StateFile(folder / "streams.json")
-        self.streams = Streams(workshop, PoseConfig(), self.server_config.max_streams, state)
+        self.streams = Streams(
+            workshop, PoseConfig(), VideoConfig(), self.server_config.max_streams, state
+        )
         self.peers = Peers(webrtc, self.streams)
         self.services = Services(
             streams=self.streams,
@@ -77,6 +80,7 @@ class Service:
             probe=self._probe,
             check_address=lambda source: _check_address(source, RtspConfig()),
             pose=PoseConfig(),
+            video=VideoConfig(),
             ice_servers=webrtc.ice_servers,
             ready=True,
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from streamer.config import IceServer, PoseConfig, RtspSource
+from streamer.config import IceServer, PoseConfig, RtspSource, VideoConfig
 from streamer.streams import Streams
 from streamer.webrtc.peers import Peers
 
@@ -24,6 +24,7 @@ class Services:
     probe: Callable[[RtspSource], Awaitable[dict[str, Any]]]
     check_address: Callable[[RtspSource], Awaitable[None]]
     pose: PoseConfig
+    video: VideoConfig
     ice_servers: list[IceServer]
     ready: bool = False
 

@@ -1,10 +1,12 @@
 """/webcam, /whip, /whep: SDP offers in, answers out (RFC 9725 for WHIP)."""
 
 from http import HTTPStatus
+from typing import cast, get_args
 
 from aiohttp import web
 
 from streamer.errors import InvalidRequest
+from streamer.model import VideoMode
 from streamer.server.guard import read_text
 from streamer.server.keys import SERVICES
 from streamer.webrtc.peers import Answer
@@ -19,10 +21,10 @@ SDP_FRAGMENT = "application/trickle-ice-sdpfrag"
 @routes.post("/webcam")
 @routes.post("/webcam/{id}")
 async def open_webcam(request: web.Request) -> web.Response:
-    _check_video_mode(request)
+    mode = _video_mode(request)
     offer = await read_text(request, SDP, MAX_OFFER_BYTES)
     peers = request.app[SERVICES].peers
-    return _created(await peers.open_webcam(offer, request.match_info.get("id")))
+    return _created(await peers.open_webcam(offer, request.match_info.get("id"), mode))
 
 
 @routes.post("/whip")
@@ -35,10 +37,10 @@ async def open_whip(request: web.Request) -> web.Response:
 
 @routes.post("/whep/{id}")
 async def open_whep(request: web.Request) -> web.Response:
-    _check_video_mode(request)
+    mode = _video_mode(request)
     offer = await read_text(request, SDP, MAX_OFFER_BYTES)
     peers = request.app[SERVICES].peers
-    return _created(await peers.open_whep(offer, request.match_info["id"]))
+    return _created(await peers.open_whep(offer, request.match_info["id"], mode))
 
 
 @routes.patch("/api/v1/peers/{id}")
@@ -60,12 +62,13 @@ async def ice_servers(request: web.Request) -> web.Response:
     return web.json_response({"iceServers": servers})
 
 
-def _check_video_mode(request: web.Request) -> None:
-    """So that nobody who asks for another picture takes this one for it."""
-    if request.query.get("video", "annotated") != "annotated":
-        raise InvalidRequest(
-            "This server sends annotated video: `?video=annotated`, or no `video`."
-        )
+def _video_mode(request: web.Request) -> VideoMode:
+    mode = request.query.get("video", "annotated")
+    for known in get_args(VideoMode):
+        if mode == known:
+            return cast("VideoMode", known)
+    modes = ", ".join(f"`?video={known}`" for known in get_args(VideoMode))
+    raise InvalidRequest(f"There is no video mode of this name. There are {modes}.")
 
 
 def _created(answer: Answer) -> web.Response:

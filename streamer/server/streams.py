@@ -2,12 +2,12 @@
 
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 from pydantic import Field
 
-from streamer.config import PoseConfig, RtspSource, Section, StreamConfig, StreamId
+from streamer.config import RtspSource, Section, StreamConfig, StreamId
 from streamer.model import StreamState
 from streamer.server.guard import read_json
 from streamer.server.keys import SERVICES
@@ -17,13 +17,17 @@ from streamer.telemetry import redact
 
 routes = web.RouteTableDef()
 
+Options = TypeVar("Options", bound=Section)
+
 
 class StreamRequest(Section):
-    """Body of POST /api/v1/streams. ``pose``: only the options that differ from the server's own."""
+    """Body of POST /api/v1/streams. ``pose``, ``video_options``: only what differs from the server's own
+    ([pose] and [video] in its configuration)."""
 
     id: StreamId | None = None
     source: RtspSource
     pose: dict[str, Any] = Field(default_factory=dict)
+    video_options: dict[str, Any] = Field(default_factory=dict)
 
 
 class StreamPatch(Section):
@@ -31,6 +35,7 @@ class StreamPatch(Section):
 
     listed: bool | None = None
     pose: dict[str, Any] = Field(default_factory=dict)
+    video_options: dict[str, Any] = Field(default_factory=dict)
 
 
 class ProbeRequest(Section):
@@ -54,6 +59,7 @@ async def create_stream(request: web.Request) -> web.Response:
         id=body.id or _free_id(services.streams),
         source=body.source,
         pose=_changed(services.pose, body.pose) if body.pose else None,
+        video=_changed(services.video, body.video_options) if body.video_options else None,
     )
     stream = services.streams.add_camera(config, keep=True)
     return web.json_response(
@@ -72,10 +78,15 @@ async def show_stream(request: web.Request) -> web.Response:
 async def change_stream(request: web.Request) -> web.Response:
     stream = _stream(request)
     patch = StreamPatch.model_validate(await read_json(request))
-    if patch.pose:
-        request.app[SERVICES].streams.set_pose(stream, _changed(stream.pose, patch.pose))
+    pose = _changed(stream.pose, patch.pose) if patch.pose else None
+    video = _changed(stream.video, patch.video_options) if patch.video_options else None
+    streams = request.app[SERVICES].streams
+    if pose is not None:
+        streams.set_pose(stream, pose)
+    if video is not None:
+        streams.set_video(stream, video)
     if patch.listed is not None:
-        request.app[SERVICES].streams.set_listed(stream, patch.listed)
+        streams.set_listed(stream, patch.listed)
     return web.json_response(stream_json(stream))
 
 
@@ -115,6 +126,7 @@ def stream_json(stream: Stream) -> dict[str, Any]:
         "video": asdict(session.video) if session.video else None,
         "people": len(result.poses) if result else None,
         "pose": stream.pose.model_dump(),
+        "video_options": stream.video.model_dump(),
         "stats": _rounded(asdict(session.stats())),
         "viewers": stream.viewers,
         "retry_in_s": status.retry_in_s,
@@ -131,8 +143,8 @@ def _stream(request: web.Request) -> Stream:
     return request.app[SERVICES].streams.get(request.match_info["id"])
 
 
-def _changed(pose: PoseConfig, change: dict[str, Any]) -> PoseConfig:
-    return PoseConfig.model_validate(pose.model_dump() | change)
+def _changed(options: Options, change: dict[str, Any]) -> Options:
+    return type(options).model_validate(options.model_dump() | change)
 
 
 def _free_id(streams: Streams) -> str:

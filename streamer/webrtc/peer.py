@@ -20,11 +20,14 @@ from aiortc import (
 from streamer.aio import cancel_and_wait
 from streamer.config import WebRtcConfig
 from streamer.errors import InvalidOffer, InvalidRequest
-from streamer.model import Picture, PoseResult, Status, StreamState
+from streamer.messages import clock_message
+from streamer.model import PoseResult, Status, StreamState, VideoMode
 from streamer.streams import Stream
 from streamer.webrtc import patches
+from streamer.webrtc.codecs import agreed_codecs, choose_codec, keep_only
 from streamer.webrtc.liveness import until_gone
-from streamer.webrtc.outlets import AnnotatedTrack, LandmarkChannel
+from streamer.webrtc.outlets import LandmarkChannel
+from streamer.webrtc.renditions import Renditions, Viewer
 from streamer.webrtc.sdp import MAX_CANDIDATES, Offer, parse_fragment, video_codec
 from streamer.webrtc.source import PeerSource
 
@@ -32,15 +35,19 @@ logger = logging.getLogger(__name__)
 
 SETTLE_S = 1.0
 
+CLOCK_INTERVAL_S = 5.0
+"""Between two ``clock`` messages: one that is lost, or came late, is made good by the next."""
+
 
 class Peer:
     """One RTCPeerConnection, from its offer to its end. It is also a sink, to learn of the stream's end."""
 
-    wants_picture = False
-
-    def __init__(self, peer_id: str, stream: Stream, config: WebRtcConfig) -> None:
+    def __init__(
+        self, peer_id: str, stream: Stream, renditions: Renditions, config: WebRtcConfig
+    ) -> None:
         self.id = peer_id
         self.stream = stream
+        self._renditions = renditions
         self._connect_timeout_s = config.connect_timeout_s
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=_ice_servers(config)))
         self._connection.on("connectionstatechange", self._on_connection_state)
@@ -48,7 +55,8 @@ class Peer:
         self._settled = asyncio.Event()
         self._over = asyncio.Event()
         self.publishes = False
-        self._has_channel = False
+        self._channel: LandmarkChannel | None = None
+        self._viewer: Viewer | None = None
         self._candidates = 0
         self._username_fragment = ""
         self._transport: RTCDtlsTransport | None = None
@@ -61,9 +69,9 @@ class Peer:
 
     # -- the offer ----------------------------------------------------------------------------------
 
-    async def answer(self, offer: Offer, source: PeerSource | None, *, video_back: bool) -> str:
-        """The SDP answer. ``source``: where the peer's camera goes; ``video_back``: whether it is sent
-        the annotated video. Raises InvalidOffer."""
+    async def answer(self, offer: Offer, source: PeerSource | None, mode: VideoMode) -> str:
+        """The SDP answer. ``source``: where the peer's camera goes; ``mode``: what video it is sent.
+        Raises InvalidOffer."""
         self._username_fragment = offer.username_fragment
         if source is not None:
             self.publishes = True
@@ -71,8 +79,10 @@ class Peer:
         self._connection.on("datachannel", self._on_channel)
         try:
             await self._connection.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
-            self._set_directions(offer, source is not None, video_back)
+            self._set_directions(offer, source is not None, mode)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
+        except InvalidOffer:
+            raise
         except Exception as error:  # aiortc meets offers that make no sense with whatever comes up
             raise InvalidOffer(f"The SDP offer can't be answered: {error}") from error
         sdp = self._connection.localDescription.sdp
@@ -80,15 +90,18 @@ class Peer:
             source.codec = video_codec(sdp)
         return sdp
 
-    def _set_directions(self, offer: Offer, camera: bool, video_back: bool) -> None:
+    def _set_directions(self, offer: Offer, camera: bool, mode: VideoMode) -> None:
         """One video section carries our video; what else is offered (audio) is declined."""
+        if self._connection.sctp is not None:
+            self._transport = self._connection.sctp.transport
+        video_back = mode != "none"
         for transceiver in self._connection.getTransceivers():
             if transceiver.mid != offer.video_mid:
                 transceiver.direction = "inactive"
                 continue
             self._transport = transceiver.receiver.transport
             if video_back:
-                self._send_video(transceiver)
+                self._send_video(transceiver, annotated=mode == "annotated")
             transceiver.direction = {
                 (True, True): "sendrecv",
                 (True, False): "recvonly",
@@ -96,12 +109,17 @@ class Peer:
                 (False, False): "inactive",
             }[camera, video_back]
 
-    def _send_video(self, transceiver: RTCRtpTransceiver) -> None:
-        track = AnnotatedTrack()
-        transceiver.sender.replaceTrack(track)
+    def _send_video(self, transceiver: RTCRtpTransceiver, *, annotated: bool) -> None:
         session = self.stream.session
-        session.subscribe(track)
-        self._undo.callback(session.unsubscribe, track)
+        forwarded = None if annotated else session.screens.forwarded
+        chosen = choose_codec(
+            agreed_codecs(transceiver._codecs), forwarded, self._renditions.encoding
+        )
+        transceiver._codecs = keep_only(transceiver._codecs, chosen)
+        viewer = Viewer(transceiver.sender, chosen, self._renditions, annotated=annotated)
+        self._viewer = viewer
+        self._undo.callback(self._renditions.leave, viewer)
+        self._undo.enter_context(session.watchers.one_more())
         self.stream.viewers += 1
         self._undo.callback(self._viewer_left)
 
@@ -119,13 +137,26 @@ class Peer:
         return on_track
 
     def _on_channel(self, channel: RTCDataChannel) -> None:
-        if channel.label != LandmarkChannel.LABEL or self._has_channel:
+        if channel.label != LandmarkChannel.LABEL or self._channel is not None:
             channel.close()
             return
-        self._has_channel = True
-        outlet = LandmarkChannel(channel)
+        self._channel = outlet = LandmarkChannel(channel)
+        self._undo.enter_context(self.stream.session.watchers.one_more())
         self.stream.feed.listen(outlet.send)
         self._undo.callback(self.stream.feed.leave, outlet.send)
+        self._tell_time()
+
+    def _tell_time(self) -> None:
+        if self._channel is not None:
+            origin = None if self._viewer is None else self._viewer.sender.rtp_origin
+            self._channel.send(clock_message(rtp_origin=origin))
+
+    def _on_sender_report(self, ntp: float, rtp: int, media_pts: int) -> None:
+        """The publisher's own clock, for a page that draws on its camera's picture."""
+        place = self.stream.session.stream_time(media_pts)
+        if self._channel is not None and place is not None:
+            pts, epoch = place
+            self._channel.send(clock_message(epoch=epoch, ntp=ntp, rtp=rtp, pts=pts))
 
     async def add_candidates(self, fragment: str) -> None:
         """Raises InvalidRequest."""
@@ -190,11 +221,17 @@ class Peer:
         ends: list[asyncio.Task[object]] = [
             asyncio.create_task(until_gone(self._transport), name=f"liveness-{self.id[:8]}"),
             asyncio.create_task(self._over.wait(), name=f"over-{self.id[:8]}"),
+            asyncio.create_task(self._keep_time(), name=f"clock-{self.id[:8]}"),
         ]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
             await cancel_and_wait(*ends)
+
+    async def _keep_time(self) -> None:
+        while True:
+            await asyncio.sleep(CLOCK_INTERVAL_S)
+            self._tell_time()
 
     def _on_connection_state(self) -> None:
         state = self._connection.connectionState
@@ -212,8 +249,6 @@ class Peer:
             self._over.set()
 
     def on_result(self, result: PoseResult) -> None: ...
-
-    def on_picture(self, picture: Picture) -> None: ...
 
 
 def _ice_servers(config: WebRtcConfig) -> list[RTCIceServer]:

@@ -8,10 +8,11 @@ from pydantic import TypeAdapter
 
 from streamer.config import StreamId, WebRtcConfig
 from streamer.errors import Conflict, InvalidOffer, LimitReached, NotFound
-from streamer.model import StreamState
+from streamer.model import StreamState, VideoMode
 from streamer.streams import Stream, Streams, new_stream_id
 from streamer.webrtc import patches
 from streamer.webrtc.peer import Peer
+from streamer.webrtc.renditions import Renditions
 from streamer.webrtc.sdp import Offer, parse_offer
 from streamer.webrtc.source import PeerSource
 
@@ -35,28 +36,29 @@ class Peers:
         self._config = config
         self._streams = streams
         self._peers: dict[str, Peer] = {}
+        self._renditions: dict[Stream, Renditions] = {}
 
     def __len__(self) -> int:
         return len(self._peers)
 
-    async def open_webcam(self, sdp: str, stream_id: str | None) -> Answer:
-        """Camera up, annotated video back. With an id: the same publisher is coming back."""
+    async def open_webcam(self, sdp: str, stream_id: str | None, mode: VideoMode) -> Answer:
+        """Camera up, video back. With an id: the same publisher is coming back."""
         offer = _publishing_offer(sdp)
         stream, source = self._place("webcam", stream_id, listed=False, resume_only=True)
-        return await self._open(offer, stream, source, video_back=offer.receives_video)
+        return await self._open(offer, stream, source, mode if offer.receives_video else "none")
 
     async def open_whip(self, sdp: str, stream_id: str | None) -> Answer:
         """WHIP (RFC 9725): camera up, nothing back."""
         offer = _publishing_offer(sdp)
         stream, source = self._place("whip", stream_id, listed=stream_id is not None)
-        return await self._open(offer, stream, source, video_back=False)
+        return await self._open(offer, stream, source, "none")
 
-    async def open_whep(self, sdp: str, stream_id: str) -> Answer:
+    async def open_whep(self, sdp: str, stream_id: str, mode: VideoMode) -> Answer:
         """WHEP: a viewer of a stream that is there."""
         offer = parse_offer(sdp)
-        if not offer.receives_video:
+        if mode != "none" and not offer.receives_video:
             raise InvalidOffer("The SDP offer takes no video: a viewer's m=video is recvonly.")
-        return await self._open(offer, self._streams.get(stream_id), None, video_back=True)
+        return await self._open(offer, self._streams.get(stream_id), None, mode)
 
     async def add_candidates(self, peer_id: str, fragment: str) -> None:
         await self._get(peer_id).add_candidates(fragment)
@@ -70,6 +72,7 @@ class Peers:
 
     async def close(self) -> None:
         await asyncio.gather(*(peer.close() for peer in tuple(self._peers.values())))
+        await asyncio.gather(*(each.close() for each in tuple(self._renditions.values())))
 
     def _get(self, peer_id: str) -> Peer:
         try:
@@ -103,16 +106,17 @@ class Peers:
             )
 
     async def _open(
-        self, offer: Offer, stream: Stream, source: PeerSource | None, *, video_back: bool
+        self, offer: Offer, stream: Stream, source: PeerSource | None, mode: VideoMode
     ) -> Answer:
         self._check_room()
-        peer = Peer(secrets.token_urlsafe(24), stream, self._config)
+        renditions = self._renditions_of(stream)
+        peer = Peer(secrets.token_urlsafe(24), stream, renditions, self._config)
         self._peers[peer.id] = peer
         peer.on_closed(lambda: self._peers.pop(peer.id, None))
         if source is not None:
             peer.on_close(lambda: self._on_publisher_left(stream, source))
         try:
-            sdp = await peer.answer(offer, source, video_back=video_back)
+            sdp = await peer.answer(offer, source, mode)
         except BaseException:
             await peer.close()
             if peer.publishes and stream.session.status.state is StreamState.CONNECTING:
@@ -121,10 +125,25 @@ class Peers:
         peer.start()
         return Answer(peer.id, stream.id, sdp)
 
+    def _renditions_of(self, stream: Stream) -> Renditions:
+        """Made for the stream's first peer, and kept while there is the stream."""
+        for ended in [each for each in self._renditions if not self._streams.has(each.id)]:
+            if not self._renditions[ended]:
+                del self._renditions[ended]
+        renditions = self._renditions.get(stream)
+        if renditions is None:
+            source = stream.source
+            renditions = self._renditions[stream] = Renditions(
+                stream.session,
+                lambda: stream.video,
+                source.request_keyframe if isinstance(source, PeerSource) else lambda: False,
+            )
+        return renditions
+
     def _on_publisher_left(self, stream: Stream, source: PeerSource) -> None:
         source.detach()
-        if stream.session.status.state is StreamState.FAILED:  # nothing waits for it there
-            self._streams.remove_soon(stream)
+        if stream.session.status.state in (StreamState.FAILED, StreamState.PAUSED):
+            self._streams.remove_soon(stream)  # nothing waits for it there
 
 
 def _publishing_offer(sdp: str) -> Offer:

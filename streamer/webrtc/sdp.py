@@ -24,11 +24,11 @@ _MID = re.compile(r"^a=mid:(\S+)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A usable SDP offer. ``video_mid`` names its first video section that is not rejected;
-    ``sends_video`` / ``receives_video``: what that one offers."""
+    """A usable SDP offer. ``video_mid`` names its first video section that is not rejected, None when
+    it offers messages only; ``sends_video`` / ``receives_video``: what that one offers."""
 
     sdp: str
-    video_mid: str
+    video_mid: str | None
     username_fragment: str
     sends_video: bool
     receives_video: bool
@@ -58,11 +58,14 @@ def parse_offer(sdp: str) -> Offer:
         if not _username_fragment(media) or media.dtls is None or not media.dtls.fingerprints:
             raise InvalidOffer("The SDP offer lacks ICE credentials or a DTLS fingerprint.")
     videos = [media for media in description.media if media.kind == "video" and media.port]
-    if not videos:
+    channels = [media for media in description.media if media.kind == "application" and media.port]
+    if not (videos or channels):
         raise InvalidOffer("The SDP offer has no video: it needs one m=video section.")
     mids = {media.rtp.muxId for media in description.media}
     if any(mid not in mids for group in description.group for mid in group.items):
         raise InvalidOffer("The SDP offer bundles a media section that it does not have.")
+    if not videos:
+        return Offer(sdp, None, _username_fragment(channels[0]), False, False)
     direction = videos[0].direction or "sendrecv"
     return Offer(
         sdp,

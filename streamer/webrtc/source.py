@@ -35,6 +35,9 @@ class PeerSource:
         self._camera = _Camera(track)
         self._arrived.set()
 
+    def request_keyframe(self) -> bool:
+        return False
+
     def detach(self) -> None:
         """The publisher is gone, with its camera or before there was one."""
         self.publishing = False

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.config import PoseConfig, RtspSource, StreamConfig
+from streamer.config import PoseConfig, RtspSource, StreamConfig, VideoConfig
 from streamer.errors import (
     Conflict,
     InvalidRequest,
@@ -43,7 +43,7 @@ class Rig:
 
     def make(self, max_streams: int = 4) -> Streams:
         workshop = Workshop(self._source, self._estimator, FakePainter(), RetryPolicy())
-        return Streams(workshop, DEFAULT, max_streams, StateFile(self.file))
+        return Streams(workshop, DEFAULT, VideoConfig(), max_streams, StateFile(self.file))
 
     def saved(self) -> list[str]:
         return [config.id for config in StateFile(self.file).load()]

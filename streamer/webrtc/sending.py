@@ -1,0 +1,207 @@
+"""One viewer's video on the wire: RTP packets numbered, encrypted and sent; repeats; what it reports.
+
+aiortc's own sender runs a task and an encoder for each viewer. Here pictures come encoded, for all
+viewers at once (``feeds.py``); what is left for each is a header and the encryption.
+"""
+
+import asyncio
+import random
+import struct
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from aiortc import RTCRtpSender, clock
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    AnyRtcpPacket,
+    RtcpPsfbPacket,
+    RtcpRrPacket,
+    RtcpSrPacket,
+    unpack_remb_fci,
+)
+
+HISTORY_PACKETS = 1024
+"""Kept for repeats: a second of 1920x1080 at its highest rate, and longer than any round trip."""
+
+REPEAT_SHARE = 0.25
+MIN_REPEATS_PER_S = 25.0
+MAX_REPEATS = 100.0
+"""The budget for repeats: a share of what is sent, at least so many a second, and so many at once. A
+viewer on a link that is too narrow asks for ever more, and answering makes it narrower."""
+
+_RTP_VERSION = 0x80
+_EXTENDED = 0x10
+_MARKER = 0x80
+_ONE_BYTE_EXTENSIONS = 0xBEDE  # RFC 8285, section 4.2
+
+
+@dataclass(slots=True)
+class ViewerEvents:
+    """What a viewer's RTCP says. ``on_loss`` gets the share of packets lost since the last report."""
+
+    on_ready: Callable[[], None]
+    on_keyframe_request: Callable[[], None]
+    on_estimate: Callable[[int], None]
+    on_loss: Callable[[float], None]
+
+
+class VideoSender:
+    """Takes an ``RTCRtpSender`` over before it starts; ``events.on_ready`` is called when it has.
+
+    ``rtp_origin``: the RTP timestamp of stream time 0. A picture of stream time ``pts`` goes out as
+    (pts + rtp_origin) modulo 2**32.
+    """
+
+    def __init__(self, sender: RTCRtpSender, events: ViewerEvents) -> None:
+        self.rtp_origin = random.getrandbits(32)
+        self.packets_sent = 0
+        self.repeats_sent = 0
+        self.repeats_refused = 0
+        self._sender = cast("Any", sender)
+        self._events = events
+        self._payload_type = 0
+        self._sequence_number = random.getrandbits(15)  # as aiortc: SRTP dislikes an early wrap
+        self._first_byte = _RTP_VERSION
+        self._ssrc = b""
+        self._extensions = b""
+        self._send_time_at: int | None = None
+        self._history: dict[int, tuple[int, bytes, bytes]] = {}
+        self._repeats = MAX_REPEATS
+        self._refilled_at = time.monotonic()
+        self._is_open = False
+        self._stock_rtcp = sender._handle_rtcp_packet
+        self._sender._run_rtp = self._run
+        self._sender._send_keyframe = events.on_keyframe_request
+        self._sender._handle_rtcp_packet = self._on_rtcp
+        self._sender._retransmit = self._repeat
+
+    async def send(self, payloads: Sequence[bytes], pts: int) -> None:
+        """One picture's RTP payloads. Nothing happens when the peer is not there any more."""
+        if not self._is_open:
+            return
+        timestamp = (pts + self.rtp_origin) & 0xFFFFFFFF
+        ntp = clock.current_ntp_time()
+        extensions = self._stamped(ntp)
+        last = len(payloads) - 1
+        try:
+            for index, payload in enumerate(payloads):
+                marker = _MARKER if index == last else 0
+                number = self._sequence_number
+                self._sequence_number = (number + 1) & 0xFFFF
+                kind = self._payload_type | marker
+                head = struct.pack("!BBHL", self._first_byte, kind, number, timestamp)
+                self._history[number % HISTORY_PACKETS] = (number, head, payload)
+                packet = head + self._ssrc + extensions + payload
+                await self._sender.transport._send_rtp(packet)
+        except ConnectionError:
+            self._is_open = False  # the peer is going; its end is noticed elsewhere
+            return
+        self._count(payloads, timestamp, ntp)
+
+    async def _run(self, codec: RTCRtpCodecParameters) -> None:
+        """In the place of aiortc's loop; it waits for these two events when it stops."""
+        inner = self._sender
+        self._payload_type = codec.payloadType or 0
+        self._ssrc = struct.pack("!L", inner._ssrc)
+        self._prepare_extensions()
+        self._is_open = True
+        inner._RTCRtpSender__rtp_started.set()
+        try:
+            self._events.on_ready()
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            pass  # how aiortc stops it
+        finally:
+            self._is_open = False
+            inner._RTCRtpSender__rtp_exited.set()
+
+    def _prepare_extensions(self) -> None:
+        """The header extensions that the peer knows; of these only the sending time ever changes."""
+        ids = self._sender._RTCRtpSender__rtp_header_extensions_map._HeaderExtensionsMap__ids
+        mid = (self._sender._RTCRtpSender__mid or "").encode()
+        elements = b""
+        if ids.abs_send_time:
+            self._send_time_at = 5
+            elements += bytes([ids.abs_send_time << 4 | 2, 0, 0, 0])
+        if ids.mid and 0 < len(mid) <= 16:
+            elements += bytes([ids.mid << 4 | len(mid) - 1]) + mid
+        self._first_byte = _RTP_VERSION | (_EXTENDED if elements else 0)
+        if elements:
+            elements += bytes(-len(elements) % 4)
+            head = struct.pack("!HH", _ONE_BYTE_EXTENSIONS, len(elements) // 4)
+            self._extensions = head + elements
+
+    def _stamped(self, ntp: int) -> bytes:
+        """The extensions with the time of sending: 24 bits, 6.18 fixed-point seconds."""
+        at = self._send_time_at
+        if at is None:
+            return self._extensions
+        stamp = (ntp >> 14 & 0xFFFFFF).to_bytes(3, "big")
+        return self._extensions[:at] + stamp + self._extensions[at + 3 :]
+
+    def _count(self, payloads: Sequence[bytes], timestamp: int, ntp: int) -> None:
+        """For aiortc's sender reports."""
+        inner = self._sender
+        inner._RTCRtpSender__ntp_timestamp = ntp
+        inner._RTCRtpSender__rtp_timestamp = timestamp
+        inner._RTCRtpSender__octet_count += sum(map(len, payloads))
+        inner._RTCRtpSender__packet_count += len(payloads)
+        self.packets_sent += len(payloads)
+        self._repeats = min(MAX_REPEATS, self._repeats + REPEAT_SHARE * len(payloads))
+
+    async def _repeat(self, sequence_number: int) -> None:
+        """A packet that the viewer lost, in a stream of its own if it takes that (RFC 4588)."""
+        kept = self._history.get(sequence_number % HISTORY_PACKETS)
+        if kept is None or kept[0] != sequence_number or not self._is_open:
+            return
+        number, head, payload = kept
+        if not self._may_repeat():
+            self.repeats_refused += 1
+            return
+        self.repeats_sent += 1
+        inner, ssrc = self._sender, self._ssrc
+        rtx_payload_type = inner._RTCRtpSender__rtx_payload_type
+        if rtx_payload_type is not None:
+            payload = struct.pack("!H", number) + payload
+            rtx_number = inner._RTCRtpSender__rtx_sequence_number
+            inner._RTCRtpSender__rtx_sequence_number = (rtx_number + 1) & 0xFFFF
+            second_byte = rtx_payload_type | (head[1] & _MARKER)
+            head = struct.pack("!BBH", self._first_byte, second_byte, rtx_number) + head[4:]
+            ssrc = struct.pack("!L", inner._rtx_ssrc)
+        extensions = self._stamped(clock.current_ntp_time())
+        await inner.transport._send_rtp(head + ssrc + extensions + payload)
+
+    def _may_repeat(self) -> bool:
+        now = time.monotonic()
+        self._repeats += (now - self._refilled_at) * MIN_REPEATS_PER_S
+        self._repeats = min(MAX_REPEATS, self._repeats)
+        self._refilled_at = now
+        if self._repeats < 1:
+            return False
+        self._repeats -= 1
+        return True
+
+    async def _on_rtcp(self, packet: AnyRtcpPacket) -> None:
+        own_ssrc = self._sender._ssrc
+        if isinstance(packet, RtcpRrPacket | RtcpSrPacket):
+            for report in packet.reports:
+                if report.ssrc == own_ssrc:
+                    self._events.on_loss(report.fraction_lost / 256)
+        elif isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
+            bitrate = _estimate(packet, own_ssrc)
+            if bitrate is not None:
+                self._events.on_estimate(bitrate)
+            return
+        await self._stock_rtcp(packet)
+
+
+def _estimate(packet: RtcpPsfbPacket, ssrc: int) -> int | None:
+    """Bits per second that the viewer believes in (draft-alvestrand-rmcat-remb-03)."""
+    try:
+        bitrate, ssrcs = unpack_remb_fci(packet.fci)
+    except ValueError:
+        return None  # another application's message
+    return bitrate if ssrc in ssrcs else None
