@@ -1,6 +1,8 @@
 """Interim."""
-import av
 from fractions import Fraction
+
+import av
+
 from streamer.aio import assert_off_loop
 from streamer.model import Codec, Frame
 from streamer.pixels import to_av

@@ -65,9 +65,11 @@ class Timeline:
             return self._last
 
     def restart(self) -> None:
-        """The next frame comes from a new connection: it begins an epoch."""
+        """The next picture comes from a new connection: it begins an epoch."""
         with self._lock:
             self._last_media = None
+            self._placed.clear()
+            self._order.clear()
 
     def _remember(self, picture: tuple[int, float], place: tuple[int, int]) -> None:
         self._placed[picture] = place

@@ -12,7 +12,9 @@ from streamer.errors import EstimatorError, StreamerError
 from streamer.landmarks import NAMES
 from streamer.model import (
     LANDMARK_COUNT,
+    Forwarded,
     Frame,
+    Packet,
     Picture,
     Pose,
     PoseResult,
@@ -83,6 +85,10 @@ class FakeSource:
         assert self._receiver is not None, "await connected() first"
         for frame in frames:
             self._receiver.put(frame)
+
+    def forward(self, packet: Packet) -> None:
+        assert self._receiver is not None, "await connected() first"
+        self._receiver.forward(packet)
 
     def open(self, video: VideoInfo) -> None:
         assert self._receiver is not None, "await connected() first"
@@ -186,15 +192,26 @@ class FakePainter:
         return make_frame(width=2, height=2, luma=0)
 
 
-class RecordingSink:
-    """Keeps all it is told; ``until`` waits for what a test expects."""
+class _Recording:
+    """``until`` waits for what a test expects."""
 
-    def __init__(self, *, wants_picture: bool = False) -> None:
-        self.wants_picture = wants_picture
-        self.results: list[PoseResult] = []
-        self.pictures: list[Picture] = []
-        self.statuses: list[Status] = []
+    def __init__(self) -> None:
         self._news = asyncio.Event()
+
+    async def until(self, met: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not met():
+                self._news.clear()
+                await self._news.wait()
+
+
+class RecordingSink(_Recording):
+    """Keeps all it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.results: list[PoseResult] = []
+        self.statuses: list[Status] = []
 
     @property
     def states(self) -> list[StreamState]:
@@ -204,28 +221,42 @@ class RecordingSink:
         self.results.append(result)
         self._news.set()
 
-    def on_picture(self, picture: Picture) -> None:
-        self.pictures.append(picture)
-        self._news.set()
-
     def on_status(self, status: Status) -> None:
         self.statuses.append(status)
         self._news.set()
 
-    async def until(self, met: Callable[[], bool]) -> None:
-        async with asyncio.timeout(PATIENCE_S):
-            while not met():
-                self._news.clear()
-                await self._news.wait()
-
     async def results_come(self, count: int) -> None:
         await self.until(lambda: len(self.results) >= count)
 
-    async def pictures_come(self, count: int) -> None:
-        await self.until(lambda: len(self.pictures) >= count)
-
     async def state_comes(self, state: StreamState) -> None:
         await self.until(lambda: self.statuses[-1].state is state)
+
+
+class RecordingScreen(_Recording):
+    """Keeps all pictures it is shown, from whatever thread, and the packets it is forwarded."""
+
+    def __init__(self, *, annotated: bool = True) -> None:
+        super().__init__()
+        self.annotated = annotated
+        self.pictures: list[Picture] = []
+        self.packets: list[Packet] = []
+        self.forwarded: list[Forwarded | None] = []
+        self._loop = asyncio.get_running_loop()
+
+    def show(self, picture: Picture) -> None:
+        self.pictures.append(picture)
+        self._loop.call_soon_threadsafe(self._news.set)
+
+    def forward(self, packet: Packet) -> None:
+        self.packets.append(packet)
+        self._loop.call_soon_threadsafe(self._news.set)
+
+    def on_forwarded(self, forwarded: Forwarded | None) -> None:
+        self.forwarded.append(forwarded)
+        self._news.set()
+
+    async def pictures_come(self, count: int) -> None:
+        await self.until(lambda: len(self.pictures) >= count)
 
 
 class FakeClock:

@@ -1,49 +1,10 @@
 """The ways out to one peer never hold back more than the newest, however slow the peer is."""
 
-import asyncio
 from typing import Any
 
-import numpy as np
 import pytest
-from aiortc.mediastreams import MediaStreamError
 
-from streamer.model import Picture
-from streamer.webrtc.outlets import MAX_BUFFERED_BYTES, AnnotatedTrack, LandmarkChannel
-from tests.fakes import make_frame
-
-
-def picture(pts: int) -> Picture:
-    return Picture(make_frame(luma=pts), pts)
-
-
-async def test_slow_encoder_gets_the_newest_picture_and_the_rest_are_dropped() -> None:
-    track = AnnotatedTrack()
-    for pts in range(50, 60):
-        track.on_picture(picture(pts))
-    frame = await track.recv()
-    assert (frame.pts, frame.time_base.denominator if frame.time_base else 0) == (59, 90_000)
-    assert np.frombuffer(memoryview(frame.planes[0]), np.uint8)[0] == 59
-    assert track.dropped == 9
-
-
-async def test_encoder_waits_for_the_next_picture() -> None:
-    track = AnnotatedTrack()
-    track.on_picture(picture(50))
-    await track.recv()
-    waiting = asyncio.create_task(track.recv())
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    track.on_picture(picture(51))
-    assert (await waiting).pts == 51
-    assert track.dropped == 0
-
-
-async def test_stopped_track_gives_no_more_pictures() -> None:
-    track = AnnotatedTrack()
-    track.on_picture(picture(50))
-    track.stop()
-    with pytest.raises(MediaStreamError):
-        await track.recv()
+from streamer.webrtc.outlets import MAX_BUFFERED_BYTES, LandmarkChannel
 
 
 class FakeChannel:

@@ -100,9 +100,16 @@ def test_broken_offer_is_refused(text: str) -> None:
 
 
 def test_offer_without_video_is_refused_and_says_so() -> None:
-    for sections in (AUDIO, DATA, AUDIO + DATA, VIDEO.replace("m=video 9", "m=video 0")):
+    for sections in (AUDIO, VIDEO.replace("m=video 9", "m=video 0")):
         with pytest.raises(InvalidOffer, match="video"):
             parse_offer(crlf(SESSION + sections))
+
+
+def test_offer_may_be_of_messages_only() -> None:
+    session = SESSION.replace("BUNDLE 0", "BUNDLE 2")
+    offer = parse_offer(crlf(session + DATA))
+    assert (offer.video_mid, offer.sends_video, offer.receives_video) == (None, False, False)
+    assert offer.username_fragment == "abcd"
 
 
 def test_offer_of_unbounded_size_is_refused() -> None:

@@ -25,6 +25,7 @@ from tests.fakes import (
     FakeEstimators,
     FakePainter,
     FakeSource,
+    RecordingScreen,
     RecordingSink,
     make_frame,
 )
@@ -46,9 +47,9 @@ class Bench:
         self.session.subscribe(self.sink)
         self._next = 0
 
-    def watch(self) -> RecordingSink:
-        viewer = RecordingSink(wants_picture=True)
-        self.session.subscribe(viewer)
+    def watch(self, *, annotated: bool = True) -> RecordingScreen:
+        viewer = RecordingScreen(annotated=annotated)
+        self.session.screens.add(viewer)
         return viewer
 
     async def go_live(self) -> None:
@@ -293,12 +294,11 @@ async def test_viewer_sees_annotated_pictures_at_their_results_times(bench: Benc
     assert [each.frame.i420[0, 0] for each in live] == [101, 101, 101]
 
 
-async def test_sink_of_data_is_shown_no_picture(bench: Bench) -> None:
+async def test_nothing_is_drawn_while_nobody_sees_it(bench: Bench) -> None:
     await bench.go_live()
     bench.source.end(SourceLost("gone"))
     await bench.source.connected()
     await bench.process(1)
-    assert bench.sink.pictures == []
     assert bench.painter.annotated == [] and bench.painter.notices == []
 
 
@@ -336,7 +336,7 @@ async def test_notice_is_repeated_and_drawn_once(benches: Benches) -> None:
     benches.append(bench)
     viewer = bench.watch()
     bench.session.start()
-    await viewer.state_comes(StreamState.FAILED)
+    await bench.state_is(StreamState.FAILED)
     await viewer.pictures_come(len(viewer.pictures) + 2)
     assert [text for _, text in bench.painter.notices].count("wrong password") == 1
 

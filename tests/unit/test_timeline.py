@@ -74,7 +74,7 @@ def test_time_always_rises_under_any_mix_of_frames_notices_jumps_and_restarts(se
     timeline, mono, media = Timeline(50.0), 50.0, chance.randrange(2**32)
     last = -1
     for _ in range(500):
-        mono += chance.choice([0.0, 0.001, 0.033, 0.5, 4.0])
+        mono += chance.choice([1e-6, 0.001, 0.033, 0.5, 4.0])
         match chance.randrange(8):
             case 0:
                 placed = timeline.now(mono)
@@ -96,3 +96,35 @@ def test_notices_of_a_stream_that_is_ahead_of_our_clock_keep_their_distance() ->
     ahead, _ = timeline.place(2 * TICKS_PER_S, 0.5)  # a backlog: media time ran faster than ours
     notices = [timeline.now(mono) for mono in (1.0, 1.5, 2.0)]
     assert [b - a for a, b in itertools.pairwise([ahead, *notices])] == [TICKS_PER_S // 2] * 3
+
+
+def test_picture_has_one_place_in_its_encoded_and_its_decoded_form() -> None:
+    timeline = Timeline(0.0)
+    packets = [timeline.place(5000 + n * FRAME, 1.0 + n / 30) for n in range(10)]
+    frames = [timeline.place(5000 + n * FRAME, 1.0 + n / 30) for n in range(10)]
+    assert frames == packets
+    assert len(set(packets)) == 10
+
+
+def test_frame_decoded_after_the_clock_was_set_anew_keeps_its_packets_place() -> None:
+    timeline = Timeline(0.0)
+    before = timeline.place(10**9, 1.0)
+    after = timeline.place(500, 1.033)
+    assert timeline.place(10**9, 1.0) == before
+    assert timeline.place(500 + FRAME, 1.066) == (after[0] + FRAME, 2)
+
+
+def test_only_the_newest_pictures_are_remembered() -> None:
+    timeline = Timeline(0.0)
+    for number in range(10_000):
+        timeline.place(number * FRAME, number / 30)
+    assert len(timeline._placed) == len(timeline._order) <= 64
+
+
+def test_time_between_two_pictures_lies_between_them_on_the_streams_clock() -> None:
+    timeline = Timeline(0.0)
+    assert timeline.translate(5000) is None
+    first, epoch = timeline.place(5000, 1.0)
+    assert timeline.translate(5000 + FRAME // 2) == (first + FRAME // 2, epoch)
+    timeline.restart()
+    assert timeline.translate(5000) is None

@@ -8,9 +8,9 @@ import pytest
 
 from streamer.errors import EstimatorError, ModelError, StreamerError
 from streamer.model import Frame, PoseResult
-from streamer.timeline import Timeline
+from streamer.screens import Screens
 from streamer.worker import MAX_ESTIMATOR_FAILURES, MAX_RESULTS_IN_FLIGHT, Intake, PoseWorker
-from tests.fakes import PATIENCE_S, FakeEstimators, FakePainter, make_frame
+from tests.fakes import PATIENCE_S, FakeEstimators, FakePainter, RecordingScreen, make_frame
 
 FRAME = 3000  # ticks at 30 fps
 
@@ -23,20 +23,27 @@ class Bench:
         self.painter = FakePainter()
         self.intake = Intake()
         self.results: list[PoseResult] = []
-        self.annotated: list[Frame | None] = []
+        self.screens = Screens()
         self.failures: list[StreamerError] = []
         self.news = asyncio.Event()
         self.worker = PoseWorker(
-            "bench", self.estimators, self.painter, Timeline(0.0), self._on_result, self._on_failure
+            "bench",
+            self.estimators,
+            self.painter,
+            self.screens,
+            self._on_result,
+            self._on_failure,
         )
 
     def put(self, *numbers: int) -> None:
         for number in numbers:
-            self.worker.put(self.intake, make_frame(number * FRAME))
+            self.put_frame(make_frame(number * FRAME))
 
-    def _on_result(self, intake: Intake, result: PoseResult, annotated: Frame | None) -> None:
+    def put_frame(self, frame: Frame, epoch: int = 1) -> None:
+        self.worker.put(self.intake, frame, frame.pts, epoch)
+
+    def _on_result(self, intake: Intake, result: PoseResult) -> None:
         self.results.append(result)
-        self.annotated.append(annotated)
         self.news.set()
 
     def _on_failure(self, error: StreamerError) -> None:
@@ -79,7 +86,7 @@ async def test_result_carries_the_frame_the_poses_and_the_time_of_each_stage(ben
     assert result.frame is bench.estimators.frames[0]
     assert len(result.poses) == 1
     latency = result.latency_ms
-    assert set(latency) == {"queue", "pose", "draw", "total"}
+    assert set(latency) == {"decode", "queue", "pose", "draw", "total"}
     assert latency["total"] == pytest.approx(sum(latency.values()) - latency["total"])
 
 
@@ -110,7 +117,7 @@ async def test_busy_event_loop_collects_no_backlog(bench: Bench) -> None:
 async def test_every_processed_frame_has_one_result_under_overload(bench: Bench) -> None:
     def feed() -> None:
         for pts in range(3000):
-            bench.worker.put(bench.intake, make_frame(pts))
+            bench.put_frame(make_frame(pts))
 
     await asyncio.to_thread(feed)
     await bench.until(lambda: bool(bench.results) and bench.results[-1].frame.pts == 2999)
@@ -120,10 +127,21 @@ async def test_every_processed_frame_has_one_result_under_overload(bench: Bench)
 
 async def test_pictures_are_drawn_only_while_somebody_wants_them(bench: Bench) -> None:
     await bench.process(0)
-    bench.worker.pictures_wanted = True
+    screen = RecordingScreen()
+    bench.screens.add(screen)
     await bench.process(1)
-    assert bench.annotated[0] is None and bench.annotated[1] is not None
+    bench.screens.remove(screen)
+    await bench.process(2)
     assert [frame.pts for frame in bench.painter.annotated] == [FRAME]
+    assert [(shown.pts, shown.is_notice) for shown in screen.pictures] == [(FRAME, False)]
+
+
+async def test_picture_of_a_connection_that_is_over_comes_too_late(bench: Bench) -> None:
+    screen = RecordingScreen()
+    bench.screens.add(screen)
+    bench.intake.over = True
+    await bench.process(0)
+    assert screen.pictures == []
 
 
 async def test_estimator_lives_in_one_thread_that_is_not_the_loops(bench: Bench) -> None:
@@ -205,7 +223,8 @@ async def test_epoch_counts_its_own_drops(bench: Bench) -> None:
     bench.put(1, 2, 3)
     bench.estimators.let_go()
     await bench.until(lambda: len(bench.results) == 2)
-    await bench.process(10_000)  # the media clock was set anew: five minutes ahead
+    bench.put_frame(make_frame(10_000 * FRAME), epoch=2)
+    await bench.until(lambda: len(bench.results) == 3)
     assert [(r.epoch, r.seq, r.dropped) for r in bench.results] == [(1, 0, 2), (1, 1, 2), (2, 0, 0)]
     assert bench.estimators.built[0].resets == 2
 
