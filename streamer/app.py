@@ -78,9 +78,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
     )
     await asyncio.to_thread(_try_estimator, config.pose)
     state = StateFile(Path(config.server.state_file or default_state_file()))
-    streams = Streams(
-        workshop, config.pose, config.video, config.server.max_streams, state
-    )
+    streams = Streams(workshop, config.pose, config.video, config.server.max_streams, state)
     peers = Peers(config.webrtc, streams)
     probes = asyncio.Semaphore(MAX_PROBES)
     try:

@@ -69,7 +69,13 @@ def clock_message(
     pts: int | None = None,
 ) -> str:
     m: dict[str, Any] = {"type": "clock", "v": VERSION}
-    for k, v in (("rtp_origin", rtp_origin), ("epoch", epoch), ("ntp", ntp), ("rtp", rtp), ("pts", pts)):
+    for k, v in (
+        ("rtp_origin", rtp_origin),
+        ("epoch", epoch),
+        ("ntp", ntp),
+        ("rtp", rtp),
+        ("pts", pts),
+    ):
         if v is not None:
             m[k] = v
     m["t"] = round(__import__("time").time(), 4)

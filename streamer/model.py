@@ -54,6 +54,16 @@ Codec = Literal["vp8", "h264"]
 """The codecs that go to viewers: what every browser decodes (RFC 7742)."""
 
 
+def h264_profile(annex_b: bytes) -> bytes | None:
+    """The first two bytes of profile-level-id (RFC 6184, section 8.1), profile and constraints, from the
+    sequence parameter set (NAL unit type 7, H.264 section 7.3.2.1.1); None where there is none."""
+    start = -1
+    while (start := annex_b.find(b"\0\0\1", start + 1)) >= 0:
+        if annex_b[start + 3 : start + 4] and annex_b[start + 3] & 0x1F == 7:
+            return annex_b[start + 4 : start + 6] or None
+    return None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Packet:
     """One encoded picture, whole.
@@ -74,7 +84,7 @@ class Packet:
         """Of a key frame: what a viewer must be able to decode."""
         if self.codec != "h264":
             return Forwarded(self.codec)
-        return Forwarded(self.codec, _h264_profile(self.data))
+        return Forwarded(self.codec, h264_profile(self.data))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,20 +135,10 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """What a source forwards at present. ``profile``: of H.264, the first two bytes of profile-level-id
-    (RFC 6184, section 8.1): the profile and its constraints; None where it is not known."""
+    """What a source forwards at present. ``profile``: as ``h264_profile`` gives it; else None."""
 
     codec: Codec
     profile: bytes | None = None
-
-
-def _h264_profile(annex_b: bytes) -> bytes | None:
-    """From the sequence parameter set: NAL unit type 7 (H.264, section 7.3.2.1.1)."""
-    start = -1
-    while (start := annex_b.find(b"\0\0\1", start + 1)) >= 0:
-        if annex_b[start + 3 : start + 4] and annex_b[start + 3] & 0x1F == 7:
-            return annex_b[start + 4 : start + 6] or None
-    return None
 
 
 class StreamState(Enum):

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Literal
 
 import av
@@ -25,6 +24,7 @@ from streamer.errors import (
 from streamer.model import VIDEO_CLOCK_HZ, VideoInfo
 from streamer.pixels import to_frame
 from streamer.ports import FrameReceiver
+from streamer.sources.forwarder import Forwarder, MediaClock
 from streamer.sources.live_edge import LiveEdge, Pace
 
 logger = logging.getLogger(__name__)
@@ -110,10 +110,12 @@ class VideoReader:
     def _decode(self, container: InputContainer, stream: VideoStream) -> None:
         self.progress.profile = stream.codec_context.profile
         self.progress.last_packet_mono = self._last_picture_mono = time.monotonic()
-        clock = _MediaClock(stream)
+        clock = MediaClock(stream)
+        forwarder = Forwarder(self._receiver, stream)
         for packet, received_mono, received_at in self._packets(container, stream):
             if packet.is_keyframe and packet.pts is not None:
                 self._note_key_frame(clock.ticks(packet.pts, received_mono))
+            forwarder.offer(packet, clock, received_mono)
             for picture in self._pictures(packet, stream, received_mono):
                 pts = clock.ticks(picture.pts, received_mono)
                 self._announce(picture, stream)
@@ -170,25 +172,6 @@ class VideoReader:
         if self._last_key_pts is not None:
             self.progress.keyframe_interval_s = (pts - self._last_key_pts) / VIDEO_CLOCK_HZ
         self._last_key_pts = pts
-
-
-class _MediaClock:
-    """A stream's timestamps in 90 kHz ticks; one that is missing (the first often is) is placed by
-    its arrival."""
-
-    def __init__(self, stream: VideoStream) -> None:
-        self._ticks_per_unit = VIDEO_CLOCK_HZ * (stream.time_base or Fraction(1, VIDEO_CLOCK_HZ))
-        self._last: tuple[int, float] | None = None
-
-    def ticks(self, pts: int | None, received_mono: float) -> int:
-        if pts is not None:
-            ticks = round(pts * self._ticks_per_unit)
-        elif self._last is not None:
-            ticks = self._last[0] + round((received_mono - self._last[1]) * VIDEO_CLOCK_HZ)
-        else:
-            ticks = 0  # where FFmpeg's clock of an RTSP stream starts
-        self._last = (ticks, received_mono)
-        return ticks
 
 
 def _video_stream(container: InputContainer) -> VideoStream:

@@ -16,8 +16,12 @@ _REFERENCE_PIXELS = 640 * 480
 _REFERENCE_BITRATE = 1_500_000
 _FLOOR_SHARE = 0.35  # of the highest rate: below that the full size is not worth having
 
+_ENOUGH = 1.2
+"""An estimate so many times what is sent tells only that this gets through: libwebrtc lets its estimate
+grow to half as much again as what it receives, and no further."""
+
 _TOO_LITTLE = 0.75
-"""A viewer whose estimate is below this share of the full rendition's rate does not get it through."""
+"""A viewer whose estimate is below this share of what it is sent does not get it all."""
 
 _TOO_MUCH_LOSS = 0.15
 _LITTLE_LOSS = 0.05
@@ -34,10 +38,14 @@ def highest_bitrate(limits: VideoConfig, width: int, height: int) -> int:
     return round(_REFERENCE_BITRATE * math.sqrt(width * height / _REFERENCE_PIXELS))
 
 
-def full_bitrate(estimates: Iterable[int], limits: VideoConfig, highest: int) -> int:
-    """The full rendition follows the best of its viewers: who can't follow takes the low one."""
+def full_bitrate(capacities: Iterable[int | None], limits: VideoConfig, highest: int) -> int:
+    """The full rendition follows the best of its viewers: who can't follow takes the low one.
+
+    ``capacities``: of those viewers who have reported, as ``Link.capacity_bps``.
+    """
+    known = [highest if each is None else each for each in capacities]
     lowest = min(highest, max(limits.min_bitrate, round(_FLOOR_SHARE * highest)))
-    return max(lowest, min(highest, max(estimates, default=START_BITRATE)))
+    return max(lowest, min(highest, max(known, default=START_BITRATE)))
 
 
 def is_worth_changing(now_bps: int, wanted_bps: int, highest_bps: int) -> bool:
@@ -49,32 +57,42 @@ def is_worth_changing(now_bps: int, wanted_bps: int, highest_bps: int) -> bool:
 
 
 class Link:
-    """What one viewer's reports say of the way to it. ``is_low``: it takes the low rendition.
+    """What one viewer's reports say of the way to it.
 
-    The full rendition is tried again after a while, since an estimate can't grow far beyond what is
-    sent; each trial that fails doubles the wait.
+    ``is_low``: it takes the low rendition. ``capacity_bps``: what gets through; None while that is more
+    than what is sent, ``has_reported`` or not.
+
+    The full rendition is tried again after a while, since nothing else tells that the way has become
+    wider; each trial that fails doubles the wait.
     """
 
     def __init__(self) -> None:
         self.is_low = False
-        self.estimate_bps: int | None = None
+        self.has_reported = False
+        self.capacity_bps: int | None = None
+        self._estimate_bps = 0
+        self._is_narrow = False
         self._loss = 0.0
         self._bad_since: float | None = None
         self._changed_at = -math.inf
         self._trial_s = _FIRST_TRIAL_S
 
-    def on_estimate(self, bps: int) -> None:
-        self.estimate_bps = bps
+    def on_estimate(self, bps: int, sent_bps: float) -> None:
+        """``bps``: what the viewer believes in; ``sent_bps``: what it has been sent of late. An estimate
+        that grows, however small, comes from a link that is not full."""
+        is_growing = bps > 1.02 * self._estimate_bps > 0
+        self.has_reported, self._estimate_bps = True, bps
+        self.capacity_bps = None if bps >= _ENOUGH * sent_bps else bps
+        self._is_narrow = bps < _TOO_LITTLE * sent_bps and not is_growing
 
     def on_loss(self, share: float) -> None:
         self._loss = share
 
-    def settle(self, full_bps: int, now_s: float) -> bool:
-        """Decides anew; True when ``is_low`` has changed. ``full_bps``: the full rendition's rate."""
+    def settle(self, now_s: float) -> bool:
+        """Decides anew; True when ``is_low`` has changed."""
         if self.is_low:
             return self._try_full(now_s)
-        narrow = self.estimate_bps is not None and self.estimate_bps < _TOO_LITTLE * full_bps
-        if not narrow and self._loss <= _TOO_MUCH_LOSS:
+        if not self._is_narrow and self._loss <= _TOO_MUCH_LOSS:
             self._bad_since = None
             if now_s - self._changed_at > 2 * self._trial_s:
                 self._trial_s = _FIRST_TRIAL_S  # the last trial went well
@@ -89,13 +107,12 @@ class Link:
         return True
 
     def _try_full(self, now_s: float) -> bool:
-        calm = self._loss <= _LITTLE_LOSS
-        wide = self.estimate_bps is None or self.estimate_bps >= 0.9 * LOW_BITRATE
-        if not (calm and wide and now_s - self._changed_at >= self._trial_s):
+        is_calm = self._loss <= _LITTLE_LOSS and not self._is_narrow
+        if not is_calm or now_s - self._changed_at < self._trial_s:
             return False
-        self.estimate_bps = None  # it tells of the low rendition
         self._change(now_s, low=False)
         return True
 
     def _change(self, now_s: float, *, low: bool) -> None:
         self.is_low, self._changed_at, self._bad_since = low, now_s, None
+        self.has_reported, self._is_narrow = False, False  # what it said was of the other rendition

@@ -1,4 +1,4 @@
-"""Which codec a viewer is sent: what it offers, what its camera forwards, what is being encoded anyway."""
+"""Which codec a viewer is sent: what it offers, what its camera sends, what is being encoded anyway."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,9 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from streamer.errors import InvalidOffer
 from streamer.model import Codec, Forwarded
 
-H264_PROFILE_LEVEL_IDS = ("42001f", "42e01f", "4d001f", "64001f")
-"""Baseline, constrained baseline, main and high, level 3.1, as browsers offer them (RFC 6184, section
-8.1). The level of what is sent may be higher, which every browser takes."""
-
 _PROFILE_RANKS = {0x42: 0, 0x4D: 1, 0x64: 2}
-"""By profile_idc: who decodes one of these decodes those before it. Baseline's own tools, which main
-lacks, are used by no camera."""
+"""Baseline, main and high by profile_idc (H.264, annex A): who decodes one decodes those before it.
+Baseline's own tools, which main lacks, are used by no camera."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +23,18 @@ class AgreedCodec:
     profile: int | None = None
 
     def takes(self, forwarded: Forwarded) -> bool:
-        """Whether the peer can decode what the camera sends."""
+        """Whether the peer can decode what the camera sends. Its level may be higher than the one that
+        was agreed: the cameras' usual ones are decoded by every browser."""
         if forwarded.codec != self.codec:
             return False
         if self.codec != "h264":
             return True
         sent = _PROFILE_RANKS.get(forwarded.profile[0]) if forwarded.profile else None
-        taken = _PROFILE_RANKS.get(self.profile or 0)
-        return sent is not None and taken is not None and sent <= taken
+        return sent is not None and sent <= self.rank
+
+    @property
+    def rank(self) -> int:
+        return _PROFILE_RANKS.get(self.profile or 0, 0)
 
 
 def agreed_codecs(negotiated: Sequence[RTCRtpCodecParameters]) -> list[AgreedCodec]:
@@ -53,16 +53,15 @@ def agreed_codecs(negotiated: Sequence[RTCRtpCodecParameters]) -> list[AgreedCod
 
 
 def choose_codec(
-    agreed: Sequence[AgreedCodec], forwarded: Forwarded | None, encoding: Collection[Codec]
+    agreed: Sequence[AgreedCodec], camera: str | None, encoding: Collection[Codec]
 ) -> AgreedCodec:
-    """What the camera sends, if it may be forwarded and the peer takes it; else what is being encoded
-    anyway; else what the peer prefers. Raises InvalidOffer."""
+    """What the camera sends, if its own packets are wanted (else ``camera`` is None) and the peer takes
+    its codec; else what is being encoded anyway; else what the peer prefers. Raises InvalidOffer."""
     if not agreed:
         raise InvalidOffer("The SDP offer has neither VP8 nor H.264 video.")
-    if forwarded is not None:
-        fitting = [each for each in agreed if each.takes(forwarded)]
-        if fitting:
-            return min(fitting, key=lambda each: _PROFILE_RANKS.get(each.profile or 0, 0))
+    fitting = [each for each in agreed if each.codec == camera]
+    if fitting:  # in the profile with most tools, since it decodes the others too
+        return max(fitting, key=lambda each: each.rank)
     return next((each for each in agreed if each.codec in encoding), agreed[0])
 
 
@@ -73,6 +72,5 @@ def keep_only(
     return [
         each
         for each in negotiated
-        if (each.parameters.get("apt") if is_rtx(each) else each.payloadType)
-        == chosen.payload_type
+        if (each.parameters.get("apt") if is_rtx(each) else each.payloadType) == chosen.payload_type
     ]

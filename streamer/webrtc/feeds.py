@@ -1,8 +1,8 @@
 """Encoded pictures on their way to viewers: each feed is encoded (or forwarded) once, and sent to all.
 
-    screens ─► EncodedFeed (one thread: scale, encode, packetise) ─┐
-                                                                   ├─► its task ─► each viewer's sender
-    camera's packets ─► ForwardedFeed (packetise) ─────────────────┘
+screens ─► EncodedFeed (one thread: scale, encode, packetise) ─┐
+                                                               ├─► its task ─► each viewer's sender
+camera's packets ─► ForwardedFeed (packetise) ─────────────────┘
 """
 
 import asyncio

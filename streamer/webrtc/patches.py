@@ -12,6 +12,7 @@
 import os
 import struct
 import time
+from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from typing import Any, cast
@@ -60,10 +61,33 @@ def apply() -> None:
     HEADER_EXTENSIONS["video"].append(
         RTCRtpHeaderExtensionParameters(id=_TRANSPORT_CC_ID, uri=TRANSPORT_CC_URI)
     )
+    _add_h264_profiles()
     for codec in CODECS["video"]:
         if codec.rtcpFeedback:  # not the retransmission "codecs"
             codec.rtcpFeedback.append(RTCRtcpFeedback(type="transport-cc"))
             codec.parameters["x-google-start-bitrate"] = CAMERA_START_KBPS
+
+
+def _add_h264_profiles() -> None:
+    """Main and high, which aiortc does not know, for cameras whose own packets are forwarded."""
+    known = [codec for codec in CODECS["video"] if codec.mimeType == "video/H264"]
+    payload_type = max(codec.payloadType or 0 for codec in CODECS["video"]) + 1
+    for profile_level_id in ("4d001f", "64001f"):
+        parameters = {**known[0].parameters, "profile-level-id": profile_level_id}
+        codec = replace(
+            known[0],
+            payloadType=payload_type,
+            parameters=parameters,
+            rtcpFeedback=list(known[0].rtcpFeedback),
+        )
+        retransmission = RTCRtpCodecParameters(
+            mimeType="video/rtx",
+            clockRate=codec.clockRate,
+            payloadType=payload_type + 1,
+            parameters={"apt": payload_type},
+        )
+        CODECS["video"] += [codec, retransmission]
+        payload_type += 2
 
 
 class MarkerJitterBuffer(JitterBuffer):

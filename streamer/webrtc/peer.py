@@ -111,10 +111,9 @@ class Peer:
 
     def _send_video(self, transceiver: RTCRtpTransceiver, *, annotated: bool) -> None:
         session = self.stream.session
-        forwarded = None if annotated else session.screens.forwarded
-        chosen = choose_codec(
-            agreed_codecs(transceiver._codecs), forwarded, self._renditions.encoding
-        )
+        camera = session.video.codec if session.video and not annotated else None
+        agreed = agreed_codecs(transceiver._codecs)
+        chosen = choose_codec(agreed, camera, self._renditions.encoding)
         transceiver._codecs = keep_only(transceiver._codecs, chosen)
         viewer = Viewer(transceiver.sender, chosen, self._renditions, annotated=annotated)
         self._viewer = viewer

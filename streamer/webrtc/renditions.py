@@ -25,10 +25,6 @@ from streamer.webrtc.sending import VideoSender, ViewerEvents
 logger = logging.getLogger(__name__)
 
 
-_FORWARDED_BPS = 1_000_000
-"""What a viewer must be able to take to see the camera's own packets, whose rate is not ours."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Key:
     codec: Codec
@@ -40,7 +36,12 @@ class Viewer:
     """One peer's video. ``feed`` is the one it sees, ``next_feed`` the one it changes to."""
 
     def __init__(
-        self, sender: RTCRtpSender, agreed: AgreedCodec, renditions: "Renditions", *, annotated: bool
+        self,
+        sender: RTCRtpSender,
+        agreed: AgreedCodec,
+        renditions: "Renditions",
+        *,
+        annotated: bool,
     ) -> None:
         self.agreed = agreed
         self.annotated = annotated
@@ -82,7 +83,7 @@ class Viewer:
             self._synced = False
 
     def _on_estimate(self, bps: int) -> None:
-        self.link.on_estimate(bps)
+        self.link.on_estimate(bps, self.sender.sent_bps())
         self._renditions.adapt(self)
 
     def _on_loss(self, share: float) -> None:
@@ -188,29 +189,29 @@ class Renditions:
 
     def adapt(self, viewer: Viewer) -> None:
         """News of the way to this viewer."""
-        feed = self._encoded.get(_Key(viewer.agreed.codec, viewer.annotated, is_low=False))
-        if feed is not None:
-            self._set_rate(feed)
-        full_bps = feed.bit_rate if feed is not None else _FORWARDED_BPS
-        if viewer in self._viewers and viewer.link.settle(full_bps, time.monotonic()):
+        if viewer not in self._viewers:
+            return
+        if viewer.link.settle(time.monotonic()):
             logger.info(
                 "a viewer of stream %s takes the %s rendition",
                 self._session.name,
                 "low" if viewer.link.is_low else "full",
             )
             self._settle(viewer)
+        if isinstance(viewer.feed, EncodedFeed) and not viewer.feed.is_low:
+            self._set_rate(viewer.feed)
 
     def _set_rate(self, feed: EncodedFeed) -> None:
         if feed.size is None:
             return
         limits = self._limits()
         highest = highest_bitrate(limits, *feed.size)
-        estimates = [
-            viewer.link.estimate_bps
+        capacities = [
+            viewer.link.capacity_bps
             for viewer in self._viewers
-            if viewer.feed is feed and viewer.link.estimate_bps is not None
+            if viewer.feed is feed and viewer.link.has_reported and not viewer.link.is_low
         ]
-        wanted = full_bitrate(estimates, limits, highest)
+        wanted = full_bitrate(capacities, limits, highest)
         if is_worth_changing(feed.bit_rate, wanted, highest):
             feed.bit_rate = wanted
 

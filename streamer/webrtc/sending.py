@@ -8,6 +8,7 @@ import asyncio
 import random
 import struct
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -31,6 +32,9 @@ MIN_REPEATS_PER_S = 25.0
 MAX_REPEATS = 100.0
 """The budget for repeats: a share of what is sent, at least so many a second, and so many at once. A
 viewer on a link that is too narrow asks for ever more, and answering makes it narrower."""
+
+RATE_WINDOW_S = 2.0
+MAX_RATE_PICTURES = 500
 
 _RTP_VERSION = 0x80
 _EXTENDED = 0x10
@@ -68,6 +72,7 @@ class VideoSender:
         self._ssrc = b""
         self._extensions = b""
         self._send_time_at: int | None = None
+        self._sent: deque[tuple[float, int]] = deque()  # (monotonic s, bytes) of the last pictures
         self._history: dict[int, tuple[int, bytes, bytes]] = {}
         self._repeats = MAX_REPEATS
         self._refilled_at = time.monotonic()
@@ -100,6 +105,13 @@ class VideoSender:
             self._is_open = False  # the peer is going; its end is noticed elsewhere
             return
         self._count(payloads, timestamp, ntp)
+
+    def sent_bps(self) -> float:
+        """Bits per second that the viewer has been sent of late, without repeats."""
+        since = time.monotonic() - RATE_WINDOW_S
+        while self._sent and self._sent[0][0] < since:
+            self._sent.popleft()
+        return 8 * sum(size for _, size in self._sent) / RATE_WINDOW_S
 
     async def _run(self, codec: RTCRtpCodecParameters) -> None:
         """In the place of aiortc's loop; it waits for these two events when it stops."""
@@ -147,7 +159,11 @@ class VideoSender:
         inner = self._sender
         inner._RTCRtpSender__ntp_timestamp = ntp
         inner._RTCRtpSender__rtp_timestamp = timestamp
-        inner._RTCRtpSender__octet_count += sum(map(len, payloads))
+        size = sum(map(len, payloads))
+        self._sent.append((time.monotonic(), size))
+        if len(self._sent) > MAX_RATE_PICTURES:
+            self._sent.popleft()
+        inner._RTCRtpSender__octet_count += size
         inner._RTCRtpSender__packet_count += len(payloads)
         self.packets_sent += len(payloads)
         self._repeats = min(MAX_REPEATS, self._repeats + REPEAT_SHARE * len(payloads))

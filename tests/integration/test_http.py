@@ -252,7 +252,7 @@ async def test_live_stream_shows_its_figures(http: Http, service: Service) -> No
     stats = stream["stats"]
     counts = [stats[f"frames_{name}"] for name in ("in", "processed", "dropped")]
     assert counts == [3, 3, 0]
-    assert set(stats["latency_ms"]) == {"queue", "pose", "draw", "total"}
+    assert set(stats["latency_ms"]) == {"decode", "queue", "pose", "draw", "total"}
     assert set(stats["latency_ms"]["pose"]) == {"p50", "p95"}
 
 
