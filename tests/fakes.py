@@ -259,6 +259,31 @@ class RecordingScreen(_Recording):
         await self.until(lambda: len(self.pictures) >= count)
 
 
+class FakeTransport:
+    """A DTLS transport that keeps what is sent instead of encrypting it."""
+
+    state = "connected"
+    _stats_id = "transport"
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.news = asyncio.Event()
+        self.is_broken = False
+
+    async def _send_rtp(self, data: bytes) -> None:
+        if self.is_broken:
+            raise ConnectionError
+        self.sent.append(data)
+        self.news.set()
+
+    def _register_rtp_sender(self, sender: object, parameters: object) -> None: ...
+
+    def _unregister_rtp_sender(self, sender: object) -> None: ...
+
+    def _get_stats(self) -> dict[str, object]:
+        return {}
+
+
 class FakeClock:
     """A monotonic clock that moves when it is told to."""
 
