@@ -14,7 +14,9 @@ HIGH = AgreedCodec("h264", 106, 0x64)
 
 
 def parameters(name: str, payload_type: int, **more: str | int) -> RTCRtpCodecParameters:
-    values = {key.replace("_", "-"): value for key, value in more.items()}
+    values: dict[str, str | int | None] = {
+        key.replace("_", "-"): value for key, value in more.items()
+    }
     return RTCRtpCodecParameters(f"video/{name}", 90_000, None, payload_type, [], values)
 
 

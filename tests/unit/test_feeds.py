@@ -67,17 +67,17 @@ class Bench:
 
     def encoded(self, codec: Codec = "vp8", *, is_low: bool = False) -> EncodedFeed:
         feed = EncodedFeed("bench", self._note, codec, annotated=True, is_low=is_low)
-        return self._with_receiver(feed)
+        self._add(feed)
+        return feed
 
     def forwarded(self) -> ForwardedFeed:
-        return self._with_receiver(
-            ForwardedFeed("bench", self._note, self._ask_camera, self._on_change)
-        )
+        feed = ForwardedFeed("bench", self._note, self._ask_camera, self._on_change)
+        self._add(feed)
+        return feed
 
-    def _with_receiver(self, feed: Any) -> Any:
+    def _add(self, feed: Feed) -> None:
         feed.receivers = [self.receiver]
         self.feeds.append(feed)
-        return feed
 
     def _note(self, stage: str, ms: float) -> None:
         self.latencies.setdefault(stage, []).append(ms)

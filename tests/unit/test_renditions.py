@@ -81,14 +81,18 @@ class Watching:
         self.transport = FakeTransport()
         self.stock = RTCRtpSender("video", self.transport)  # type: ignore[arg-type] # a fake
         self.viewer = Viewer(self.stock, agreed, bench.renditions, annotated=annotated)
+        self.viewer.sender._events.on_ready = self._on_ready
+        self._joined = asyncio.Event()
 
     async def start(self) -> None:
         codec = RTCRtpCodecParameters("video/x", 90_000, None, 100)
         rtcp = RTCRtcpParameters(cname="streamer")
         await self.stock.send(RTCRtpSendParameters(codecs=[codec], rtcp=rtcp))
-        async with asyncio.timeout(PATIENCE_S):
-            while self.viewer.feed is None:
-                await asyncio.sleep(0)
+        await asyncio.wait_for(self._joined.wait(), PATIENCE_S)
+
+    def _on_ready(self) -> None:
+        self.bench.renditions.join(self.viewer)
+        self._joined.set()
 
     async def leave(self) -> None:
         self.bench.renditions.leave(self.viewer)
