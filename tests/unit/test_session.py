@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from streamer import screens
 from streamer.errors import (
     EstimatorError,
     SourceEnded,
@@ -18,8 +19,9 @@ from streamer.errors import (
     SourceStalled,
     SourceUnreachable,
 )
-from streamer.model import StreamState, VideoInfo
-from streamer.session import RetryPolicy, Session
+from streamer.model import Forwarded, Packet, StreamState, VideoInfo
+from streamer.screens import Idle
+from streamer.session import MAX_UNFORWARDED, RetryPolicy, Session
 from tests.fakes import (
     PATIENCE_S,
     FakeEstimators,
@@ -38,11 +40,13 @@ NEVER = RetryPolicy(first_s=3600.0, cap_s=3600.0)
 class Bench:
     """A session with fakes on all sides, and one sink for data and one for pictures."""
 
-    def __init__(self, source: FakeSource, retry: RetryPolicy = AT_ONCE) -> None:
+    def __init__(
+        self, source: FakeSource, retry: RetryPolicy = AT_ONCE, idle: Idle = "run"
+    ) -> None:
         self.source = source
         self.estimators = FakeEstimators()
         self.painter = FakePainter()
-        self.session = Session("bench", source, self.estimators, self.painter, retry)
+        self.session = Session("bench", source, self.estimators, self.painter, retry, idle)
         self.sink = RecordingSink()
         self.session.subscribe(self.sink)
         self._next = 0
@@ -363,6 +367,159 @@ async def test_no_notice_is_shown_while_video_is_live(bench: Bench) -> None:
     assert [picture.frame.width for picture in late_viewer.pictures] == [64, 64, 64]
     assert len(bench.painter.notices) == notices
     assert viewer.pictures[-1].frame is late_viewer.pictures[-1].frame
+
+
+# -- plain pictures and packets ---------------------------------------------------------------------
+
+
+def packet(number: int, *, key: bool = False, received_mono: float = 0.0) -> Packet:
+    return Packet(b"", "vp8", number * FRAME, key, received_mono)
+
+
+async def test_plain_picture_does_not_wait_for_the_estimator(bench: Bench) -> None:
+    viewer = bench.watch(annotated=False)
+    await bench.go_live()
+    bench.estimators.hold()
+    for number in range(1, 6):
+        bench.source.put(make_frame(number * FRAME))
+    assert [each.frame.pts for each in viewer.pictures if each.frame.width == 64] == [
+        number * FRAME for number in range(6)
+    ]
+    bench.estimators.let_go()
+
+
+async def test_packet_picture_and_message_of_a_frame_have_one_time(bench: Bench) -> None:
+    viewer = bench.watch(annotated=False)
+    bench.session.screens.add_packets(viewer)
+    await bench.go_live()
+    for number in range(1, 4):
+        bench.source.forward(packet(number, key=number == 1, received_mono=100.0 + number))
+        bench.source.put(make_frame(number * FRAME, received_mono=100.0 + number))
+        await bench.sink.results_come(number + 1)
+    times = [result.pts for result in bench.sink.results][1:]
+    assert [each.pts for each in viewer.packets] == times
+    live = [each.pts for each in viewer.pictures if each.frame.width == 64]
+    assert live[1:] == times
+
+
+async def test_source_forwards_what_its_last_key_frame_was_of(bench: Bench) -> None:
+    viewer = bench.watch(annotated=False)
+    bench.session.screens.add_packets(viewer)
+    await bench.go_live()
+    bench.source.forward(packet(1))
+    bench.source.forward(packet(2, key=True))
+    bench.source.forward(packet(3, key=True))
+    await viewer.until(lambda: viewer.forwarded == [Forwarded("vp8")])
+    assert bench.session.screens.forwarded == Forwarded("vp8")
+
+
+async def test_source_that_stops_forwarding_is_noticed(bench: Bench) -> None:
+    viewer = bench.watch(annotated=False)
+    bench.session.screens.add_packets(viewer)
+    await bench.go_live()
+    bench.source.forward(packet(1, key=True))
+    await bench.process(MAX_UNFORWARDED - 1)
+    assert viewer.forwarded == [Forwarded("vp8")]
+    await bench.process(1)
+    await viewer.until(lambda: viewer.forwarded[-1] is None)
+
+
+async def test_lost_source_forwards_nothing(bench: Bench) -> None:
+    viewer = bench.watch(annotated=False)
+    bench.session.screens.add_packets(viewer)
+    await bench.go_live()
+    bench.source.forward(packet(1, key=True))
+    await viewer.until(lambda: bench.session.screens.forwarded is not None)
+    bench.source.end(SourceLost("gone"))
+    await viewer.until(lambda: viewer.forwarded == [Forwarded("vp8"), None])
+
+
+async def test_sender_reports_time_is_put_on_the_streams_clock(bench: Bench) -> None:
+    assert bench.session.stream_time(0) is None
+    await bench.go_live()
+    (result,) = bench.sink.results
+    assert bench.session.stream_time(FRAME // 2) == (result.pts + FRAME // 2, 1)
+
+
+# -- pausing ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def sleepy(benches: Benches, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A stream that pauses as soon as nobody watches."""
+    monkeypatch.setattr(screens, "IDLE_AFTER_S", 0.01)
+    benches.append(Bench(FakeSource(), idle="pause"))
+    return benches[-1]
+
+
+async def test_stream_that_nobody_watches_closes_its_camera(sleepy: Bench) -> None:
+    sleepy.session.start()
+    await sleepy.source.connected()
+    await sleepy.state_is(StreamState.PAUSED)
+    assert sleepy.source.open_connections == 0
+
+
+async def test_paused_stream_opens_its_camera_for_the_first_who_watches(sleepy: Bench) -> None:
+    sleepy.session.start()
+    await sleepy.source.connected()
+    await sleepy.state_is(StreamState.PAUSED)
+    with sleepy.session.watchers.one_more():
+        await sleepy.source.connected()
+        await sleepy.process(2)
+        await sleepy.state_is(StreamState.LIVE)
+        assert sleepy.session.stats().reconnects == 0, "it was no loss"
+    await sleepy.state_is(StreamState.PAUSED)
+
+
+async def test_stream_goes_on_while_one_of_two_still_watches(sleepy: Bench) -> None:
+    with sleepy.session.watchers.one_more():
+        with sleepy.session.watchers.one_more():
+            await sleepy.go_live()
+        await sleepy.process(3)
+        await asyncio.sleep(0.05)  # five times as long as it would take
+        assert sleepy.sink.statuses[-1].state is StreamState.LIVE
+
+
+async def test_page_that_is_loaded_anew_does_not_make_the_stream_pause(
+    sleepy: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screens, "IDLE_AFTER_S", 3600.0)
+    with sleepy.session.watchers.one_more():
+        await sleepy.go_live()
+    with sleepy.session.watchers.one_more():
+        await sleepy.process(1)
+    assert StreamState.PAUSED not in sleepy.sink.states
+    assert sleepy.source.runs == 1
+
+
+async def test_stream_may_be_told_to_run_on(sleepy: Bench) -> None:
+    sleepy.session.start()
+    await sleepy.source.connected()
+    await sleepy.state_is(StreamState.PAUSED)
+    sleepy.session.watchers.idle = "run"
+    await sleepy.source.connected()
+    await sleepy.process(1)
+    await sleepy.state_is(StreamState.LIVE)
+
+
+async def test_paused_stream_can_be_closed_and_restarted(sleepy: Bench) -> None:
+    sleepy.session.start()
+    await sleepy.state_is(StreamState.PAUSED)
+    await sleepy.session.restart()
+    await sleepy.state_is(StreamState.PAUSED)
+    await sleepy.session.close()
+    await sleepy.state_is(StreamState.ENDED)
+
+
+async def test_error_of_the_source_counts_as_before_in_a_stream_that_may_pause(
+    sleepy: Bench,
+) -> None:
+    with sleepy.session.watchers.one_more():
+        await sleepy.go_live()
+        sleepy.source.end(SourceLost("gone"))
+        await sleepy.source.connected()
+        await sleepy.process(1)
+    assert StreamState.RECONNECTING in sleepy.sink.states
 
 
 # -- the estimator ----------------------------------------------------------------------------------
