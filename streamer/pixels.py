@@ -1,17 +1,19 @@
 """Pictures between PyAV, which decodes and encodes, and our ``Frame``."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import av
+import cv2
 import numpy as np
-from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 from streamer.aio import assert_off_loop
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Plane
 
-RGB_ROW_STEP_PX = 32
-"""FFmpeg pads rows; an RGB picture whose width is a multiple of this many pixels has no padding."""
+# Every stream has a thread of its own; OpenCV's pool would only pass small rows around.
+cv2.setNumThreads(0)
 
 
 def to_frame(picture: av.VideoFrame, pts: int, received_mono: float, received_at: float) -> Frame:
@@ -35,29 +37,29 @@ def must_convert(picture: av.VideoFrame) -> bool:
     return picture.format.name != "yuv420p" or _is_full_range(picture)
 
 
-class RgbScaler:
-    """Frames as small RGB pictures, in one pass of FFmpeg's scaler. One for each thread that needs it:
-    it keeps the scaler's tables from frame to frame, whose making costs more than the scaling."""
+def small_rgb(frame: Frame, width_px: int) -> NDArray[np.uint8]:
+    """The frame halved until a further half would be narrower than ``width_px``, as RGB.
 
-    def __init__(self, max_width_px: int) -> None:
-        self._max_width_px = max_width_px
-        self._scaler = VideoReformatter()
+    Shape (H', W', 3), uint8, C-contiguous; H' and W' are even, and the aspect ratio is the frame's
+    within that rounding. Halves only, on the planes and before the conversion: OpenCV makes them with
+    vector instructions in a third of the time that FFmpeg's scaler takes, and nearer to the exact mean.
+    """
+    assert_off_loop()
+    while frame.width >= 2 * width_px and frame.height >= 4:
+        frame = _half(frame)
+    rgb: NDArray[np.uint8] = cv2.cvtColor(frame.i420, cv2.COLOR_YUV2RGB_I420)  # type: ignore[assignment]
+    return rgb
 
-    def scale(self, frame: Frame) -> NDArray[np.uint8]:
-        """Shape (H', W', 3), uint8, C-contiguous.
 
-        W' is at most ``max_width_px`` and the frame's own width, rounded down to a multiple of 32 (a
-        narrower frame keeps its width); H' keeps the aspect ratio within rounding.
-        """
-        assert_off_loop()
-        width = min(self._max_width_px, frame.width)
-        width = width // RGB_ROW_STEP_PX * RGB_ROW_STEP_PX or width
-        height = max(1, round(frame.height * width / frame.width))
-        rgb = self._scaler.reformat(
-            to_av(frame), width, height, "rgb24", interpolation=Interpolation.AREA, threads=1
-        ).to_ndarray()
-        # MediaPipe reads rows without a gap and silently garbles any other array.
-        return np.ascontiguousarray(rgb, dtype=np.uint8)
+def _half(frame: Frame) -> Frame:
+    width, height = frame.width // 4 * 2, frame.height // 4 * 2
+    half = replace(frame, i420=np.empty((height * 3 // 2, width), np.uint8))
+    for large, small in zip(frame.planes(), half.planes(), strict=True):
+        # Where a row or column is left over, the exact mean would be eight times slower.
+        is_exact = large.shape == (small.shape[0] * 2, small.shape[1] * 2)
+        method = cv2.INTER_AREA if is_exact else cv2.INTER_LINEAR
+        cv2.resize(large, (small.shape[1], small.shape[0]), dst=small, interpolation=method)
+    return half
 
 
 def to_av(frame: Frame, pts: int | None = None) -> av.VideoFrame:

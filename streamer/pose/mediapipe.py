@@ -12,11 +12,12 @@ from streamer.aio import assert_off_loop
 from streamer.config import PoseConfig
 from streamer.errors import EstimatorError, ModelError
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Pose
-from streamer.pixels import RgbScaler
+from streamer.pixels import small_rgb
 from streamer.pose.landmarker import Found, Landmarker
 
 INPUT_WIDTH_PX = 640
-"""MediaPipe's own networks see 224 and 256 px: more than this costs conversion and gains nothing."""
+"""Pictures are halved down to this width, but not below. MediaPipe's own networks see 224 and 256 px:
+more than this costs conversion and gains nothing."""
 
 _TICKS_PER_MS = VIDEO_CLOCK_HZ // 1000
 
@@ -35,7 +36,6 @@ class MediaPipeEstimator:
         self._model = model
         self._options = options
         self._stretch = 1 if options.smooth_landmarks else _UNSMOOTHED_STRETCH
-        self._scaler = RgbScaler(INPUT_WIDTH_PX)
         self._first_pts = 0
         self._last_ms = -1
         self._landmarker: Landmarker | None = None
@@ -46,7 +46,7 @@ class MediaPipeEstimator:
         timestamp_ms = 0 if self._options.static_image_mode else self._timestamp_ms(pts)
         assert self._landmarker is not None
         try:
-            found = self._landmarker.find(self._scaler.scale(frame), timestamp_ms)
+            found = self._landmarker.find(small_rgb(frame, INPUT_WIDTH_PX), timestamp_ms)
         except (ValueError, RuntimeError) as error:
             raise EstimatorError(f"MediaPipe refused a frame: {error}") from error
         return tuple(_pose(index, person) for index, person in enumerate(found, start=1))

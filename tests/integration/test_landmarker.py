@@ -10,7 +10,7 @@ import pytest
 from mediapipe.tasks.python import BaseOptions, vision
 from numpy.typing import NDArray
 
-from streamer.pixels import RgbScaler
+from streamer.pixels import small_rgb
 from streamer.pose.landmarker import Found, Landmarker
 from streamer.pose.models import Complexity, ensure_models
 from tests.decoded import decode
@@ -26,8 +26,7 @@ def model() -> Path:
 @pytest.fixture(scope="module")
 def pictures(person_clip: Path) -> list[NDArray[np.uint8]]:
     """60 of a person, 5 of the same person twice, and 5 of nobody."""
-    scaler = RgbScaler(640)
-    alone = [scaler.scale(frame).copy() for frame in decode(person_clip, 60)]
+    alone = [small_rgb(frame, 640) for frame in decode(person_clip, 60)]
     twice = [np.concatenate([picture, picture], axis=1) for picture in alone[::12]]
     return [*alone, *twice, *[np.zeros_like(alone[0])] * 5]
 
