@@ -105,16 +105,20 @@ def _draw_pose(canvas: Frame, pose: Pose) -> None:
     places = pose.landmarks[:, :2]
     visible = (pose.landmarks[:, 3] >= MIN_VISIBILITY) & np.isfinite(places).all(axis=1)
     places = np.where(visible[:, None], places, 0.0)
+    drawn = [
+        (colour, pairs[visible[pairs].all(axis=1)])
+        for colour, pairs in _CONNECTIONS_BY_COLOUR.items()
+    ]
+    colours = _COLOURS[visible].T.tolist()
     for plane, channel, scale in zip(canvas.planes(), range(3), (1.0, 0.5, 0.5), strict=True):
         height, width = plane.shape
         points = _fixed_point(places * (width, height))
-        for colour, connections in _CONNECTIONS_BY_COLOUR.items():
-            lines = [points[pair] for pair in connections if visible[pair].all()]
-            line_px = max(1, round(thickness * scale))
+        line_px = max(1, round(thickness * scale))
+        for colour, pairs in drawn:
+            lines = list(points[pairs])
             cv2.polylines(plane, lines, False, colour[channel], line_px, shift=_SUBPIXEL_BITS)
         radius = round((thickness + 1) * scale * 2**_SUBPIXEL_BITS)
-        for centre, colour in zip(points[visible].tolist(), _COLOURS[visible], strict=True):
-            level = int(colour[channel])
+        for centre, level in zip(points[visible].tolist(), colours[channel], strict=True):
             cv2.circle(plane, centre, radius, level, cv2.FILLED, shift=_SUBPIXEL_BITS)
 
 

@@ -1,21 +1,24 @@
 """Pictures between PyAV, which decodes and encodes, and our ``Frame``."""
 
+import time
+from dataclasses import replace
 from fractions import Fraction
 
 import av
+import cv2
 import numpy as np
-from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 from streamer.aio import assert_off_loop
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Plane
 
-RGB_ROW_STEP_PX = 32
-"""FFmpeg pads rows; an RGB picture whose width is a multiple of this many pixels has no padding."""
+# Every stream has a thread of its own; OpenCV's pool would only pass small rows around.
+cv2.setNumThreads(0)
 
 
 def to_frame(picture: av.VideoFrame, pts: int, received_mono: float, received_at: float) -> Frame:
-    """Copies a decoded picture; an odd last column or row is left out.
+    """Copies a picture that was decoded just now; an odd last column or row is left out.
 
     Costs one copy, less than half a millisecond for 640x480, unless ``must_convert`` says more; then
     it must not be on the event loop.
@@ -27,7 +30,9 @@ def to_frame(picture: av.VideoFrame, pts: int, received_mono: float, received_at
             src_color_range=ColorRange.JPEG if _is_full_range(picture) else None,
             dst_color_range=ColorRange.MPEG,
         )
-    return Frame(_copy_i420(picture), pts, received_mono, received_at)
+    i420 = _copy_i420(picture)
+    decode_ms = (time.monotonic() - received_mono) * 1000
+    return Frame(i420, pts, received_mono, received_at, decode_ms)
 
 
 def must_convert(picture: av.VideoFrame) -> bool:
@@ -35,49 +40,31 @@ def must_convert(picture: av.VideoFrame) -> bool:
     return picture.format.name != "yuv420p" or _is_full_range(picture)
 
 
-class RgbScaler:
-    """Frames as small RGB pictures, in one pass of FFmpeg's scaler. One for each thread that needs it:
-    it keeps the scaler's tables from frame to frame, whose making costs more than the scaling."""
+def small_rgb(frame: Frame, width_px: int) -> NDArray[np.uint8]:
+    """The frame halved until a further half would be narrower than ``width_px``, as RGB.
 
-    def __init__(self, max_width_px: int) -> None:
-        self._max_width_px = max_width_px
-        self._scaler = VideoReformatter()
-
-    def scale(self, frame: Frame) -> NDArray[np.uint8]:
-        """Shape (H', W', 3), uint8, C-contiguous.
-
-        W' is at most ``max_width_px`` and the frame's own width, rounded down to a multiple of 32 (a
-        narrower frame keeps its width); H' keeps the aspect ratio within rounding.
-        """
-        assert_off_loop()
-        width = min(self._max_width_px, frame.width)
-        width = width // RGB_ROW_STEP_PX * RGB_ROW_STEP_PX or width
-        height = max(1, round(frame.height * width / frame.width))
-        rgb = self._scaler.reformat(
-            to_av(frame), width, height, "rgb24", interpolation=Interpolation.AREA, threads=1
-        ).to_ndarray()
-        # MediaPipe reads rows without a gap and silently garbles any other array.
-        return np.ascontiguousarray(rgb, dtype=np.uint8)
+    Shape (H', W', 3), uint8, C-contiguous; H' and W' are even, and the aspect ratio is the frame's
+    within that rounding. Halves only, on the planes and before the conversion: OpenCV makes them with
+    vector instructions in a third of the time that FFmpeg's scaler takes, and nearer to the exact mean.
+    """
+    assert_off_loop()
+    while frame.width >= 2 * width_px and frame.height >= 4:
+        frame = half_size(frame)
+    rgb: NDArray[np.uint8] = cv2.cvtColor(frame.i420, cv2.COLOR_YUV2RGB_I420)  # type: ignore[assignment]
+    return rgb
 
 
-class Shrinker:
-    """Frames at half their width and height. One for each thread that needs it, as ``RgbScaler``."""
-
-    def __init__(self) -> None:
-        self._scaler = VideoReformatter()
-
-    def shrink(self, frame: Frame) -> Frame:
-        assert_off_loop()
-        picture = self._scaler.reformat(
-            to_av(frame),
-            max(2, frame.width // 4 * 2),
-            max(2, frame.height // 4 * 2),
-            "yuv420p",
-            interpolation=Interpolation.AREA,
-            threads=1,
-        )
-        i420 = _copy_i420(picture)
-        return Frame(i420, frame.pts, frame.received_mono, frame.received_at, frame.decode_ms)
+def half_size(frame: Frame) -> Frame:
+    """Half the width and height, rounded down to even."""
+    assert_off_loop()
+    width, height = frame.width // 4 * 2, frame.height // 4 * 2
+    half = replace(frame, i420=np.empty((height * 3 // 2, width), np.uint8))
+    for large, small in zip(frame.planes(), half.planes(), strict=True):
+        # Where a row or column is left over, the exact mean would be eight times slower.
+        is_exact = large.shape == (small.shape[0] * 2, small.shape[1] * 2)
+        method = cv2.INTER_AREA if is_exact else cv2.INTER_LINEAR
+        cv2.resize(large, (small.shape[1], small.shape[0]), dst=small, interpolation=method)
+    return half
 
 
 def to_av(frame: Frame, pts: int | None = None) -> av.VideoFrame:

@@ -2,24 +2,22 @@
 
 import ctypes
 import functools
-import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import mediapipe as mp
 import numpy as np
-from mediapipe.tasks.python import BaseOptions, vision
 
 from streamer.aio import assert_off_loop
 from streamer.config import PoseConfig
 from streamer.errors import EstimatorError, ModelError
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Pose
-from streamer.pixels import RgbScaler
+from streamer.pixels import small_rgb
+from streamer.pose.landmarker import Found, Landmarker
 
 INPUT_WIDTH_PX = 640
-"""MediaPipe's own networks see 224 and 256 px: more than this costs conversion and gains nothing."""
+"""Pictures are halved down to this width, but not below. MediaPipe's own networks see 224 and 256 px:
+more than this costs conversion and gains nothing."""
 
 _TICKS_PER_MS = VIDEO_CLOCK_HZ // 1000
 
@@ -38,28 +36,20 @@ class MediaPipeEstimator:
         self._model = model
         self._options = options
         self._stretch = 1 if options.smooth_landmarks else _UNSMOOTHED_STRETCH
-        self._scaler = RgbScaler(INPUT_WIDTH_PX)
         self._first_pts = 0
         self._last_ms = -1
-        self._landmarker: Any = None
+        self._landmarker: Landmarker | None = None
         self.reset()
 
     def estimate(self, frame: Frame, pts: int) -> tuple[Pose, ...]:
         assert_off_loop()
-        image = mp.Image(image_format=mp.ImageFormat.SRGB, data=self._scaler.scale(frame))
+        timestamp_ms = 0 if self._options.static_image_mode else self._timestamp_ms(pts)
+        assert self._landmarker is not None
         try:
-            if self._options.static_image_mode:
-                found = self._landmarker.detect(image)
-            else:
-                found = self._landmarker.detect_for_video(image, self._timestamp_ms(pts))
+            found = self._landmarker.find(small_rgb(frame, INPUT_WIDTH_PX), timestamp_ms)
         except (ValueError, RuntimeError) as error:
             raise EstimatorError(f"MediaPipe refused a frame: {error}") from error
-        return tuple(
-            _pose(index, landmarks, world)
-            for index, (landmarks, world) in enumerate(
-                zip(found.pose_landmarks, found.pose_world_landmarks, strict=True), start=1
-            )
-        )
+        return tuple(_pose(index, person) for index, person in enumerate(found, start=1))
 
     def reset(self) -> None:
         if self._landmarker is not None and self._last_ms < 0:
@@ -74,23 +64,20 @@ class MediaPipeEstimator:
             self._landmarker = None
             _malloc_trim()(0)
 
-    def _open(self) -> Any:
+    def _open(self) -> Landmarker:
         options = self._options
-        mode = vision.RunningMode.IMAGE if options.static_image_mode else vision.RunningMode.VIDEO
         try:
-            return vision.PoseLandmarker.create_from_options(
-                vision.PoseLandmarkerOptions(
-                    base_options=BaseOptions(model_asset_path=str(self._model)),
-                    running_mode=mode,
-                    num_poses=options.num_poses,
-                    min_pose_detection_confidence=options.min_detection_confidence,
-                    # What the Pose solution called min_tracking_confidence, the landmark presence
-                    # below which a person is looked for anew, is this in the Tasks API; the option
-                    # that bears the old name there is a threshold on overlapping boxes.
-                    min_pose_presence_confidence=options.min_tracking_confidence,
-                )
+            return Landmarker(
+                self._model,
+                video=not options.static_image_mode,
+                num_poses=options.num_poses,
+                min_pose_detection_confidence=options.min_detection_confidence,
+                # What the Pose solution called min_tracking_confidence, the landmark presence
+                # below which a person is looked for anew, is this in the Tasks API; the option
+                # that bears the old name there is a threshold on overlapping boxes.
+                min_pose_presence_confidence=options.min_tracking_confidence,
             )
-        except (ValueError, RuntimeError, OSError) as error:
+        except RuntimeError as error:
             raise ModelError(
                 f"MediaPipe can't load {self._model.name}: {error}. "
                 "Run `streamer models` to make it again."
@@ -116,17 +103,9 @@ def _malloc_trim() -> Callable[[int], object]:
     return getattr(libc, "malloc_trim", lambda keep_bytes: None)
 
 
-def _pose(index: int, landmarks: Any, world: Any) -> Pose:
-    rows = np.array(
-        [(p.x, p.y, p.z, _share(p.visibility), _share(p.presence)) for p in landmarks], np.float32
-    )
-    metres = np.array([(p.x, p.y, p.z) for p in world], np.float32)
-    if not (np.isfinite(rows).all() and np.isfinite(metres).all()):
+def _pose(index: int, found: Found) -> Pose:
+    if not (np.isfinite(found.landmarks).all() and np.isfinite(found.world).all()):
         # Its filters would carry this on for ever: a new estimator starts with clean ones.
         raise EstimatorError("MediaPipe found a pose whose coordinates are no numbers")
-    return Pose(id=index, score=float(rows[:, 4].mean()), landmarks=rows, world=metres)
-
-
-def _share(value: float | None) -> float:
-    """Visibility and presence may be missing; 0 then means "not known to be there"."""
-    return 0.0 if value is None or math.isnan(value) else value
+    score = float(found.landmarks[:, 4].mean())
+    return Pose(id=index, score=score, landmarks=found.landmarks, world=found.world)

@@ -20,7 +20,7 @@ from aiortc.codecs.vpx import Vp8Encoder
 from streamer.aio import LatestSlot, cancel_and_wait
 from streamer.encoders import VideoEncoder
 from streamer.model import VIDEO_CLOCK_HZ, Codec, Forwarded, Frame, Packet, Picture
-from streamer.pixels import Shrinker
+from streamer.pixels import half_size
 from streamer.webrtc.adaptation import LOW_BITRATE, LOW_FPS, START_BITRATE
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ drops pictures meanwhile."""
 
 MAX_FAILURES = 3
 """Pictures in a row that a new encoder, too, refused: then the fault is not the picture's."""
+
+_FPS_HINT = 30.0
 
 _LOW_INTERVAL = round(0.9 * VIDEO_CLOCK_HZ / LOW_FPS)  # ticks; a little less, since cameras jitter
 
@@ -136,7 +138,7 @@ class ForwardedFeed(Feed):
 
     def forward(self, packet: Packet) -> None:
         if self.receivers:
-            payloads = self._packetiser.payloads(packet.codec, packet.data)
+            payloads = self._packetiser.payloads(packet)
             coded = Coded(
                 payloads, packet.pts, packet.is_keyframe, packet.received_mono, time.monotonic()
             )
@@ -203,7 +205,7 @@ class EncodedFeed(Feed):
                 failures += 1
                 if failures == MAX_FAILURES:
                     break
-                work.start_anew()
+                work.close()
                 continue
             failures = 0
             self.size = work.size
@@ -218,9 +220,10 @@ class _Work:
     def __init__(self, codec: Codec, *, is_low: bool) -> None:
         self.size: tuple[int, int] | None = None  # of the pictures as they come
         self._codec = codec
-        self._shrinker = Shrinker() if is_low else None
+        self._is_low = is_low
         self._packetiser = Packetiser()
         self._encoder: VideoEncoder | None = None
+        self._encoded_size = (0, 0)
         self._last_pts: int | None = None
         self._keyframe_mono = -MIN_KEYFRAME_INTERVAL_S
 
@@ -228,31 +231,27 @@ class _Work:
         """Not if it comes too late, or too early for the low rendition."""
         if self._last_pts is None:
             return True
-        least = _LOW_INTERVAL if self._shrinker else 1
+        least = _LOW_INTERVAL if self._is_low else 1
         return picture.pts - self._last_pts >= least
 
     def encode(self, picture: Picture, bit_rate: int, keyframe_wanted: threading.Event) -> Coded:
         begun = time.monotonic()
-        frame = picture.frame if self._shrinker is None else self._shrinker.shrink(picture.frame)
+        frame = half_size(picture.frame) if self._is_low else picture.frame
         encoder = self._encoder_for(frame, bit_rate)
         self.size = (picture.frame.width, picture.frame.height)
         is_wanted = keyframe_wanted.is_set()
         force = is_wanted and begun - self._keyframe_mono >= MIN_KEYFRAME_INTERVAL_S
         if force:
             keyframe_wanted.clear()
-        data, is_keyframe = encoder.encode(frame, picture.pts, force_keyframe=force)
-        payloads = self._packetiser.payloads(self._codec, data)
+        packet = encoder.encode(frame, picture.pts, force_keyframe=force)
+        payloads = self._packetiser.payloads(packet)
         ready = time.monotonic()
-        if is_keyframe:
+        if packet.is_keyframe:
             self._keyframe_mono = begun
         self._last_pts = picture.pts
         received_mono = None if picture.is_notice else picture.frame.received_mono
-        return Coded(
-            payloads, picture.pts, is_keyframe, received_mono, ready, (ready - begun) * 1000
-        )
-
-    def start_anew(self) -> None:
-        self.close()
+        encode_ms = (ready - begun) * 1000
+        return Coded(payloads, picture.pts, packet.is_keyframe, received_mono, ready, encode_ms)
 
     def close(self) -> None:
         if self._encoder is not None:
@@ -260,12 +259,13 @@ class _Work:
             self._encoder = None
 
     def _encoder_for(self, frame: Frame, bit_rate: int) -> VideoEncoder:
-        encoder = self._encoder
-        if encoder is not None and (encoder.width, encoder.height) == (frame.width, frame.height):
-            encoder.set_bit_rate(bit_rate)
-            return encoder
-        self.close()
-        self._encoder = VideoEncoder(self._codec, frame.width, frame.height, bit_rate)
+        size = (frame.width, frame.height)
+        if self._encoder is None or self._encoded_size != size:
+            self.close()
+            fps = LOW_FPS if self._is_low else _FPS_HINT
+            self._encoder = VideoEncoder(self._codec, *size, bit_rate, fps)
+            self._encoded_size = size
+        self._encoder.set_bit_rate(bit_rate)
         return self._encoder
 
 
@@ -275,8 +275,8 @@ class Packetiser:
     def __init__(self) -> None:
         self._picture_id = random.getrandbits(15)
 
-    def payloads(self, codec: Codec, data: bytes) -> list[bytes]:
-        if codec == "h264":
-            return H264Encoder._packetize(H264Encoder._split_bitstream(data))
+    def payloads(self, packet: Packet) -> list[bytes]:
+        if packet.codec == "h264":
+            return H264Encoder._packetize(H264Encoder._split_bitstream(packet.data))
         self._picture_id = (self._picture_id + 1) & 0x7FFF
-        return Vp8Encoder._packetize(data, self._picture_id)
+        return Vp8Encoder._packetize(packet.data, self._picture_id)

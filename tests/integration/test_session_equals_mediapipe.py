@@ -16,7 +16,7 @@ from streamer.app import estimator_factory
 from streamer.config import PoseConfig
 from streamer.errors import SourceEnded, SourceLost
 from streamer.model import Frame, PoseResult, StreamState
-from streamer.pixels import RgbScaler
+from streamer.pixels import small_rgb
 from streamer.ports import FrameReceiver
 from streamer.pose.models import Complexity, ensure_models
 from streamer.session import RetryPolicy, Session
@@ -62,10 +62,10 @@ def bare_loop(model: Path, frames: Sequence[Frame]) -> list[Landmarks]:
         base_options=BaseOptions(model_asset_path=str(model)),
         running_mode=vision.RunningMode.VIDEO,
     )
-    found, scaler = [], RgbScaler(640)
+    found = []
     with vision.PoseLandmarker.create_from_options(options) as landmarker:
         for frame in frames:
-            image = mp.Image(image_format=mp.ImageFormat.SRGB, data=scaler.scale(frame))
+            image = mp.Image(image_format=mp.ImageFormat.SRGB, data=small_rgb(frame, 640))
             result = landmarker.detect_for_video(image, (frame.pts - frames[0].pts) // 90)
             pairs = zip(result.pose_landmarks, result.pose_world_landmarks, strict=True)
             found.append([(numbers(image), numbers(world)[:, :3]) for image, world in pairs])

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from streamer.model import Frame
-from streamer.pixels import RgbScaler, to_av, to_frame
+from streamer.pixels import small_rgb, to_av, to_frame
 
 SIZES = [(640, 480), (216, 384), (608, 1080), (480, 270), (2, 2), (34, 18), (1920, 1080)]
 
@@ -77,33 +77,58 @@ def test_full_range_becomes_limited_range(format_name: str) -> None:
     ("width", "height", "expected"),
     [
         (640, 480, (480, 640)),
+        (1278, 720, (720, 1278)),
         (1280, 720, (360, 640)),
+        (1366, 768, (384, 682)),
+        (1280, 722, (360, 640)),
+        (1920, 1080, (540, 960)),
+        (3840, 2160, (540, 960)),
         (608, 1080, (1080, 608)),
-        (216, 384, (341, 192)),
+        (216, 384, (384, 216)),
         (20, 10, (10, 20)),
-        (3840, 2160, (360, 640)),
+        (2, 2, (2, 2)),
+        (4096, 2, (2, 4096)),
     ],
 )
-def test_rgb_is_small_contiguous_and_keeps_the_aspect_ratio(
+def test_rgb_is_halved_to_the_width_contiguous_and_keeps_the_aspect_ratio(
     width: int, height: int, expected: tuple[int, int]
 ) -> None:
-    rgb = RgbScaler(640).scale(noise(width, height))
+    rgb = small_rgb(noise(width, height), 640)
     assert rgb.shape == (*expected, 3)
     assert rgb.dtype == np.uint8
     assert rgb.flags.c_contiguous
 
 
-@pytest.mark.parametrize("width", [64, 216, 20])
+@pytest.mark.parametrize("width", [640, 1280, 1366, 216, 20])
 def test_rgb_has_the_colours_of_the_frame_in_every_row(width: int) -> None:
     i420 = np.empty((96 * 3 // 2, width), np.uint8)
     i420[:96], i420[96:120], i420[120:] = 81, 90, 240  # BT.601 limited range: red
-    rgb = RgbScaler(640).scale(Frame(i420, 0, 0.0, 0.0))
+    rgb = small_rgb(Frame(i420, 0, 0.0, 0.0), 640)
     assert np.abs(rgb.astype(int) - (255, 0, 0)).max() <= 4
+
+
+def test_half_is_the_mean_of_each_four_pixels_at_their_place() -> None:
+    frame = noise(1280, 720)
+    y, u, v = frame.planes()
+    u[:], v[:] = 128, 128
+    y[:] = np.where(np.arange(720)[:, None] < 360, y // 2 + 16, y // 2 + 100)
+    grey = small_rgb(frame, 640)[:, :, 1].astype(float)
+    means = y.reshape(360, 2, 640, 2).mean(axis=(1, 3))
+    expected = np.clip((means - 16) * 255 / 219, 0, 255)
+    assert np.abs(grey - expected).max() <= 2
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1282, 722), (1920, 1080)])
+def test_frame_that_was_given_stays_as_it_was(width: int, height: int) -> None:
+    frame = noise(width, height)
+    before = frame.i420.copy()
+    small_rgb(frame, 640)
+    assert np.array_equal(frame.i420, before)
 
 
 async def test_scaling_and_conversion_refuse_to_run_on_the_event_loop() -> None:
     with pytest.raises(RuntimeError, match="event loop"):
-        RgbScaler(640).scale(noise(64, 48))
+        small_rgb(noise(64, 48), 640)
     with pytest.raises(RuntimeError, match="event loop"):
         to_frame(av.VideoFrame(64, 48, "yuvj420p"), 0, 0.0, 0.0)
 
