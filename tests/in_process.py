@@ -58,11 +58,12 @@ class Service:
         server: ServerConfig | None = None,
         webrtc: WebRtcConfig | None = None,
         estimator: Callable[[PoseConfig], EstimatorFactory] | None = None,
+        video: VideoConfig | None = None,
     ) -> None:
         self.cameras: list[FakeSource] = []
         self.estimators = FakeEstimators()
         self.server_config = server or ServerConfig()
-        webrtc = webrtc or WebRtcConfig()
+        webrtc, video = webrtc or WebRtcConfig(), video or VideoConfig()
         workshop = Workshop(
             camera_source=self._camera,
             estimator=estimator or (lambda pose: self.estimators),
@@ -70,9 +71,7 @@ class Service:
             retry=RetryPolicy(),
         )
         state = StateFile(folder / "streams.json")
-        self.streams = Streams(
-            workshop, PoseConfig(), VideoConfig(), self.server_config.max_streams, state
-        )
+        self.streams = Streams(workshop, PoseConfig(), video, self.server_config.max_streams, state)
         self.peers = Peers(webrtc, self.streams)
         self.services = Services(
             streams=self.streams,
@@ -80,7 +79,7 @@ class Service:
             probe=self._probe,
             check_address=lambda source: _check_address(source, RtspConfig()),
             pose=PoseConfig(),
-            video=VideoConfig(),
+            video=video,
             ice_servers=webrtc.ice_servers,
             ready=True,
         )
@@ -134,9 +133,10 @@ class WebcamPeer:
         self.connection.on("track", self._on_track)
         self.messages: list[dict[str, Any]] = []
         self.frames = 0
+        self.frame_times: list[int] = []  # media time since the first one, 90 kHz ticks
         self.location = ""
         self.stream_id = ""
-        self._news = asyncio.Event()
+        self.news = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
 
     async def offer(self) -> str:
@@ -155,8 +155,8 @@ class WebcamPeer:
         """Waits until so much has come back."""
         async with asyncio.timeout(2 * PATIENCE_S):
             while self.frames < frames or len(self.poses) < poses:
-                self._news.clear()
-                await self._news.wait()
+                self.news.clear()
+                await self.news.wait()
 
     @property
     def poses(self) -> list[dict[str, Any]]:
@@ -180,7 +180,7 @@ class WebcamPeer:
 
     def _on_message(self, text: str) -> None:
         self.messages.append(json.loads(text))
-        self._news.set()
+        self.news.set()
 
     def _on_track(self, track: VideoStreamTrack) -> None:
         self._reader = asyncio.create_task(self._read(track), name="webcam-peer-reader")
@@ -188,6 +188,7 @@ class WebcamPeer:
     async def _read(self, track: VideoStreamTrack) -> None:
         with contextlib.suppress(MediaStreamError):
             while True:
-                await track.recv()
+                frame = await track.recv()
                 self.frames += 1
-                self._news.set()
+                self.frame_times.append(frame.pts or 0)
+                self.news.set()

@@ -73,8 +73,8 @@ async def test_fifty_peers_leave_no_threads_sockets_or_memory_behind(server: Sta
     assert streamer.rss_bytes() - memory_bytes < MAX_GROWTH_BYTES
 
 
-OUR_TASKS = ("source-", "notice-", "peer-", "liveness-", "over-", "save-")
-OUR_THREADS = ("pose-", "video-")
+OUR_TASKS = ("source-", "notice-", "peer-", "liveness-", "over-", "clock-", "feed-", "save-")
+OUR_THREADS = ("pose-", "video-", "encode-")
 
 
 async def what_is_left() -> tuple[set[str], set[str], int]:
