@@ -48,6 +48,7 @@ class Viewer:
         self.link = Link()
         self.feed: Feed | None = None
         self.next_feed: Feed | None = None
+        self.has_left = False
         self._synced = False
         self._last_pts = -1
         self._renditions = renditions
@@ -118,12 +119,15 @@ class Renditions:
         return {key.codec for key in self._encoded}
 
     def join(self, viewer: Viewer) -> None:
-        """Its connection stands."""
+        """Its connection stands, perhaps a moment after it was given up."""
+        if viewer.has_left:
+            return
         self._viewers.append(viewer)
         self._settle(viewer)
 
     def leave(self, viewer: Viewer) -> None:
         """Also one that never joined."""
+        viewer.has_left = True
         if viewer in self._viewers:
             self._viewers.remove(viewer)
         viewer.feed = viewer.next_feed = None

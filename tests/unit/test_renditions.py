@@ -283,4 +283,6 @@ async def test_rate_follows_the_best_viewer_within_the_streams_limits(bench: Ben
 async def test_viewer_who_leaves_before_it_has_joined_leaves_nothing(bench: Bench) -> None:
     watching = Watching(bench, AgreedCodec("vp8", 100), annotated=True)
     bench.renditions.leave(watching.viewer)
+    bench.viewers.append(watching)
+    await watching.start()  # its connection comes about after all, while it is being closed
     assert not bench.renditions and bench.encoders() == set()
