@@ -88,7 +88,7 @@ class VideoEncoder:
         self._context = None
 
     def _rising(self, pts: int) -> int:
-        """The encoders refuse times that do not rise; viewers are told the given ones."""
+        """The rate control wants times that rise; viewers are told the given ones."""
         if self._last_pts is not None:
             pts = max(pts, self._last_pts + 1)
             interval_s = min((pts - self._last_pts) / VIDEO_CLOCK_HZ, _MAX_INTERVAL_S)
