@@ -22,7 +22,6 @@ from streamer.config import WebRtcConfig
 from streamer.errors import InvalidOffer, InvalidRequest
 from streamer.model import Picture, PoseResult, Status, StreamState
 from streamer.streams import Stream
-from streamer.webrtc import patches
 from streamer.webrtc.liveness import until_gone
 from streamer.webrtc.outlets import AnnotatedTrack, LandmarkChannel
 from streamer.webrtc.sdp import MAX_CANDIDATES, Offer, parse_fragment, video_codec
@@ -113,8 +112,7 @@ class Peer:
             for transceiver in self._connection.getTransceivers():
                 receiver: RTCRtpReceiver = transceiver.receiver
                 if receiver.track is track and transceiver.mid == offer.video_mid:
-                    patches.improve_receiver(receiver)
-                    source.attach(track)
+                    source.attach(receiver)
 
         return on_track
 
