@@ -23,7 +23,6 @@ from streamer.errors import InvalidOffer, InvalidRequest
 from streamer.messages import clock_message
 from streamer.model import PoseResult, Status, StreamState, VideoMode
 from streamer.streams import Stream
-from streamer.webrtc import patches
 from streamer.webrtc.codecs import agreed_codecs, choose_codec, keep_only
 from streamer.webrtc.liveness import until_gone
 from streamer.webrtc.outlets import LandmarkChannel
@@ -130,8 +129,8 @@ class Peer:
             for transceiver in self._connection.getTransceivers():
                 receiver: RTCRtpReceiver = transceiver.receiver
                 if receiver.track is track and transceiver.mid == offer.video_mid:
-                    patches.improve_receiver(receiver)
-                    source.attach(track)
+                    source.on_sender_report = self._on_sender_report
+                    source.attach(receiver)
 
         return on_track
 

@@ -30,10 +30,6 @@ def no_blocking(caught: list[BaseException]) -> Iterator[None]:
     blocker = BlockBuster(scanned_modules=["streamer"])
     # One look at a local file before a stream starts, to tell at once that its model is missing.
     blocker.functions["os.stat"].can_block_in("streamer/app.py", "estimator_factory")
-    # aiortc waits for its decoder to finish a frame when a connection is closed: milliseconds.
-    blocker.functions["threading.Lock.acquire"].can_block_in(
-        "aiortc/rtcrtpreceiver.py", "__stop_decoder"
-    )
     blocker.activate()
     try:
         yield

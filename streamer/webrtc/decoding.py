@@ -1,0 +1,130 @@
+"""The thread that decodes one publisher's video, as long as its source runs."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+import av
+from av.codec.context import Flags
+from av.video.codeccontext import VideoCodecContext
+
+from streamer.aio import assert_off_loop
+from streamer.model import Codec, Packet, VideoInfo
+from streamer.pixels import to_frame
+from streamer.ports import FrameReceiver
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING = 15
+"""Packets, half a second at 30 fps: a decoder further behind than this shows the past."""
+
+COMPLAINT_INTERVAL_S = 5.0
+
+MAX_PIXELS = 3840 * 2160
+
+_DECODERS: dict[Codec, str] = {"vp8": "vp8", "h264": "h264"}
+"""In FFmpeg's names. Its own VP8 decoder takes 4 to 10 % less CPU than libvpx, for the same pictures."""
+
+
+class VideoDecoder:
+    """``put`` and ``close`` never block and come from the event loop; ``run`` is the thread's.
+
+    It begins with a key frame. ``ask_for_keyframe`` is called from both, when only one helps.
+    """
+
+    def __init__(self, receiver: FrameReceiver, ask_for_keyframe: Callable[[], None]) -> None:
+        self.last_picture_mono = time.monotonic()  # or when it began
+        self._receiver = receiver
+        self._ask_for_keyframe = ask_for_keyframe
+        self._waiting: deque[Packet] = deque()
+        self._changed = threading.Condition()
+        self._has_begun = False
+        self._must_begin_anew = True
+        self._closed = False
+        self._codec: Codec | None = None
+        self._context: VideoCodecContext | None = None
+        self._video: VideoInfo | None = None
+        self._complained_mono = float("-inf")
+
+    def put(self, packet: Packet) -> None:
+        """Hands it on to the receiver, and to the thread; the decoder that has fallen behind goes on
+        with the next key frame."""
+        self._has_begun |= packet.is_keyframe
+        if self._has_begun:
+            self._receiver.forward(packet)
+        if self._must_begin_anew and not packet.is_keyframe:
+            return
+        self._must_begin_anew = False
+        with self._changed:
+            self._waiting.append(packet)
+            if len(self._waiting) > MAX_WAITING:
+                self._drop_the_past()
+            self._changed.notify()
+
+    def close(self) -> None:
+        """``run`` returns after the picture in work."""
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._changed.notify()
+
+    def run(self) -> None:
+        assert_off_loop()
+        while (packet := self._next()) is not None:
+            for picture in self._decode(packet):
+                self._show(picture, packet)
+
+    def _drop_the_past(self) -> None:
+        keys = [place for place, packet in enumerate(self._waiting) if packet.is_keyframe]
+        if keys and keys[-1] > 0:
+            for _ in range(keys[-1]):
+                self._waiting.popleft()
+            return
+        self._waiting.clear()
+        self._must_begin_anew = True
+        self._ask_for_keyframe()
+
+    def _next(self) -> Packet | None:
+        """Waits; None at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._waiting)
+            return None if self._closed else self._waiting.popleft()
+
+    def _decode(self, packet: Packet) -> list[av.VideoFrame]:
+        if self._context is None or self._codec != packet.codec:
+            self._codec, self._context = packet.codec, _context(packet.codec)
+        encoded = av.Packet(packet.data)
+        encoded.pts = packet.pts
+        try:
+            return self._context.decode(encoded)
+        except (av.FFmpegError, MemoryError) as error:
+            # Its state stays: what follows can still be decoded, or asks for the same key frame.
+            now = time.monotonic()
+            if now - self._complained_mono > COMPLAINT_INTERVAL_S:
+                self._complained_mono = now
+                logger.debug("a picture could not be decoded: %s", error)
+            self._ask_for_keyframe()
+            return []
+
+    def _show(self, picture: av.VideoFrame, packet: Packet) -> None:
+        pts = packet.pts if picture.pts is None else picture.pts
+        received_at = time.time() - (time.monotonic() - packet.received_mono)
+        frame = to_frame(picture, pts, packet.received_mono, received_at)
+        size = (frame.width, frame.height)
+        if self._video is None or (self._video.width, self._video.height) != size:
+            self._video = VideoInfo(*size, packet.codec)
+            self._receiver.opened(self._video)
+        self.last_picture_mono = time.monotonic()
+        self._receiver.put(frame)
+
+
+def _context(codec: Codec) -> VideoCodecContext:
+    """One thread: two would hold back a picture or cost more than they save."""
+    context = av.CodecContext.create(_DECODERS[codec], "r")
+    assert isinstance(context, VideoCodecContext)
+    context.thread_count = 1
+    context.flags |= Flags.low_delay
+    context.options = {"max_pixels": str(MAX_PIXELS)}
+    return context
