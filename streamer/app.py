@@ -35,9 +35,9 @@ from streamer.webrtc.peers import Peers
 logger = logging.getLogger(__name__)
 
 SHUTDOWN_TIMEOUT_S = 5.0
-EXECUTOR_THREADS = 32
-"""For the encoders of many viewers. aioice looks up a TURN server's name here too, and the cameras are
-saved: with asyncio's default, six on two cores, a few of these that hang would hold up everybody."""
+EXECUTOR_THREADS = 16
+"""For short work and for waiting until threads have ended. aioice looks up a TURN server's name here too:
+with asyncio's default, six on two cores, a few of these that hang would hold up everybody."""
 
 MAX_PROBES = 4
 """At a time: each decodes a camera's video for some seconds."""

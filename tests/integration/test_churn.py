@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from streamer.app import EXECUTOR_THREADS  # which the pool keeps
 from streamer.config import WebRtcConfig
 from streamer.model import StreamState
 from tests.fakes import PATIENCE_S, RecordingSink
@@ -22,7 +23,6 @@ AT_ONCE = 5
 GONE_WITHIN_S = 5.0
 MARGIN_S = 1.5
 MAX_GROWTH_BYTES = 48 * 2**20
-POOL_THREADS = min(32, (os.cpu_count() or 1) + 4)  # of asyncio.to_thread, which keeps them
 StartServer = Callable[..., StreamerServer]
 # A publisher that vanished may come back to its stream; here nobody does.
 CONFIG = "[server]\nmax_streams = 40\n[webrtc]\nresume_timeout_s = 0.1\nconnect_timeout_s = 5.0\n"
@@ -62,7 +62,7 @@ def comes_back_to(expected: int, now: Callable[[], int]) -> bool:
 @pytest.mark.timeout(120)
 async def test_fifty_peers_leave_no_threads_sockets_or_memory_behind(server: StartServer) -> None:
     streamer = await asyncio.to_thread(server, CONFIG)
-    threads, fds = streamer.threads() + POOL_THREADS, streamer.fds()
+    threads, fds = streamer.threads() + EXECUTOR_THREADS, streamer.fds()
     await come_and_go(streamer, 6 * AT_ONCE)  # from here on caches and arenas are filled
     assert await asyncio.to_thread(comes_back_to, fds, streamer.fds)
     assert await asyncio.to_thread(comes_back_to, threads, streamer.threads)
