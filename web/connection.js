@@ -1,26 +1,33 @@
 // A page's peer: it offers, plays what comes back, and does not give up when the server goes away.
 
-import { kindOf, request, requestJson, streamPath } from "./api.js";
-import { parseMessage } from "./landmarks.js";
+import { kindOf, Problem, request, requestJson, streamPath } from "./api.js";
+import { BINARY_PROTOCOL, parseMessage } from "./landmarks.js";
 import { connected, gathered, untilLost } from "./link.js";
-import { statusAfter } from "./retry.js";
+import { HTTP, sleep, statusAfter } from "./retry.js";
 import { statusOf, streamStatus } from "./words.js";
 
 /** @typedef {import("./words.js").Status} Status */
 /** @typedef {import("./api.js").StreamInfo} StreamInfo */
 /** @typedef {import("./landmarks.js").PoseMessage} PoseMessage */
+/** @typedef {import("./landmarks.js").ClockMessage} ClockMessage */
+/** @typedef {import("./modes.js").VideoMode} VideoMode */
 /**
  * @typedef {object} PeerEvents
  * @property {(status: Status) => void} onStatus
+ * @property {() => void} [onAttempt] a new connection: what was known of the old one's times is void
+ * @property {() => void} [onConnected]
  * @property {(media: MediaStream) => void} onMedia
  * @property {() => void} [onLoss] the last moment to hold the last picture
  * @property {(message: PoseMessage) => void} [onPose] asks for the `landmarks` channel
+ * @property {(message: ClockMessage) => void} [onClock]
  * @property {(info: StreamInfo) => void} [onInfo] asks for the stream's figures every few seconds
  * @property {(stats: import("./link.js").LinkStats) => void} [onStats]
  */
 
 const INFO_INTERVAL_MS = 3_000;
 const NOBODY_AFTER_MS = 1_000;
+const SWITCH_MS = 5_000;
+const SWITCH_RETRY_MS = 150;
 
 /** What every peer shares (peers.js has the kinds): the life of its connection, in one loop. */
 export class LivePeer {
@@ -28,6 +35,8 @@ export class LivePeer {
   connection = null;
   streamId = "";
   status = statusOf("idle");
+  /** @type {VideoMode} of the next connection */
+  video = "annotated";
 
   #events;
   /** @type {AbortController | null} */
@@ -36,8 +45,11 @@ export class LivePeer {
   #link = statusOf("idle");
   #stream = statusOf("connecting");
   #pictures = false;
+  /** @type {RTCRtpReceiver | null} */
+  #receiver = null;
   #lastPersonAt = 0;
   #lostAt = 0;
+  #switchedAt = -Infinity;
 
   /** @param {PeerEvents} events */
   constructor(events) {
@@ -65,6 +77,25 @@ export class LivePeer {
   }
 
   /**
+   * Another kind of video, which takes a new connection.
+   * @param {VideoMode} video
+   */
+  switchVideo(video) {
+    this.video = video;
+    if (!this.#life) return;
+    if (this.publishes) this.#location = ""; // a publisher's goodbye would end the stream for all
+    this.#switchedAt = performance.now();
+    this.start();
+  }
+
+  /** @param {number} delay_ms for so long the browser holds video back before it shows it */
+  holdBack(delay_ms) {
+    if (this.#receiver && "jitterBufferTarget" in this.#receiver) {
+      this.#receiver.jitterBufferTarget = delay_ms;
+    }
+  }
+
+  /**
    * News of the stream that came another way than the channel, whose messages may be lost.
    * @param {StreamInfo} info
    */
@@ -80,6 +111,14 @@ export class LivePeer {
    */
   get path() {
     throw new Error("each kind of peer has its own address");
+  }
+
+  /**
+   * Whether the stream is this peer's own.
+   * @protected
+   */
+  get publishes() {
+    return false;
   }
 
   /**
@@ -120,11 +159,24 @@ export class LivePeer {
       if (attempt === 0) this.#lostAt = performance.now();
       attempt += 1;
       if (this.adapts(loss, performance.now() - this.#lostAt)) continue;
+      if (this.#isOurOldSelf(loss)) {
+        await sleep(SWITCH_RETRY_MS, signal);
+        continue;
+      }
       const status = this.#stream.state === "ended" ? this.#stream : statusAfter(loss, attempt);
       this.#setLink(status);
       if (status.retryAt === null) return;
       await sleep(status.retryAt - performance.now(), signal);
     }
+  }
+
+  /**
+   * After a switch of the video, the server may not know yet that the connection before is closed.
+   * @param {unknown} loss
+   */
+  #isOurOldSelf(loss) {
+    const isFresh = performance.now() - this.#switchedAt < SWITCH_MS;
+    return isFresh && loss instanceof Problem && loss.status === HTTP.CONFLICT;
   }
 
   /**
@@ -136,31 +188,39 @@ export class LivePeer {
   async #attempt(life, onConnected) {
     const over = new AbortController();
     const signal = AbortSignal.any([life, over.signal]);
+    /** @type {RTCPeerConnection | null} */
+    let connection = null;
     try {
-      const connection = new RTCPeerConnection(await requestJson("GET", "/api/v1/ice", { signal }));
+      connection = new RTCPeerConnection(await requestJson("GET", "/api/v1/ice", { signal }));
       this.connection = connection;
       const channel = this.#prepare(connection);
       const loss = untilLost(connection, channel, (it) => this.#events.onStats?.(it), signal);
       await Promise.race([loss, this.#negotiate(connection, signal)]);
       onConnected();
+      this.#events.onConnected?.();
       this.#setLink(statusOf("live"));
       return await Promise.race([loss, this.#watchInfo(signal)]);
     } catch (error) {
       return error;
     } finally {
       over.abort();
-      this.#events.onLoss?.();
-      this.connection?.close();
-      this.connection = null;
+      connection?.close();
+      if (this.connection === connection) {
+        this.#events.onLoss?.();
+        this.connection = null;
+      }
     }
   }
 
   /** @param {RTCPeerConnection} connection */
   #prepare(connection) {
-    this.#pictures = false;
+    this.#pictures = this.video === "none"; // then there are none to wait for
+    this.#receiver = null;
+    this.#events.onAttempt?.();
     if (this.#events.onPose) this.#stream = statusOf("connecting"); // the channel will tell
     connection.addEventListener("track", ({ track, receiver }) => {
-      if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
+      this.#receiver = receiver;
+      this.holdBack(0);
       track.addEventListener("unmute", () => {
         this.#pictures = true;
         this.#events.onMedia(new MediaStream([track]));
@@ -172,7 +232,9 @@ export class LivePeer {
     const channel = connection.createDataChannel("landmarks", {
       ordered: false,
       maxRetransmits: 0,
+      protocol: BINARY_PROTOCOL,
     });
+    channel.binaryType = "arraybuffer";
     channel.addEventListener("message", ({ data }) => this.#onMessage(channel, data));
     return channel;
   }
@@ -185,7 +247,8 @@ export class LivePeer {
     await connection.setLocalDescription();
     await gathered(connection);
     const sdp = connection.localDescription?.sdp ?? "";
-    const response = await request("POST", this.path, { sdp, signal });
+    const query = this.video === "annotated" ? "" : `?video=${this.video}`;
+    const response = await request("POST", this.path + query, { sdp, signal });
     this.#location = response.headers.get("Location") ?? "";
     this.streamId = response.headers.get("X-Stream-Id") ?? this.streamId;
     await connection.setRemoteDescription({ type: "answer", sdp: await response.text() });
@@ -212,7 +275,7 @@ export class LivePeer {
    * @param {unknown} data
    */
   #onMessage(channel, data) {
-    const message = parseMessage(data);
+    const message = parseMessage(data, this.streamId);
     if (message?.type === "ping" && channel.readyState === "open") {
       channel.send(JSON.stringify({ type: "pong", v: 1, t: message.t }));
     } else if (message?.type === "state") {
@@ -221,6 +284,8 @@ export class LivePeer {
     } else if (message?.type === "pose") {
       this.#setStream(this.#live(message.poses.length));
       this.#events.onPose?.(message);
+    } else if (message?.type === "clock") {
+      this.#events.onClock?.(message);
     }
   }
 
@@ -262,19 +327,4 @@ export class LivePeer {
 /** @param {Status} status */
 function showsPictures({ state }) {
   return state === "live" || state === "nobody";
-}
-
-/**
- * Until the time has passed, the network is back, or the signal says so.
- * @param {number} delay_ms
- * @param {AbortSignal} signal
- * @returns {Promise<void>}
- */
-function sleep(delay_ms, signal) {
-  return new Promise((resolve) => {
-    const wake = () => resolve();
-    setTimeout(wake, delay_ms);
-    addEventListener("online", wake, { signal, once: true });
-    signal.addEventListener("abort", wake, { once: true });
-  });
 }

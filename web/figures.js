@@ -1,13 +1,17 @@
 // The figures beside the picture: people, size, frames a second, latency, drops.
 
 import { byId, setText } from "./dom.js";
-import { LatencyBar, stagesOf, sumOf } from "./latency.js";
+import { median } from "./clock.js";
+import { LatencyBar, spanWords, stagesOf, sumOf } from "./latency.js";
 
 /** @typedef {import("./landmarks.js").PoseMessage} PoseMessage */
 /** @typedef {import("./link.js").LinkStats} LinkStats */
+/** @typedef {import("./clock.js").Latency} Latency */
+/** @typedef {import("./overlay.js").OverlayMode} OverlayMode */
 
 const WINDOW_MS = 2_000;
 const INTERVAL_MS = 500;
+const SENDING_STAGES = ["encode", "send"];
 
 /** Collects messages as they come and shows the figures of the last two seconds, twice a second. */
 export class Figures {
@@ -18,11 +22,18 @@ export class Figures {
   #latency = byId("latency", HTMLButtonElement);
   #dropped = byId("dropped", HTMLElement);
   #losses = byId("losses", HTMLElement);
+  #span = byId("span", HTMLElement);
   #bar = new LatencyBar();
   /** @type {{at: number, message: PoseMessage}[]} */
   #recent = [];
   /** @type {LinkStats | null} */
   #link = null;
+  /** @type {{at: number, latency: Latency}[]} from the frames on display themselves */
+  #measured = [];
+  /** @type {Record<string, number>} stages behind the message, of the stream */
+  #sending = {};
+  /** @type {OverlayMode} */
+  #mode = "off";
   #lost = 0;
 
   constructor() {
@@ -43,9 +54,28 @@ export class Figures {
     this.#link = stats;
   }
 
-  /** A new connection: what was lost before belongs to the old one. */
-  reset() {
+  /** @param {Latency} latency of a frame that went on display */
+  onLatency(latency) {
+    this.#measured.push({ at: performance.now(), latency });
+  }
+
+  /** @param {import("./api.js").StreamInfo} info */
+  onInfo({ stats }) {
+    this.#sending = {};
+    for (const stage of SENDING_STAGES) {
+      const ms = stats.latency_ms[stage]?.p50;
+      if (ms !== undefined) this.#sending[stage] = ms;
+    }
+  }
+
+  /**
+   * A new connection: what was lost before belongs to the old one.
+   * @param {OverlayMode} mode
+   */
+  reset(mode) {
+    this.#mode = mode;
     this.#recent = [];
+    this.#measured = [];
     this.#link = null;
     this.#lost = 0;
     this.#render();
@@ -54,6 +84,7 @@ export class Figures {
   #render() {
     const since = performance.now() - WINDOW_MS;
     this.#recent = this.#recent.filter(({ at }) => at >= since);
+    this.#measured = this.#measured.filter(({ at }) => at >= since);
     const newest = this.#recent.at(-1)?.message;
     this.#root.classList.toggle("empty", !newest);
     if (!newest) return;
@@ -61,8 +92,12 @@ export class Figures {
     setText(this.#size, `${newest.width}×${newest.height}`);
     setText(this.#fps, `${this.#rate().toFixed(1)} fps`);
     setText(this.#dropped, `${newest.dropped} dropped`);
-    const stages = stagesOf(this.#means(), this.#link);
-    setText(this.#latency, `${Math.round(sumOf(stages))} ms`);
+    const measured = this.#latencyShown();
+    const sending = this.#mode === "off" ? this.#sending : {}; // else nothing is encoded for us
+    const stages = stagesOf(this.#means(), sending, this.#link, measured?.ms ?? null);
+    const sends = this.#link?.encode_ms != null;
+    setText(this.#span, spanWords(measured?.from ?? null, sends, this.#mode));
+    setText(this.#latency, `${Math.round(measured?.ms ?? sumOf(stages))} ms`);
     setText(this.#losses, `${newest.dropped} frames dropped, ${this.#lost} messages lost`);
     this.#bar.show(stages);
   }
@@ -72,6 +107,17 @@ export class Figures {
     const last = this.#recent.at(-1);
     if (!first || !last || first === last) return 0;
     return ((this.#recent.length - 1) * 1000) / (last.at - first.at);
+  }
+
+  /**
+   * The middle of the last two seconds.
+   * @returns {Latency | null}
+   */
+  #latencyShown() {
+    const from = this.#measured.at(-1)?.latency.from;
+    if (!from) return null;
+    const alike = this.#measured.filter(({ latency }) => latency.from === from);
+    return { from, ms: median(alike.map(({ latency }) => latency.ms)) };
   }
 
   /** Of each stage of the server, over the window. Means, since they add up as the stages do. */

@@ -33,9 +33,35 @@
  * @property {number} [attempt]
  */
 /** @typedef {{type: "ping", t: number}} PingMessage */
-/** @typedef {PoseMessage | StateMessage | PingMessage} Message */
+/**
+ * How the stream's clock, the video's RTP clock and the camera's clock belong together. Fields come
+ * when they are known, together or alone.
+ * @typedef {object} ClockMessage
+ * @property {"clock"} type
+ * @property {number} t Unix seconds of the server's clock at sending
+ * @property {number} [rtp_origin] the RTP time of the video sent here at which pts is 0
+ * @property {number} [epoch] of the messages that ntp and pts belong to
+ * @property {number} [ntp] Unix seconds by the clock of the browser that has the camera
+ * @property {number} [pts] the stream's time at that moment
+ */
+/** @typedef {PoseMessage | StateMessage | PingMessage | ClockMessage} Message */
 
-const KNOWN = new Set(["pose", "state", "ping"]);
+/** A channel that is opened with this protocol gets its pose messages in binary form. */
+export const BINARY_PROTOCOL = "landmarks.v1+bin";
+
+const KNOWN = new Set(["pose", "state", "ping", "clock"]);
+
+// The binary form, version 1: little endian; docs/protocol.md has the table.
+const VERSION = 1;
+const KIND_POSE = 1;
+const HEADER_BYTES = 40;
+const STAGES = ["decode", "queue", "pose", "draw", "total"];
+const STAGE_BYTES = 4;
+const LANDMARK_BYTES = 8;
+const POINT_BYTES = 6;
+const POSE_BYTES = 4 + 33 * (LANDMARK_BYTES + POINT_BYTES);
+const COORDINATE_STEP = 1 / 16384;
+const METRE_STEP = 1 / 10_000;
 
 /** MediaPipe's landmarks, in their order; left and right are the person's own. */
 export const LANDMARK_NAMES = [
@@ -60,13 +86,112 @@ export const LANDMARK_NAMES = [
 /** Below this a landmark counts as unseen: it is neither drawn nor shown in full strength. */
 export const MIN_VISIBILITY = 0.5;
 
+/** MediaPipe's skeleton: pairs of landmarks. */
+export const CONNECTIONS = /** @type {const} */ ([
+  [0, 1], [1, 2], [2, 3], [3, 7], [0, 4], [4, 5], [5, 6], [6, 8], [9, 10], // face
+  [11, 12], [11, 23], [12, 24], [23, 24], // torso
+  [11, 13], [13, 15], [15, 17], [15, 19], [15, 21], [17, 19], // left arm and hand
+  [12, 14], [14, 16], [16, 18], [16, 20], [16, 22], [18, 20], // right arm and hand
+  [23, 25], [25, 27], [27, 29], [29, 31], [27, 31], // left leg and foot
+  [24, 26], [26, 28], [28, 30], [30, 32], [28, 32], // right leg and foot
+]);
+
+/**
+ * @param {number} index of a landmark
+ * @returns {"left" | "right" | "middle"}
+ */
+export function sideOf(index) {
+  const name = LANDMARK_NAMES[index] ?? "";
+  return name.includes("left") ? "left" : name.includes("right") ? "right" : "middle";
+}
+
 /**
  * A message of a type we know, or null: readers ignore the others.
- * @param {unknown} text
+ * @param {unknown} data text, or an ArrayBuffer with the binary form
+ * @param {string} stream whose channel it is: the binary form does not say
  * @returns {Message | null}
  */
-export function parseMessage(text) {
-  if (typeof text !== "string") return null;
-  const message = JSON.parse(text);
+export function parseMessage(data, stream) {
+  if (data instanceof ArrayBuffer) return decodePose(data, stream);
+  if (typeof data !== "string") return null;
+  const message = JSON.parse(data);
   return KNOWN.has(message.type) ? message : null;
+}
+
+/**
+ * The binary form of a pose message. Null for versions and kinds we don't know, and for a message
+ * that is shorter than it says; longer ones are read: later versions may append.
+ * @param {ArrayBuffer} buffer
+ * @param {string} stream
+ * @returns {PoseMessage | null}
+ */
+export function decodePose(buffer, stream) {
+  if (buffer.byteLength < HEADER_BYTES) return null;
+  const view = new DataView(buffer);
+  if (view.getUint8(0) !== VERSION || view.getUint8(1) !== KIND_POSE) return null;
+  const count = view.getUint8(2);
+  const stages = view.getUint8(3);
+  const start = HEADER_BYTES + stages * STAGE_BYTES;
+  if (buffer.byteLength < start + count * POSE_BYTES) return null;
+  return {
+    type: "pose",
+    stream,
+    epoch: view.getUint32(4, true),
+    seq: view.getUint32(8, true),
+    dropped: view.getUint32(12, true),
+    width: view.getUint16(16, true),
+    height: view.getUint16(18, true),
+    pts: Number(view.getBigInt64(24, true)),
+    received_at: view.getFloat64(32, true),
+    latency_ms: readStages(view, stages),
+    poses: Array.from({ length: count }, (_, index) => readPose(view, start + index * POSE_BYTES)),
+  };
+}
+
+/**
+ * @param {DataView} view
+ * @param {number} count there may be more than we have names for
+ */
+function readStages(view, count) {
+  /** @type {Record<string, number>} */
+  const latency_ms = {};
+  STAGES.slice(0, count).forEach((stage, index) => {
+    latency_ms[stage] = view.getFloat32(HEADER_BYTES + index * STAGE_BYTES, true);
+  });
+  return latency_ms;
+}
+
+/**
+ * @param {DataView} view
+ * @param {number} at
+ * @returns {Pose}
+ */
+function readPose(view, at) {
+  /** @type {Landmark[]} */
+  const landmarks = [];
+  let next = at + 4;
+  for (let index = 0; index < 33; index++, next += LANDMARK_BYTES) {
+    landmarks.push([
+      view.getInt16(next, true) * COORDINATE_STEP,
+      view.getInt16(next + 2, true) * COORDINATE_STEP,
+      view.getInt16(next + 4, true) * COORDINATE_STEP,
+      view.getUint8(next + 6) / 255,
+      view.getUint8(next + 7) / 255,
+    ]);
+  }
+  /** @type {Pose["world"]} */
+  const world = [];
+  for (let index = 0; index < 33; index++, next += POINT_BYTES) {
+    world.push([
+      view.getInt16(next, true) * METRE_STEP,
+      view.getInt16(next + 2, true) * METRE_STEP,
+      view.getInt16(next + 4, true) * METRE_STEP,
+    ]);
+  }
+  return {
+    id: view.getUint16(at, true),
+    score: view.getUint16(at + 2, true) / 65535,
+    landmarks,
+    world,
+  };
 }

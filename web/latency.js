@@ -9,33 +9,56 @@ const LABELS = new Map([
   ["camera", "camera"],
   ["network", "network"],
   ["play", "decode + show"],
+  ["other", "waiting"],
 ]);
 const REST_MIN_MS = 0.5;
 
 /**
  * The stages in the order in which a frame passes them.
  * @param {Record<string, number>} server stage -> ms; `total` covers them all
+ * @param {Record<string, number>} sending stage -> ms, behind `total`
  * @param {LinkStats | null} link
+ * @param {number | null} measured_ms the whole, when the clocks tell it
  * @returns {Stage[]}
  */
-export function stagesOf(server, link) {
-  const { total, ...own } = server;
-  const stages = Object.entries(own).map(([key, ms]) => ({ key, ms }));
-  const rest = (total ?? 0) - stages.reduce((sum, { ms }) => sum + ms, 0);
-  if (rest > REST_MIN_MS) stages.push({ key: "other", ms: rest });
-  if (!link) return stages;
-  const sends = link.encode_ms !== null;
-  if (sends) stages.unshift({ key: "camera", ms: link.encode_ms ?? 0 });
-  if (link.roundTrip_ms !== null) {
-    stages.push({ key: "network", ms: sends ? link.roundTrip_ms : link.roundTrip_ms / 2 });
-  }
-  if (link.play_ms !== null) stages.push({ key: "play", ms: link.play_ms });
+export function stagesOf(server, sending, link, measured_ms) {
+  const { total = 0, ...own } = server;
+  const stages = toStages(own);
+  const before_ms = sumOf(stages);
+  stages.push(...toStages(sending));
+  const { encode_ms = null, roundTrip_ms = null, play_ms = null } = link ?? {};
+  if (encode_ms !== null) {
+    if (roundTrip_ms !== null) stages.unshift({ key: "network", ms: roundTrip_ms });
+    stages.unshift({ key: "camera", ms: encode_ms });
+  } else if (roundTrip_ms !== null) stages.push({ key: "network", ms: roundTrip_ms / 2 });
+  if (play_ms !== null) stages.push({ key: "play", ms: play_ms });
+  const rest_ms = measured_ms === null ? total - before_ms : measured_ms - sumOf(stages);
+  if (rest_ms > REST_MIN_MS) stages.push({ key: "other", ms: rest_ms });
   return stages;
+}
+
+/** @param {Record<string, number>} latency_ms */
+function toStages(latency_ms) {
+  return Object.entries(latency_ms).map(([key, ms]) => ({ key, ms }));
 }
 
 /** @param {Stage[]} stages */
 export function sumOf(stages) {
   return stages.reduce((sum, { ms }) => sum + ms, 0);
+}
+
+/**
+ * What the figure spans.
+ * @param {"capture" | "arrival" | null} from null: the clocks don't tell yet
+ * @param {boolean} sends whether this page has the camera
+ * @param {import("./overlay.js").OverlayMode} mode
+ */
+export function spanWords(from, sends, mode) {
+  const end = mode === "alone" ? "these landmarks on screen" : "this screen";
+  if (from === "capture") return `Measured from your camera's capture of a frame to ${end}.`;
+  if (from === "arrival") return `Measured from a frame's arrival at the server to ${end}.`;
+  const start = sends ? "your camera" : "a frame's arrival at the server";
+  return `The sum of these stages, from ${start} to ${end}.`;
 }
 
 /** The bar by stages; a click on the latency figure opens it. */

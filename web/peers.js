@@ -30,11 +30,11 @@ export class ViewerPeer extends LivePeer {
    * @param {RTCPeerConnection} connection
    */
   addMedia(connection) {
-    connection.addTransceiver("video", { direction: "recvonly" });
+    if (this.video !== "none") connection.addTransceiver("video", { direction: "recvonly" });
   }
 }
 
-/** Sends a camera and gets it back annotated. */
+/** Sends a camera and gets it back, annotated or plain, or its landmarks alone. */
 export class WebcamPeer extends LivePeer {
   /** @type {MediaStream} */
   #camera;
@@ -53,6 +53,11 @@ export class WebcamPeer extends LivePeer {
     return this.streamId ? `/webcam/${encodeURIComponent(this.streamId)}` : "/webcam";
   }
 
+  /** @override */
+  get publishes() {
+    return true;
+  }
+
   /**
    * @override
    * @param {RTCPeerConnection} connection
@@ -60,7 +65,8 @@ export class WebcamPeer extends LivePeer {
   addMedia(connection) {
     const [track] = this.#camera.getVideoTracks();
     if (!track) throw new Error("The camera gives no video.");
-    connection.addTransceiver(track, { direction: "sendrecv", streams: [this.#camera] });
+    const direction = this.video === "none" ? "sendonly" : "sendrecv";
+    connection.addTransceiver(track, { direction, streams: [this.#camera] });
   }
 
   /**

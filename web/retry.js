@@ -57,3 +57,18 @@ function backOff_ms(attempt) {
   const spread = 1 + RETRY_JITTER * (Math.random() * 2 - 1);
   return Math.min(RETRY_CAP_MS, FIRST_RETRY_MS * 2 ** (attempt - 1)) * spread;
 }
+
+/**
+ * Until the time has passed, the network is back, or the signal says so.
+ * @param {number} delay_ms
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>}
+ */
+export function sleep(delay_ms, signal) {
+  return new Promise((resolve) => {
+    const wake = () => resolve();
+    setTimeout(wake, delay_ms);
+    addEventListener("online", wake, { signal, once: true });
+    signal.addEventListener("abort", wake, { once: true });
+  });
+}

@@ -2,10 +2,12 @@
 // figures, the landmarks, and the controls that act on them.
 
 import { requestJson, sentence, streamPath } from "./api.js";
+import { StreamClock } from "./clock.js";
 import { button, byId, element, icon, play, setText } from "./dom.js";
 import { Figures } from "./figures.js";
 import { bindKeys } from "./keys.js";
 import { openSnippets } from "./snippets.js";
+import { Overlay } from "./overlay.js";
 import { LandmarkTable } from "./table.js";
 import { nextTry, statusOf } from "./words.js";
 
@@ -19,8 +21,6 @@ const REMEMBERED_MESSAGES = 60;
 
 export class Stage {
   video = byId("video", HTMLVideoElement);
-  /** @type {() => boolean} */
-  isMirrored = () => false;
 
   #picture = byId("picture", HTMLElement);
   #state = byId("state", HTMLElement);
@@ -32,6 +32,18 @@ export class Stage {
   #message = byId("option-message", HTMLElement);
   #figures = new Figures();
   #table = new LandmarkTable();
+  #overlay = new Overlay(
+    this.video,
+    byId("overlay", HTMLCanvasElement),
+    byId("overlay-note", HTMLElement),
+    {
+      onLatency: (latency) => this.#figures.onLatency(latency),
+      onDelay: (delay_ms) => this.#peer?.holdBack(delay_ms),
+    },
+  );
+  #clock = new StreamClock(performance.timeOrigin);
+  /** @type {number | null} */
+  #roundTrip_ms = null;
   /** @type {LivePeer | null} */
   #peer = null;
   #status = statusOf("idle");
@@ -46,12 +58,16 @@ export class Stage {
     recent: [],
     messages: 0,
     streamId: "",
+    overlay: this.#overlay.debug,
+    clock: this.#clock,
   };
 
   constructor() {
     Object.assign(window, { streamer: this.#debug });
     this.#pause.addEventListener("click", () => this.#togglePause());
-    byId("snapshot", HTMLButtonElement).addEventListener("click", () => this.#saveSnapshot());
+    byId("snapshot", HTMLButtonElement).addEventListener("click", () => {
+      void this.#saveSnapshot();
+    });
     byId("code", HTMLButtonElement).addEventListener("click", () => {
       if (this.#peer) openSnippets(this.#peer.streamId);
     });
@@ -63,7 +79,7 @@ export class Stage {
       [
         { key: " ", name: "space", does: "pause and go on", run: () => this.#togglePause() },
         { key: "f", name: "f", does: "full screen", run: () => void this.#toggleFull() },
-        { key: "s", name: "s", does: "save a snapshot", run: () => this.#saveSnapshot() },
+        { key: "s", name: "s", does: "save a snapshot", run: () => void this.#saveSnapshot() },
       ],
       byId("keys", HTMLButtonElement),
     );
@@ -73,16 +89,47 @@ export class Stage {
   /** @param {LivePeer | null} peer whom the controls act on */
   setPeer(peer) {
     this.#peer = peer;
-    if (!peer) this.video.srcObject = null;
+    if (!peer) {
+      this.video.srcObject = null;
+      this.#overlay.clear();
+    }
     this.#enableControls();
+  }
+
+  /**
+   * A new connection is being made; the last picture stays until the first one comes.
+   * @param {import("./overlay.js").OverlayMode} mode
+   */
+  begin(mode) {
+    this.#clock = new StreamClock(performance.timeOrigin);
+    this.#roundTrip_ms = null;
+    this.#debug.clock = this.#clock;
+    this.#overlay.begin(mode, this.#clock);
+    this.#picture.dataset.overlay = mode;
+    if (mode === "alone") this.video.srcObject = null;
+    this.#figures.reset(mode);
+  }
+
+  /** The connection is there. */
+  connected() {
+    this.#debug.peer = this.#peer?.connection ?? null;
+    this.#debug.streamId = this.#peer?.streamId ?? "";
+    this.#figures.reset(this.#overlay.debug.mode);
+  }
+
+  /** @param {import("./landmarks.js").ClockMessage} message */
+  noteClock(message) {
+    this.#clock.note(message, performance.now(), this.#roundTrip_ms);
+  }
+
+  /** @param {boolean} isMirrored */
+  setMirrored(isMirrored) {
+    this.#picture.classList.toggle("mirrored", isMirrored);
   }
 
   /** @param {MediaStream} media */
   showMedia(media) {
     this.video.srcObject = media;
-    this.#debug.peer = this.#peer?.connection ?? null;
-    this.#debug.streamId = this.#peer?.streamId ?? "";
-    this.#figures.reset();
     if (!this.#isPaused) play(this.video);
   }
 
@@ -99,16 +146,19 @@ export class Stage {
     debug.recent.push(message);
     if (debug.recent.length > REMEMBERED_MESSAGES) debug.recent.shift();
     this.#figures.onPose(message);
+    this.#overlay.onPose(message);
     if (!this.#isPaused) this.#table.show(message.poses);
   }
 
   /** @param {import("./link.js").LinkStats} stats */
   showStats(stats) {
+    this.#roundTrip_ms = stats.roundTrip_ms;
     this.#figures.onStats(stats);
   }
 
   /** @param {import("./api.js").StreamInfo} info */
   showInfo(info) {
+    this.#figures.onInfo(info);
     if (document.activeElement !== this.#model) {
       this.#model.value = String(info.pose.model_complexity);
     }
@@ -159,13 +209,14 @@ export class Stage {
   #togglePause() {
     if (this.#pause.disabled) return;
     this.#isPaused = !this.#isPaused;
+    this.#overlay.setPaused(this.#isPaused);
     this.#picture.classList.toggle("paused", this.#isPaused);
     this.#pause.replaceChildren(
       icon(this.#isPaused ? "play" : "pause"),
       element("span", {}, this.#isPaused ? "Go on" : "Pause"),
     );
     if (this.#isPaused) this.video.pause();
-    else play(this.video);
+    else if (this.video.srcObject) play(this.video);
   }
 
   async #toggleFull() {
@@ -174,14 +225,9 @@ export class Stage {
   }
 
   /** Saves the picture as it is seen. */
-  #saveSnapshot() {
-    const { videoWidth: width, videoHeight: height } = this.video;
-    const canvas = element("canvas", { width: String(width), height: String(height) });
-    const context = canvas.getContext("2d");
-    if (!width || !context) return;
-    if (this.isMirrored()) context.setTransform(-1, 0, 0, 1, width, 0);
-    context.drawImage(this.video, 0, 0);
-    canvas.toBlob((blob) => {
+  async #saveSnapshot() {
+    const copy = await this.#overlay.snapshot(this.#picture.classList.contains("mirrored"));
+    copy?.toBlob((blob) => {
       if (blob) download(blob, `${document.title.split(" ")[0]}-${timestamp()}.png`);
     });
   }

@@ -2,16 +2,23 @@
 
 import { request, sentence, streamPath } from "./api.js";
 import { byId, setText } from "./dom.js";
+import { ModeChoice } from "./modes.js";
 import { ViewerPeer } from "./peers.js";
 import { noticeOf, Stage } from "./stage.js";
 
 const streamId = decodeURIComponent(location.pathname.split("/")[2] ?? "");
+const OVERLAYS = /** @type {const} */ ({ annotated: "off", plain: "packets", none: "alone" });
+
 const stage = new Stage();
+const choice = new ModeChoice((mode) => peer.switchVideo(mode));
 const peer = new ViewerPeer(streamId, {
   onStatus: (status) => stage.showStatus(status, noticeOf(status, () => void tryAgain())),
+  onAttempt: () => stage.begin(OVERLAYS[peer.video]),
+  onConnected: () => stage.connected(),
   onMedia: (media) => stage.showMedia(media),
   onLoss: () => stage.holdPicture(),
   onPose: (message) => stage.showPose(message),
+  onClock: (message) => stage.noteClock(message),
   onStats: (stats) => stage.showStats(stats),
   onInfo: (info) => {
     stage.showInfo(info);
@@ -40,4 +47,5 @@ function showName(kind) {
 
 showName("");
 stage.setPeer(peer);
+peer.video = choice.mode;
 peer.start();

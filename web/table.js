@@ -1,7 +1,7 @@
 // The table of the 33 landmarks of one person.
 
 import { byId, element, setText } from "./dom.js";
-import { LANDMARK_NAMES, MIN_VISIBILITY } from "./landmarks.js";
+import { LANDMARK_NAMES, MIN_VISIBILITY, sideOf } from "./landmarks.js";
 
 /** @typedef {import("./landmarks.js").Pose} Pose */
 /** @typedef {{row: HTMLTableRowElement, cells: HTMLElement[], meter: HTMLElement}} Line */
@@ -64,11 +64,10 @@ export class LandmarkTable {
  * @returns {Line}
  */
 function makeLine(name, index) {
-  const side = name.includes("left") ? "left" : name.includes("right") ? "right" : "middle";
   const cells = ["x", "y", "z"].map(() => element("td"));
   const meter = element("i");
   const visibility = element("td", { class: "visibility" }, element("span"), meter);
-  const row = element("tr", { "data-index": String(index), "data-side": side });
+  const row = element("tr", { "data-index": String(index), "data-side": sideOf(index) });
   row.append(element("td", {}, String(index)), element("th", { scope: "row" }, name));
   row.append(...cells, visibility);
   return { row, cells: [...cells, /** @type {HTMLElement} */ (visibility.firstChild)], meter };

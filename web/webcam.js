@@ -1,4 +1,4 @@
-// /webcam: this computer's camera up, the annotated picture back.
+// /webcam: this computer's camera up; its picture back, annotated or not, or its landmarks alone.
 
 import { request, sentence, streamPath } from "./api.js";
 import {
@@ -10,6 +10,7 @@ import {
   openCamera,
 } from "./camera.js";
 import { button, byId, setText } from "./dom.js";
+import { ModeChoice, NO_CAPTURE_TIMES, tellsCaptureTimes } from "./modes.js";
 import { WebcamPeer } from "./peers.js";
 import { noticeOf, Stage } from "./stage.js";
 import { statusOf } from "./words.js";
@@ -17,8 +18,10 @@ import { statusOf } from "./words.js";
 /** @typedef {import("./words.js").Status} Status */
 
 const MIRROR_KEY = "streamer.mirror";
+const OVERLAYS = /** @type {const} */ ({ annotated: "off", plain: "packets", none: "camera" });
 
 const stage = new Stage();
+const choice = new ModeChoice((mode) => peer?.switchVideo(mode));
 const stopButton = byId("stop", HTMLButtonElement);
 const cameraSelect = byId("camera", HTMLSelectElement);
 const sizeSelect = byId("camera-size", HTMLSelectElement);
@@ -44,6 +47,7 @@ async function start() {
     return;
   }
   await fillCameras();
+  if (camera && !(await tellsCaptureTimes(camera))) choice.disable("none", NO_CAPTURE_TIMES);
   connect();
 }
 
@@ -51,15 +55,22 @@ function connect() {
   if (!camera) return;
   const mine = new WebcamPeer(camera, {
     onStatus: (status) => onStatus(mine, status),
+    onAttempt: () => stage.begin(OVERLAYS[mine.video]),
+    onConnected: () => {
+      stage.connected();
+      if (mine.video === "none" && camera) stage.showMedia(camera);
+    },
     onMedia: (media) => stage.showMedia(media),
     onLoss: () => stage.holdPicture(),
     onPose: (pose) => stage.showPose(pose),
+    onClock: (clock) => stage.noteClock(clock),
     onStats: (stats) => stage.showStats(stats),
     onInfo: (info) => {
       stage.showInfo(info);
       if (info.listed !== share.checked) void setShared();
     },
   });
+  mine.video = choice.mode;
   peer = mine;
   stage.setPeer(mine);
   stopButton.disabled = false;
@@ -145,7 +156,9 @@ async function changeCamera() {
     showCameraError(error);
     return;
   }
-  if (camera) await active.replaceCamera(camera);
+  if (!camera) return;
+  await active.replaceCamera(camera);
+  if (active.video === "none") stage.showMedia(camera);
 }
 
 async function fillCameras() {
@@ -177,13 +190,12 @@ async function setShared() {
 }
 
 function showMirrored() {
-  stage.video.classList.toggle("mirrored", mirror.checked);
+  stage.setMirrored(mirror.checked);
   localStorage.setItem(MIRROR_KEY, String(mirror.checked));
 }
 
 mirror.checked = localStorage.getItem(MIRROR_KEY) !== "false";
 showMirrored();
-stage.isMirrored = () => mirror.checked;
 mirror.addEventListener("change", showMirrored);
 share.addEventListener("change", () => void setShared());
 cameraSelect.addEventListener("change", () => void changeCamera());
