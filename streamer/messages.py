@@ -1,6 +1,7 @@
 """The messages of the outside contract (docs/protocol.md): the same on every way out."""
 
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -68,18 +69,17 @@ def clock_message(
     rtp: int | None = None,
     pts: int | None = None,
 ) -> str:
-    m: dict[str, Any] = {"type": "clock", "v": VERSION}
-    for k, v in (
-        ("rtp_origin", rtp_origin),
-        ("epoch", epoch),
-        ("ntp", ntp),
-        ("rtp", rtp),
-        ("pts", pts),
-    ):
-        if v is not None:
-            m[k] = v
-    m["t"] = round(__import__("time").time(), 4)
-    return _dump(m)
+    """The ``clock`` message, as JSON text: what ties the stream's time to others.
+
+    ``rtp_origin``: the RTP timestamp of stream time 0 in the video that the peer is sent. Of a sender
+    report of the peer's own camera: ``ntp`` (Unix seconds by the peer's clock), ``rtp``, and the stream
+    time ``pts`` of that moment in ``epoch``.
+    """
+    message: dict[str, Any] = {"type": "clock", "v": VERSION}
+    known = {"rtp_origin": rtp_origin, "epoch": epoch, "ntp": ntp, "rtp": rtp, "pts": pts}
+    message |= {key: value for key, value in known.items() if value is not None}
+    message["t"] = round(time.time(), 4)
+    return _dump(message)
 
 
 def _rows(array: Any, digits: int) -> list[list[float]]:

@@ -1,40 +1,68 @@
 """Sinks that every way out shares."""
 
 from collections.abc import Callable
+from typing import Literal, Protocol
 
 from streamer.messages import pose_message, state_message
 from streamer.model import PoseResult, Status
+from streamer.wire import PROTOCOL, encode_pose
 
-Listener = Callable[[str], None]
+Form = Literal["json", "binary"]
+Maker = Callable[[PoseResult], str | bytes]
+
+
+def form_of(protocol: str) -> Form:
+    """What a data channel or WebSocket that was opened with this protocol gets."""
+    return "binary" if protocol == PROTOCOL else "json"
+
+
+class Listener(Protocol):
+    """Who gets a stream's messages, on the event loop; it must not block.
+
+    ``form``: of its pose messages. All others are JSON text.
+    """
+
+    @property
+    def form(self) -> Form: ...
+
+    def pose(self, message: str | bytes) -> None:
+        """May be left out by a listener that does not keep up."""
+
+    def news(self, message: str) -> None: ...
 
 
 class MessageFeed:
-    """Turns results into the messages of the contract: once per frame, however many listen, and not at
-    all while nobody does. Listeners are called on the event loop and must not block."""
+    """Turns results into the messages of the contract: once per frame and form, however many listen, and
+    not at all while nobody does."""
 
     def __init__(self, stream: str) -> None:
         self._stream = stream
         self._listeners: list[Listener] = []
         self._state: str | None = None
+        self._makers: dict[Form, Maker] = {
+            "json": lambda result: pose_message(stream, result),
+            "binary": encode_pose,
+        }
 
     def listen(self, listener: Listener) -> None:
         """The listener gets the state as it is now, then everything that happens."""
         self._listeners.append(listener)
         if self._state is not None:
-            listener(self._state)
+            listener.news(self._state)
 
     def leave(self, listener: Listener) -> None:
         if listener in self._listeners:
             self._listeners.remove(listener)
 
     def on_result(self, result: PoseResult) -> None:
-        if self._listeners:
-            self._tell(pose_message(self._stream, result))
+        made: dict[Form, str | bytes] = {}
+        for listener in tuple(self._listeners):
+            form = listener.form
+            if form not in made:
+                made[form] = self._makers[form](result)
+            listener.pose(made[form])
 
     def on_status(self, status: Status) -> None:
         self._state = state_message(self._stream, status)
-        self._tell(self._state)
-
-    def _tell(self, message: str) -> None:
         for listener in tuple(self._listeners):
-            listener(message)
+            listener.news(self._state)

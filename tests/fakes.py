@@ -23,6 +23,7 @@ from streamer.model import (
     VideoInfo,
 )
 from streamer.ports import Estimator, FrameReceiver
+from streamer.sinks import Form
 
 PATIENCE_S = 10.0
 """How long a test waits for an event before it fails."""
@@ -257,6 +258,24 @@ class RecordingScreen(_Recording):
 
     async def pictures_come(self, count: int) -> None:
         await self.until(lambda: len(self.pictures) >= count)
+
+
+class RecordingListener:
+    """Keeps the messages of a stream: pose messages apart, and all in their order."""
+
+    def __init__(self, form: Form = "json") -> None:
+        self.form: Form = form
+        self.all: list[str | bytes] = []
+        self.poses: list[str | bytes] = []
+        self.heard: list[str] = []
+
+    def pose(self, message: str | bytes) -> None:
+        self.poses.append(message)
+        self.all.append(message)
+
+    def news(self, message: str) -> None:
+        self.heard.append(message)
+        self.all.append(message)
 
 
 class FakeTransport:

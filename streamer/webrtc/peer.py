@@ -140,21 +140,21 @@ class Peer:
             return
         self._channel = outlet = LandmarkChannel(channel)
         self._undo.enter_context(self.stream.session.watchers.one_more())
-        self.stream.feed.listen(outlet.send)
-        self._undo.callback(self.stream.feed.leave, outlet.send)
+        self.stream.feed.listen(outlet)
+        self._undo.callback(self.stream.feed.leave, outlet)
         self._tell_time()
 
     def _tell_time(self) -> None:
         if self._channel is not None:
             origin = None if self._viewer is None else self._viewer.sender.rtp_origin
-            self._channel.send(clock_message(rtp_origin=origin))
+            self._channel.news(clock_message(rtp_origin=origin))
 
     def _on_sender_report(self, ntp: float, rtp: int, media_pts: int) -> None:
         """The publisher's own clock, for a page that draws on its camera's picture."""
         place = self.stream.session.stream_time(media_pts)
         if self._channel is not None and place is not None:
             pts, epoch = place
-            self._channel.send(clock_message(epoch=epoch, ntp=ntp, rtp=rtp, pts=pts))
+            self._channel.news(clock_message(epoch=epoch, ntp=ntp, rtp=rtp, pts=pts))
 
     async def add_candidates(self, fragment: str) -> None:
         """Raises InvalidRequest."""

@@ -1,14 +1,17 @@
 """The messages have exactly the shape of docs/protocol.md."""
 
 import json
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from streamer.messages import pose_message, state_message
+from streamer.messages import clock_message, pose_message, state_message
 from streamer.model import Frame, Pose, PoseResult, Status, StreamState
-from tests.fakes import make_frame
+from streamer.sinks import Form, MessageFeed
+from streamer.wire import decode_pose
+from tests.fakes import RecordingListener, make_frame
 
 LANDMARKS = np.linspace(0, 1, 33 * 5, dtype=np.float32).reshape(33, 5)
 WORLD = np.linspace(-0.5, 0.5, 33 * 3, dtype=np.float32).reshape(33, 3)
@@ -100,3 +103,38 @@ def test_state_message_without_an_error_has_nothing_about_errors(state: StreamSt
         "state": state.value,
         "detail": "",
     }
+
+
+def test_clock_message_has_only_what_is_known() -> None:
+    told = json.loads(clock_message(rtp_origin=0))
+    assert abs(told.pop("t") - time.time()) < 60
+    assert told == {"type": "clock", "v": 1, "rtp_origin": 0}
+    told = json.loads(clock_message(epoch=2, ntp=1.5, rtp=7, pts=9))
+    assert told | {"t": 0} == {
+        "type": "clock", "v": 1, "epoch": 2, "ntp": 1.5, "rtp": 7, "pts": 9, "t": 0
+    }  # fmt: skip
+
+
+def test_feed_makes_each_form_once_for_all_who_want_it() -> None:
+    feed = MessageFeed("door")
+    forms: list[Form] = ["json", "binary", "json", "binary"]
+    listeners = [RecordingListener(form) for form in forms]
+    for listener in listeners:
+        feed.listen(listener)
+    feed.on_result(result(Pose(1, 1.0, LANDMARKS, WORLD)))
+    text, binary, text_again, binary_again = (listener.poses[0] for listener in listeners)
+    assert text is text_again and binary is binary_again
+    assert isinstance(text, str) and json.loads(text)["seq"] == 812
+    assert isinstance(binary, bytes) and decode_pose(binary, "door")["seq"] == 812
+
+
+def test_listener_hears_the_state_first_and_nothing_after_it_has_left() -> None:
+    feed, listener = MessageFeed("door"), RecordingListener("binary")
+    feed.on_status(Status(StreamState.LIVE))
+    feed.listen(listener)
+    feed.leave(listener)
+    feed.leave(listener)
+    feed.on_status(Status(StreamState.ENDED))
+    feed.on_result(result())
+    assert [json.loads(text)["state"] for text in listener.heard] == ["live"]
+    assert listener.poses == []

@@ -21,7 +21,14 @@ from streamer.ports import EstimatorFactory, Source
 from streamer.session import RetryPolicy
 from streamer.state import StateFile
 from streamer.streams import Streams, Workshop, new_stream_id
-from tests.fakes import FakeEstimators, FakePainter, FakeSource, RecordingSink, make_frame
+from tests.fakes import (
+    FakeEstimators,
+    FakePainter,
+    FakeSource,
+    RecordingListener,
+    RecordingSink,
+    make_frame,
+)
 
 DEFAULT = PoseConfig()
 HEAVY = PoseConfig(model_complexity=2)
@@ -251,20 +258,20 @@ def test_ids_of_unlisted_streams_have_128_bits() -> None:
 async def test_listener_hears_the_state_then_one_message_per_frame(rig: Rig) -> None:
     source = FakeSource()
     stream = rig.streams.add_peer("peer", "whip", source, listed=True)
-    heard: list[str] = []
+    listener = RecordingListener()
     sink = RecordingSink()
-    stream.feed.listen(heard.append)
+    stream.feed.listen(listener)
     stream.session.subscribe(sink)
     await source.connected()
     for number in range(3):
         source.put(make_frame(number * 3000))
         await sink.results_come(number + 1)
-    kinds = [message.split('"')[3] for message in heard]
+    kinds = [message.split('"')[3] for message in map(str, listener.all)]
     assert kinds == ["state", "state", "pose", "pose", "pose"]
-    stream.feed.leave(heard.append)
-    stream.feed.leave(heard.append)
-    count = len(heard)
+    stream.feed.leave(listener)
+    stream.feed.leave(listener)
+    count = len(listener.all)
     source.put(make_frame(9000))
     await sink.results_come(4)
     await asyncio.sleep(0)
-    assert len(heard) == count
+    assert len(listener.all) == count

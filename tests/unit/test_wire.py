@@ -1,0 +1,125 @@
+"""The binary form carries the same as the JSON form, and the decoders that the protocol shows read it."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamer.errors import InvalidRequest
+from streamer.messages import pose_message
+from streamer.model import Pose, PoseResult
+from streamer.wire import decode_pose, encode_pose
+from tests.fakes import make_frame
+
+PROTOCOL_MD = Path(__file__).parents[2] / "docs" / "protocol.md"
+SCTP_CHUNK_BYTES = 1160
+CHANCE = np.random.default_rng(3)
+
+
+def person(number: int = 1) -> Pose:
+    landmarks = CHANCE.uniform(-0.5, 1.5, (33, 5)).astype(np.float32)
+    landmarks[:, 3:] = CHANCE.uniform(0, 1, (33, 2))
+    world = CHANCE.uniform(-1, 1, (33, 3)).astype(np.float32)
+    return Pose(number, 0.987, landmarks, world)
+
+
+def result(*poses: Pose, pts: int = 2_436_000) -> PoseResult:
+    stages = {"decode": 0.8, "queue": 0.25, "pose": 11.9, "draw": 0.4, "total": 13.35}
+    frame = make_frame(width=1280, height=720)
+    return PoseResult(7, 812, pts, frame, poses, dropped=3, latency_ms=stages)
+
+
+def assert_same(decoded: dict[str, Any], expected: PoseResult) -> None:
+    """As the JSON message, within the binary form's steps."""
+    message = json.loads(pose_message("door", expected))
+    poses, told = decoded.pop("poses"), message.pop("poses")
+    stages, told_stages = decoded.pop("latency_ms"), message.pop("latency_ms")
+    assert stages == pytest.approx(told_stages, abs=0.01)
+    assert decoded == {key: message[key] for key in decoded}
+    assert len(poses) == len(told)
+    for pose, other in zip(poses, told, strict=True):
+        assert pose["id"] == other["id"]
+        assert pose["score"] == pytest.approx(other["score"], abs=0.6e-3)
+        landmarks, others = np.array(pose["landmarks"]), np.array(other["landmarks"])
+        assert np.abs(landmarks[:, :3] - others[:, :3]).max() <= 0.5 / 16384 + 1e-5
+        assert np.abs(landmarks[:, 3:] - others[:, 3:]).max() <= 0.5 / 255 + 1e-5
+        assert np.abs(np.array(pose["world"]) - np.array(other["world"])).max() <= 1.01e-4
+
+
+@pytest.mark.parametrize("people", [0, 1, 2, 8])
+def test_binary_message_carries_the_same_as_json(people: int) -> None:
+    expected = result(*(person(number) for number in range(1, people + 1)))
+    assert_same(decode_pose(encode_pose(expected), "door"), expected)
+
+
+def test_two_people_fit_one_chunk() -> None:
+    assert len(encode_pose(result(person()))) == 526
+    assert len(encode_pose(result(person(1), person(2)))) == 992 < SCTP_CHUNK_BYTES
+
+
+def test_stream_time_of_a_year_fits() -> None:
+    pts = 90_000 * 86_400 * 366
+    assert decode_pose(encode_pose(result(pts=pts)), "door")["pts"] == pts
+
+
+def test_landmark_far_outside_is_kept_at_the_limit_and_does_not_wrap() -> None:
+    far = person()
+    far.landmarks[:4, 0] = [5.0, -5.0, 1.99, -2.0]
+    far.world[:2, 0] = [9.0, -9.0]
+    (pose,) = decode_pose(encode_pose(result(far)), "door")["poses"]
+    xs = [row[0] for row in pose["landmarks"][:4]]
+    assert xs == pytest.approx([2.0, -2.0, 1.99, -2.0], abs=1e-4)
+    assert [row[0] for row in pose["world"][:2]] == pytest.approx([3.2767, -3.2768], abs=1e-4)
+
+
+def test_stage_that_was_not_timed_is_zero() -> None:
+    untimed = PoseResult(1, 0, 0, make_frame(), (), 0, {"pose": 9.0})
+    stages = decode_pose(encode_pose(untimed), "door")["latency_ms"]
+    assert stages == {"decode": 0, "queue": 0, "pose": 9.0, "draw": 0, "total": 0}
+
+
+def test_message_that_is_cut_off_or_of_another_kind_is_refused() -> None:
+    message = encode_pose(result(person()))
+    for length in (0, 1, 39, 40, 59, len(message) - 1):
+        with pytest.raises(InvalidRequest):
+            decode_pose(message[:length], "door")
+    for head in (b"\2\1", b"\1\2", b"{}"):
+        with pytest.raises(InvalidRequest):
+            decode_pose(head + message[2:], "door")
+
+
+def test_bytes_that_a_later_version_appends_are_ignored() -> None:
+    expected = result(person())
+    assert_same(decode_pose(encode_pose(expected) + b"more", "door"), expected)
+
+
+def shown_code(language: str) -> str:
+    """The decoder that docs/protocol.md shows."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", PROTOCOL_MD.read_text("utf-8"), re.DOTALL)
+    (code,) = (block for block in blocks if "466" in block)
+    return str(code)
+
+
+def test_decoder_of_the_protocol_in_python_reads_our_messages() -> None:
+    names: dict[str, Any] = {}
+    exec(shown_code("python"), names)
+    expected = result(person(1), person(2))
+    assert_same(names["decode_pose"](encode_pose(expected)), expected)
+    assert names["decode_pose"](b"\2\1\0\0") is None
+
+
+def test_decoder_of_the_protocol_in_javascript_reads_our_messages() -> None:
+    node = shutil.which("node")
+    assert node, "the tests need Node: tests/setup.sh installs it"
+    expected = result(person(1), person(2))
+    script = shown_code("js") + (
+        f"const bytes = Uint8Array.from({list(encode_pose(expected))});\n"
+        "console.log(JSON.stringify(decodePose(bytes.buffer)));\n"
+    )
+    shown = subprocess.run([node, "-e", script], capture_output=True, text=True, check=True)
+    assert_same(json.loads(shown.stdout), expected)
