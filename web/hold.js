@@ -36,9 +36,9 @@ export class HeldFrames {
    * @param {HTMLVideoElement} video
    * @param {number} now_ms of the callback
    * @param {VideoFrameCallbackMetadata} metadata
+   * @param {FrameInfo} info
    */
-  add(video, now_ms, { mediaTime, rtpTimestamp, captureTime, expectedDisplayTime }) {
-    const info = { rtpTimestamp: rtpTimestamp ?? null, captured_ms: captureTime ?? null };
+  add(video, now_ms, { mediaTime, expectedDisplayTime }, info) {
     const { pairs, unused } = this.#pairing.add(
       { time_us: mediaTime * 1e6, info },
       this.#copy(video),

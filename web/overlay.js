@@ -169,9 +169,14 @@ export class Overlay {
    * @param {VideoFrameCallbackMetadata} metadata
    */
   #hold(now_ms, metadata) {
-    const time = this.#mode === "camera" ? metadata.captureTime : metadata.rtpTimestamp;
-    this.#lacksTimes = time === undefined;
-    this.#held.add(this.#video, now_ms, metadata);
+    const { captureTime = null, rtpTimestamp = null } = metadata;
+    // Browsers guess a time of capture for a video from elsewhere, a millisecond or so off.
+    const info =
+      this.#mode === "camera"
+        ? { captured_ms: captureTime, rtpTimestamp: null }
+        : { captured_ms: null, rtpTimestamp };
+    this.#lacksTimes = info.captured_ms === null && info.rtpTimestamp === null;
+    this.#held.add(this.#video, now_ms, metadata, info);
     this.#advance();
   }
 

@@ -73,11 +73,12 @@ async def test_landmarks_find_their_frames_again_after_the_camera_was_lost(
     assert counted.drawn >= SHARE_DRAWN * counted.frames
 
 
-async def test_the_camera_preview_shows_each_frame_with_its_own_landmarks(
-    server: Callable[..., StreamerServer], open_page: OpenPage, clips: Clips
+@pytest.mark.parametrize("mode", ["none", "plain"])
+async def test_the_webcam_shows_each_frame_with_its_own_landmarks(
+    mode: str, server: Callable[..., StreamerServer], open_page: OpenPage, clips: Clips
 ) -> None:
     running = server(module=NUMBER_SERVER)
-    page, watch = await open_page(f"{running.url}/webcam?video=none", clips.numbered_camera)
+    page, watch = await open_page(f"{running.url}/webcam?video={mode}", clips.numbered_camera)
     await page.click("#start")
     await expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=30_000)
     await until(page, "window.streamer.overlay.recent.some((each) => each.message !== null)")
@@ -86,8 +87,8 @@ async def test_the_camera_preview_shows_each_frame_with_its_own_landmarks(
 
     assert counted.different == []
     assert counted.drawn >= SHARE_DRAWN * counted.frames
-    received = "window.streamer.peer.getReceivers().some(({ track }) => !track.muted)"
-    assert not await page.evaluate(received)
+    comes_back = "window.streamer.peer.getReceivers().some(({ track }) => !track.muted)"
+    assert await page.evaluate(comes_back) == (mode == "plain")
     watch.assert_clean()
 
 
