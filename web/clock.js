@@ -63,12 +63,12 @@ export class StreamClock {
 
   /**
    * The stream's time of a frame that came as video.
-   * @param {number | undefined} rtpTimestamp of its packets; 32 bits, so it runs over every 13 hours
+   * @param {number | null} rtpTimestamp of its packets; 32 bits, so it runs over every 13 hours
    * @param {number} near a pts of about the same time
    * @returns {number | null}
    */
   ptsOfPacket(rtpTimestamp, near) {
-    if (this.rtpOrigin === null || rtpTimestamp === undefined) return null;
+    if (this.rtpOrigin === null || rtpTimestamp === null) return null;
     const ahead = modulo(rtpTimestamp - this.rtpOrigin - near, RTP_RANGE);
     return near + (ahead < RTP_RANGE / 2 ? ahead : ahead - RTP_RANGE);
   }

@@ -45,8 +45,6 @@ export class LivePeer {
   #link = statusOf("idle");
   #stream = statusOf("connecting");
   #pictures = false;
-  /** @type {RTCRtpReceiver | null} */
-  #receiver = null;
   #lastPersonAt = 0;
   #lostAt = 0;
   #switchedAt = -Infinity;
@@ -83,16 +81,10 @@ export class LivePeer {
   switchVideo(video) {
     this.video = video;
     if (!this.#life) return;
-    if (this.publishes) this.#location = ""; // a publisher's goodbye would end the stream for all
+    // The closed connection is goodbye enough; a publisher's own would end the stream for everybody.
+    this.#location = "";
     this.#switchedAt = performance.now();
     this.start();
-  }
-
-  /** @param {number} delay_ms for so long the browser holds video back before it shows it */
-  holdBack(delay_ms) {
-    if (this.#receiver && "jitterBufferTarget" in this.#receiver) {
-      this.#receiver.jitterBufferTarget = delay_ms;
-    }
   }
 
   /**
@@ -111,14 +103,6 @@ export class LivePeer {
    */
   get path() {
     throw new Error("each kind of peer has its own address");
-  }
-
-  /**
-   * Whether the stream is this peer's own.
-   * @protected
-   */
-  get publishes() {
-    return false;
   }
 
   /**
@@ -215,12 +199,10 @@ export class LivePeer {
   /** @param {RTCPeerConnection} connection */
   #prepare(connection) {
     this.#pictures = this.video === "none"; // then there are none to wait for
-    this.#receiver = null;
     this.#events.onAttempt?.();
     if (this.#events.onPose) this.#stream = statusOf("connecting"); // the channel will tell
     connection.addEventListener("track", ({ track, receiver }) => {
-      this.#receiver = receiver;
-      this.holdBack(0);
+      if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
       track.addEventListener("unmute", () => {
         this.#pictures = true;
         this.#events.onMedia(new MediaStream([track]));

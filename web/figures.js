@@ -93,8 +93,11 @@ export class Figures {
     setText(this.#fps, `${this.#rate().toFixed(1)} fps`);
     setText(this.#dropped, `${newest.dropped} dropped`);
     const measured = this.#latencyShown();
-    const sending = this.#mode === "off" ? this.#sending : {}; // else nothing is encoded for us
-    const stages = stagesOf(this.#means(), sending, this.#link, measured?.ms ?? null);
+    // Drawn here, the picture comes beside the landmarks, whose way is the longer one.
+    const isAnnotated = this.#mode === "off";
+    const sending = isAnnotated ? this.#sending : {};
+    const link = this.#link && !isAnnotated ? { ...this.#link, play_ms: null } : this.#link;
+    const stages = stagesOf(this.#means(), sending, link, measured?.ms ?? null);
     const sends = this.#link?.encode_ms != null;
     setText(this.#span, spanWords(measured?.from ?? null, sends, this.#mode));
     setText(this.#latency, `${Math.round(measured?.ms ?? sumOf(stages))} ms`);

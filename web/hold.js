@@ -1,53 +1,69 @@
-// This computer's camera frames, held until their landmarks are here: the server takes longer than the
-// screen, so a frame would be gone before it could be drawn on.
+// Frames held until their landmarks are here: the server's estimate takes longer than the way to the
+// screen. Picture and landmarks then go on display together, on one canvas. Over a video that shows
+// itself, they would be a screen's picture apart now and then.
 
 import { element } from "./dom.js";
 import { nextToShow } from "./match.js";
+import { FramePairing } from "./pairing.js";
 
 /** @typedef {import("./landmarks.js").PoseMessage} PoseMessage */
-/** @typedef {import("./overlay.js").Shown} Shown */
+/**
+ * What the browser tells of a frame.
+ * @typedef {object} FrameInfo
+ * @property {number | null} rtpTimestamp of its packets, if it came as such
+ * @property {number | null} captured_ms on performance.now()'s scale, if this computer's camera took it
+ */
+/**
+ * @typedef {FrameInfo & {picture: HTMLCanvasElement, width: number, height: number, at_ms: number,
+ *   pts: number | null}} HeldFrame
+ */
 
-const PATIENCE_MS = 250;
-const FRAMES_MAX = 16; // at 60 fps as long as PATIENCE_MS
+const FRAMES_MAX = 24;
+const LATE_MS = 8; // half a picture of a usual screen
+const UNKNOWN = { rtpTimestamp: null, captured_ms: null };
 
 export class HeldFrames {
-  /** @type {(Shown & {picture: HTMLCanvasElement})[]} in the order of time */
+  /** @type {HeldFrame[]} in the order of time */
   #frames = [];
   /** @type {HTMLCanvasElement[]} to be used again */
   #spare = [];
+  /** @type {FramePairing<FrameInfo, HTMLCanvasElement>} */
+  #pairing = new FramePairing();
 
   /**
-   * Copies the frame that the video shows now: cameras stop when too many of their own frames are
-   * held.
+   * The video shows a frame, and this callback tells of one: mostly the same. It is copied, since
+   * cameras and decoders stop when too many of their own frames are held.
    * @param {HTMLVideoElement} video
-   * @param {{width: number, height: number}} size
-   * @param {number | null} captured_ms on performance.now()'s scale
+   * @param {number} now_ms of the callback
+   * @param {VideoFrameCallbackMetadata} metadata
+   * @param {FrameInfo} info
    */
-  add(video, { width, height }, captured_ms) {
-    const picture = this.#spare.pop() ?? element("canvas");
-    if (picture.width !== width) picture.width = width;
-    if (picture.height !== height) picture.height = height;
-    picture.getContext("2d", { alpha: false })?.drawImage(video, 0, 0, width, height);
-    const now_ms = performance.now();
-    this.#frames.push({
-      ...{ width, height, picture, captured_ms, pts: null, rtpTimestamp: null },
-      ...{ at_ms: now_ms, shown_ms: now_ms },
-    });
+  add(video, now_ms, { mediaTime, expectedDisplayTime }, info) {
+    const { pairs, unused } = this.#pairing.add(
+      { time_us: mediaTime * 1e6, info },
+      this.#copy(video),
+      now_ms - expectedDisplayTime > LATE_MS,
+    );
+    this.#spare.push(...unused);
+    for (const { info, picture } of pairs) {
+      const { width, height } = picture;
+      const at_ms = performance.now();
+      this.#frames.push({ ...(info ?? UNKNOWN), picture, width, height, at_ms, pts: null });
+    }
     if (this.#frames.length > FRAMES_MAX) this.#release(1);
   }
 
   /**
    * The frame to show now, which is held no longer, as are those before it.
-   * @param {(captured_ms: number) => number | null} ptsOf asked again each time: the camera's clock
-   *   may have become known since
+   * @param {(frame: FrameInfo) => number | null} ptsOf asked again each time: the clocks may have
+   *   become known since
    * @param {(pts: number | null) => PoseMessage | null} find
-   * @returns {{frame: Shown, message: PoseMessage | null} | null}
+   * @param {number} patience_ms
+   * @returns {{frame: HeldFrame, message: PoseMessage | null} | null}
    */
-  next(ptsOf, find) {
-    for (const frame of this.#frames) {
-      frame.pts = frame.captured_ms === null ? null : ptsOf(frame.captured_ms);
-    }
-    const next = nextToShow(this.#frames, find, performance.now(), PATIENCE_MS);
+  next(ptsOf, find, patience_ms) {
+    for (const frame of this.#frames) frame.pts = ptsOf(frame);
+    const next = nextToShow(this.#frames, find, performance.now(), patience_ms);
     if (!next) return null;
     this.#release(next.index);
     const frame = this.#frames.shift();
@@ -61,10 +77,28 @@ export class HeldFrames {
 
   clear() {
     this.#release(this.#frames.length);
+    this.#spare.push(...this.#pairing.clear());
   }
 
   /** @param {number} count of the oldest */
   #release(count) {
     for (const { picture } of this.#frames.splice(0, count)) this.#spare.push(picture);
+  }
+
+  /**
+   * @param {HTMLVideoElement} video
+   * @returns {{time_us: number | null, picture: HTMLCanvasElement}}
+   */
+  #copy(video) {
+    const frame = "VideoFrame" in window ? new VideoFrame(video) : null;
+    const picture = this.#spare.pop() ?? element("canvas");
+    const width = frame?.displayWidth ?? video.videoWidth;
+    const height = frame?.displayHeight ?? video.videoHeight;
+    if (picture.width !== width) picture.width = width;
+    if (picture.height !== height) picture.height = height;
+    picture.getContext("2d", { alpha: false })?.drawImage(frame ?? video, 0, 0, width, height);
+    const time_us = frame?.timestamp ?? null;
+    frame?.close();
+    return { time_us, picture };
   }
 }

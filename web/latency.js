@@ -9,7 +9,7 @@ const LABELS = new Map([
   ["camera", "camera"],
   ["network", "network"],
   ["play", "decode + show"],
-  ["other", "waiting"],
+  ["other", "waiting + show"],
 ]);
 const REST_MIN_MS = 0.5;
 

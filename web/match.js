@@ -1,7 +1,6 @@
 // Which landmarks belong to which frame. Pure: no picture and no clock in here.
 
 /** @typedef {import("./landmarks.js").PoseMessage} PoseMessage */
-/** @typedef {{message: PoseMessage, at_ms: number}} Arrival */
 
 /** Packets carry the frame's time itself; 1 ms is for what rounds on the way. */
 export const PACKET_TOLERANCE = 90;
@@ -15,47 +14,38 @@ const LATE_AFTER_MS = 1_000;
 
 /** The messages of about the last second, by the time of their frame. */
 export class RecentPoses {
-  /** @type {Arrival[]} in the order of arrival: a channel without order may turn them around */
-  #arrivals = [];
+  /** @type {PoseMessage | null} that of the latest frame */
+  newest = null;
 
-  /**
-   * @param {PoseMessage} message
-   * @param {number} at_ms
-   */
-  add(message, at_ms) {
-    this.#arrivals.push({ message, at_ms });
-    const since = (this.newest?.pts ?? 0) - KEPT_TICKS;
-    this.#arrivals = this.#arrivals
-      .filter((each) => each.message.pts >= since)
-      .slice(-KEPT_MESSAGES);
+  /** @type {PoseMessage[]} in the order of arrival: a channel without order may turn them around */
+  #messages = [];
+
+  /** @param {PoseMessage} message */
+  add(message) {
+    this.#messages.push(message);
+    if (!this.newest || message.pts > this.newest.pts) this.newest = message;
+    const since = this.newest.pts - KEPT_TICKS;
+    this.#messages = this.#messages.filter(({ pts }) => pts >= since).slice(-KEPT_MESSAGES);
   }
 
   clear() {
-    this.#arrivals = [];
-  }
-
-  /** @returns {PoseMessage | null} that of the latest frame */
-  get newest() {
-    let newest = null;
-    for (const { message } of this.#arrivals) {
-      if (!newest || message.pts > newest.pts) newest = message;
-    }
-    return newest;
+    this.newest = null;
+    this.#messages = [];
   }
 
   /**
    * The message of the frame with this time, never that of another frame.
    * @param {number | null} pts
    * @param {number} tolerance ticks
-   * @returns {Arrival | null}
+   * @returns {PoseMessage | null}
    */
   find(pts, tolerance) {
     if (pts === null) return null;
     let nearest = null;
     let best = tolerance;
-    for (const arrival of this.#arrivals) {
-      const apart = Math.abs(arrival.message.pts - pts);
-      if (apart <= best) [nearest, best] = [arrival, apart];
+    for (const message of this.#messages) {
+      const apart = Math.abs(message.pts - pts);
+      if (apart <= best) [nearest, best] = [message, apart];
     }
     return nearest;
   }

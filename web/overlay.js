@@ -6,16 +6,15 @@ import { drawPoses, PoseCanvas } from "./draw.js";
 import { HeldFrames } from "./hold.js";
 import { CAPTURE_TOLERANCE, Lateness, PACKET_TOLERANCE, RecentPoses } from "./match.js";
 import { canTellFrames, NO_FRAME_TIMES } from "./modes.js";
-import { PlayoutDelay } from "./playout.js";
 
 /** @typedef {import("./clock.js").StreamClock} StreamClock */
 /** @typedef {import("./clock.js").Latency} Latency */
+/** @typedef {import("./hold.js").FrameInfo} FrameInfo */
 /** @typedef {import("./landmarks.js").PoseMessage} PoseMessage */
-/** @typedef {{width: number, height: number}} Size */
 /**
- * What the canvas does. `off`: the picture is annotated already. `packets`: it lies over a video that
- * came from the server. `camera`: it shows this computer's camera, each frame once its landmarks are
- * here. `alone`: it shows the newest landmarks without a picture.
+ * What the canvas does. `off`: the picture is annotated already. `packets`: it shows a video that
+ * came from the server, each frame once its landmarks are here. `camera`: the same with this
+ * computer's camera. `alone`: the newest landmarks without a picture.
  * @typedef {"off" | "packets" | "camera" | "alone"} OverlayMode
  */
 /**
@@ -24,24 +23,20 @@ import { PlayoutDelay } from "./playout.js";
  * @property {number | null} pts of the frame on display
  * @property {number | null} message the pts of the landmarks on it
  * @property {number | null} rtpTimestamp of the frame
- * @property {boolean} late the landmarks came after their frame
+ * @property {boolean} late the landmarks came when their frame was on display already
  */
 /**
- * A frame that goes on display. `picture` is null where the video element itself shows it; `at_ms` is
- * when we were told of it, `shown_ms` when a person sees it.
- * @typedef {Size & {pts: number | null, rtpTimestamp: number | null, captured_ms: number | null,
- *   at_ms: number, shown_ms: number, picture: HTMLCanvasElement | null}} Shown
- */
-/**
- * @typedef {object} OverlayEvents
- * @property {(latency: Latency) => void} onLatency of a frame that went on display
- * @property {(delay_ms: number) => void} onDelay how long video should be held back from now on
+ * The frame on display. `picture` is null when there is none.
+ * @typedef {FrameInfo & {width: number, height: number, pts: number | null, at_ms: number,
+ *   picture: HTMLCanvasElement | null}} Shown
  */
 
-const SHOWN_KEPT = 60;
+const HELD = {
+  packets: { patience_ms: 150, tolerance: PACKET_TOLERANCE },
+  camera: { patience_ms: 300, tolerance: CAPTURE_TOLERANCE }, // there and back
+};
 const DRAWINGS_KEPT = 600;
-const SNAPSHOT_PATIENCE_MS = 500;
-const LOOK_INTERVAL_MS = 250;
+const LOOK_INTERVAL_MS = 100;
 const STALE_AFTER_MS = 1_000;
 
 export class Overlay {
@@ -53,28 +48,22 @@ export class Overlay {
     recent: [],
     /** @type {((drawing: Drawing) => void) | null} called after each drawing */
     onDraw: null,
-    delay_ms: 0,
   };
 
   #video;
   #canvas;
   #note;
-  #events;
+  #onLatency;
   /** @type {StreamClock | null} */
   #clock = null;
   #poses = new RecentPoses();
   #lateness = new Lateness();
-  #playout = new PlayoutDelay();
+  #held = new HeldFrames();
   /** @type {Shown | null} */
   #shown = null;
   /** @type {PoseMessage | null} on the canvas */
   #drawn = null;
-  #held = new HeldFrames();
   #isPaused = false;
-  /** @type {Shown[]} the last frames on display, without their pictures */
-  #past = [];
-  /** @type {(() => void)[]} */
-  #waiting = [];
   #willDraw = false;
   #lacksTimes = false;
 
@@ -82,15 +71,15 @@ export class Overlay {
    * @param {HTMLVideoElement} video
    * @param {HTMLCanvasElement} canvas laid out as the video
    * @param {HTMLElement} note where to say that landmarks are late
-   * @param {OverlayEvents} events
+   * @param {(latency: Latency) => void} onLatency of a frame that went on display
    */
-  constructor(video, canvas, note, events) {
+  constructor(video, canvas, note, onLatency) {
     this.#video = video;
     this.#canvas = new PoseCanvas(canvas);
     this.#note = note;
-    this.#events = events;
+    this.#onLatency = onLatency;
     setInterval(() => this.#look(), LOOK_INTERVAL_MS);
-    this.#awaitFrame();
+    if (canTellFrames) this.#awaitFrame();
   }
 
   get #mode() {
@@ -108,18 +97,16 @@ export class Overlay {
     this.#canvas.isShown = mode !== "off";
     this.#clock = clock;
     this.#poses.clear();
-    this.#past = [];
-    this.#lacksTimes = false;
-    this.#playout.clear(performance.now());
-    this.debug.delay_ms = 0;
-    this.#lateness.clear();
     this.#held.clear();
+    this.#lateness.clear();
+    this.#lacksTimes = false;
   }
 
   /** Nothing is shown any more. */
   clear() {
     this.#shown = null;
     this.#drawn = null;
+    this.#held.clear();
     this.#canvas.clear();
     this.#lateness.clear();
     setText(this.#note, "");
@@ -133,121 +120,97 @@ export class Overlay {
 
   /** @param {PoseMessage} message */
   onPose(message) {
-    const now_ms = performance.now();
-    this.#poses.add(message, now_ms);
-    if (this.#isPaused && this.#mode !== "packets") return;
-    if (this.#mode === "packets") this.#onLatePose(message, now_ms);
-    else if (this.#mode === "camera") this.#showHeld();
-    else if (this.#mode === "alone") this.#drawSoon();
+    this.#poses.add(message);
+    if (this.#mode === "alone") this.#drawSoon();
+    else if (this.#mode !== "off") this.#advance();
   }
 
   /**
    * The picture as it is seen, with its landmarks; null when there is none.
    * @param {boolean} isMirrored
-   * @returns {Promise<HTMLCanvasElement | null>}
+   * @returns {HTMLCanvasElement | null}
    */
-  async snapshot(isMirrored) {
-    // The video may be a frame further than the canvas, but not right after a drawing.
-    if (this.#mode === "packets" && !this.#video.paused) await this.#nextDrawing();
-    const isFilm = this.#mode === "off";
+  snapshot(isMirrored) {
     const { videoWidth, videoHeight } = this.#video;
-    const size = isFilm ? { width: videoWidth, height: videoHeight } : this.#shown;
-    if (!size?.width) return null;
-    const [width, height] = [String(size.width), String(size.height)];
-    const copy = element("canvas", { width, height });
+    const annotated = { width: videoWidth, height: videoHeight, picture: this.#video };
+    const shown = this.#mode === "off" ? annotated : this.#shown;
+    if (!shown?.width) return null;
+    const copy = element("canvas");
+    [copy.width, copy.height] = [shown.width, shown.height];
     const context = copy.getContext("2d");
     if (!context) return null;
     context.fillRect(0, 0, copy.width, copy.height);
     if (isMirrored) context.setTransform(-1, 0, 0, 1, copy.width, 0);
-    if (this.#mode !== "alone") {
-      context.drawImage(this.#shown?.picture ?? this.#video, 0, 0, copy.width, copy.height);
-    }
-    if (!isFilm) drawPoses(context, this.#drawn?.poses ?? [], size);
+    if (shown.picture) context.drawImage(shown.picture, 0, 0);
+    drawPoses(context, this.#drawn?.poses ?? [], shown);
     return copy;
   }
 
-  #nextDrawing() {
-    return new Promise((resolve) => {
-      this.#waiting.push(() => resolve(undefined));
-      setTimeout(resolve, SNAPSHOT_PATIENCE_MS);
-    });
-  }
-
   #awaitFrame() {
-    if (!canTellFrames) return;
     this.#video.requestVideoFrameCallback((now_ms, metadata) => {
       this.#awaitFrame();
-      this.#onFrame(now_ms, metadata);
+      if (this.#mode === "off") this.#measure(metadata);
+      else if (this.#mode !== "alone") this.#hold(now_ms, metadata);
     });
   }
 
   /**
-   * A frame is going on display.
+   * An annotated frame is going on display.
+   * @param {VideoFrameCallbackMetadata} metadata
+   */
+  #measure({ rtpTimestamp, expectedDisplayTime }) {
+    const pts = this.#ptsOf({ rtpTimestamp: rtpTimestamp ?? null, captured_ms: null });
+    const message = this.#poses.find(pts, PACKET_TOLERANCE);
+    this.#tellLatency({ pts, captured_ms: null }, message, expectedDisplayTime);
+  }
+
+  /**
    * @param {number} now_ms
    * @param {VideoFrameCallbackMetadata} metadata
    */
-  #onFrame(now_ms, { rtpTimestamp, captureTime, expectedDisplayTime, width, height }) {
-    if (this.#mode === "camera") {
-      this.#lacksTimes = captureTime === undefined;
-      this.#held.add(this.#video, { width, height }, captureTime ?? null);
-      this.#showHeld();
-      return;
+  #hold(now_ms, metadata) {
+    const { captureTime = null, rtpTimestamp = null } = metadata;
+    // Browsers guess a time of capture for a video from elsewhere, a millisecond or so off.
+    const info =
+      this.#mode === "camera"
+        ? { captured_ms: captureTime, rtpTimestamp: null }
+        : { captured_ms: null, rtpTimestamp };
+    this.#lacksTimes = info.captured_ms === null && info.rtpTimestamp === null;
+    this.#held.add(this.#video, now_ms, metadata, info);
+    this.#advance();
+  }
+
+  /**
+   * Shows the frame whose turn it is: its landmarks have come, or it has waited too long. Landmarks
+   * may also come for the frame that is on display without them.
+   */
+  #advance() {
+    if (this.#isPaused || (this.#mode !== "packets" && this.#mode !== "camera")) return;
+    const { patience_ms, tolerance } = HELD[this.#mode];
+    const find = (/** @type {number | null} */ pts) => this.#poses.find(pts, tolerance);
+    const next = this.#held.next((info) => this.#ptsOf(info), find, patience_ms);
+    if (next) {
+      const before = this.#shown?.picture;
+      this.#show(next.frame, next.message);
+      if (before) this.#held.giveBack(before);
+    } else if (this.#shown && !this.#drawn) {
+      const late = find(this.#shown.pts);
+      if (late) this.#show(this.#shown, late, true);
     }
-    const near = this.#poses.newest?.pts ?? this.#past.at(-1)?.pts ?? 0;
-    const pts = this.#clock?.ptsOfPacket(rtpTimestamp, near) ?? null;
-    this.#lacksTimes = rtpTimestamp === undefined;
-    const frame = {
-      ...{ width, height, pts, rtpTimestamp: rtpTimestamp ?? null, captured_ms: null },
-      ...{ at_ms: now_ms, shown_ms: expectedDisplayTime, picture: null },
-    };
-    const found = this.#poses.find(pts, PACKET_TOLERANCE);
-    this.#tellLatency(frame, found?.message ?? null);
-    if (this.#mode !== "packets") return;
-    this.#past.push(frame);
-    if (this.#past.length > SHOWN_KEPT) this.#past.shift();
-    if (found) this.#noteLateness(found.at_ms - now_ms, now_ms);
-    this.#show(frame, found?.message ?? null);
-    if (found) this.#settleSnapshots();
   }
 
   /**
-   * Its frame may be on display already, or gone.
-   * @param {PoseMessage} message
-   * @param {number} now_ms
+   * @param {FrameInfo} frame
+   * @returns {number | null}
    */
-  #onLatePose(message, now_ms) {
-    const isIts = (/** @type {Shown} */ { pts }) =>
-      pts !== null && Math.abs(pts - message.pts) <= PACKET_TOLERANCE;
-    const frame = this.#past.findLast(isIts);
-    if (!frame) return;
-    this.#noteLateness(now_ms - frame.at_ms, now_ms);
-    if (frame === this.#shown && !this.#drawn) this.#show(frame, message, true);
-  }
-
-  /**
-   * @param {number} lateness_ms
-   * @param {number} now_ms
-   */
-  #noteLateness(lateness_ms, now_ms) {
-    if (!this.#playout.note(lateness_ms, now_ms)) return;
-    this.debug.delay_ms = this.#playout.delay_ms;
-    this.#events.onDelay(this.#playout.delay_ms);
-  }
-
-  /** The camera's frame whose turn it is: its landmarks have come, or it has waited too long. */
-  #showHeld() {
-    const epoch = this.#poses.newest?.epoch ?? this.#clock?.epoch ?? 0;
-    const next = this.#held.next(
-      (captured_ms) => this.#clock?.ptsOfCapture(captured_ms, epoch) ?? null,
-      (pts) => this.#poses.find(pts, CAPTURE_TOLERANCE)?.message ?? null,
-    );
-    if (!next) return;
-    const before = this.#shown?.picture;
-    const now_ms = performance.now();
-    const frame = { ...next.frame, shown_ms: now_ms };
-    this.#show(frame, next.message);
-    this.#tellLatency(frame, next.message);
-    if (before) this.#held.giveBack(before);
+  #ptsOf({ captured_ms, rtpTimestamp }) {
+    const newest = this.#poses.newest;
+    if (captured_ms !== null) {
+      const epoch = newest?.epoch ?? this.#clock?.epoch ?? 0;
+      return this.#clock?.ptsOfCapture(captured_ms, epoch) ?? null;
+    }
+    const near = newest?.pts ?? this.#shown?.pts ?? 0;
+    return this.#clock?.ptsOfPacket(rtpTimestamp, near) ?? null;
   }
 
   /** The newest landmarks, at most once for each picture of the screen. */
@@ -259,23 +222,9 @@ export class Overlay {
       const message = this.#poses.newest;
       if (this.#mode !== "alone" || !message || this.#isPaused) return;
       const { width, height, pts } = message;
-      const frame = {
-        ...{ width, height, pts, rtpTimestamp: null, captured_ms: null },
-        ...{ at_ms: now_ms, shown_ms: now_ms, picture: null },
-      };
-      this.#show(frame, message);
-      this.#tellLatency(frame, message);
+      const frame = { width, height, pts, at_ms: now_ms, picture: null };
+      this.#show({ ...frame, rtpTimestamp: null, captured_ms: null }, message);
     });
-  }
-
-  /**
-   * @param {Shown} frame
-   * @param {PoseMessage | null} message
-   */
-  #tellLatency({ shown_ms, pts, captured_ms }, message) {
-    const epoch = this.#poses.newest?.epoch ?? 0;
-    const latency = this.#clock?.latencyOf({ shown_ms, pts, captured_ms, message, epoch });
-    if (latency) this.#events.onLatency(latency);
   }
 
   /**
@@ -286,8 +235,9 @@ export class Overlay {
   #show(frame, message, late = false) {
     this.#shown = frame;
     this.#drawn = message;
-    if (this.#mode !== "off") this.#canvas.paint(frame, frame.picture, message?.poses ?? []);
+    this.#canvas.paint(frame, frame.picture, message?.poses ?? []);
     this.#lateness.note(message !== null, performance.now());
+    if (!late) requestAnimationFrame((now_ms) => this.#tellLatency(frame, message, now_ms));
     const { pts, rtpTimestamp } = frame;
     const drawing = { pts, message: message?.pts ?? null, rtpTimestamp, late };
     this.debug.recent.push(drawing);
@@ -295,17 +245,27 @@ export class Overlay {
     this.debug.onDraw?.(drawing);
   }
 
-  #settleSnapshots() {
-    for (const resolve of this.#waiting.splice(0)) resolve();
+  /**
+   * @param {{pts: number | null, captured_ms: number | null}} frame
+   * @param {PoseMessage | null} message
+   * @param {number} shown_ms
+   */
+  #tellLatency({ pts, captured_ms }, message, shown_ms) {
+    const epoch = this.#poses.newest?.epoch ?? 0;
+    const latency = this.#clock?.latencyOf({ shown_ms, pts, captured_ms, message, epoch });
+    if (latency) this.#onLatency(latency);
   }
 
   /** Now and then: a frame that has waited too long, and what is to be said. */
   #look() {
     if (this.#isPaused || this.#mode === "off") return;
-    if (this.#mode === "camera") this.#showHeld();
+    this.#advance();
     const now_ms = performance.now();
     const isStale = this.#mode === "alone" && now_ms - (this.#shown?.at_ms ?? now_ms) > STALE_AFTER_MS;
-    if (isStale && this.#drawn) this.clear();
+    if (isStale && this.#drawn) {
+      this.#drawn = null;
+      this.#canvas.clear();
+    }
     const isLate = isStale || this.#lateness.isLate(now_ms);
     setText(this.#note, isLate ? (this.#lacksTimes ? NO_FRAME_TIMES : "landmarks late") : "");
   }

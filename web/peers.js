@@ -53,11 +53,6 @@ export class WebcamPeer extends LivePeer {
     return this.streamId ? `/webcam/${encodeURIComponent(this.streamId)}` : "/webcam";
   }
 
-  /** @override */
-  get publishes() {
-    return true;
-  }
-
   /**
    * @override
    * @param {RTCPeerConnection} connection

@@ -36,10 +36,7 @@ export class Stage {
     this.video,
     byId("overlay", HTMLCanvasElement),
     byId("overlay-note", HTMLElement),
-    {
-      onLatency: (latency) => this.#figures.onLatency(latency),
-      onDelay: (delay_ms) => this.#peer?.holdBack(delay_ms),
-    },
+    (latency) => this.#figures.onLatency(latency),
   );
   #clock = new StreamClock(performance.timeOrigin);
   /** @type {number | null} */
@@ -65,9 +62,7 @@ export class Stage {
   constructor() {
     Object.assign(window, { streamer: this.#debug });
     this.#pause.addEventListener("click", () => this.#togglePause());
-    byId("snapshot", HTMLButtonElement).addEventListener("click", () => {
-      void this.#saveSnapshot();
-    });
+    byId("snapshot", HTMLButtonElement).addEventListener("click", () => this.#saveSnapshot());
     byId("code", HTMLButtonElement).addEventListener("click", () => {
       if (this.#peer) openSnippets(this.#peer.streamId);
     });
@@ -79,7 +74,7 @@ export class Stage {
       [
         { key: " ", name: "space", does: "pause and go on", run: () => this.#togglePause() },
         { key: "f", name: "f", does: "full screen", run: () => void this.#toggleFull() },
-        { key: "s", name: "s", does: "save a snapshot", run: () => void this.#saveSnapshot() },
+        { key: "s", name: "s", does: "save a snapshot", run: () => this.#saveSnapshot() },
       ],
       byId("keys", HTMLButtonElement),
     );
@@ -225,8 +220,8 @@ export class Stage {
   }
 
   /** Saves the picture as it is seen. */
-  async #saveSnapshot() {
-    const copy = await this.#overlay.snapshot(this.#picture.classList.contains("mirrored"));
+  #saveSnapshot() {
+    const copy = this.#overlay.snapshot(this.#picture.classList.contains("mirrored"));
     copy?.toBlob((blob) => {
       if (blob) download(blob, `${document.title.split(" ")[0]}-${timestamp()}.png`);
     });

@@ -21,7 +21,7 @@ test("a packet's time is the stream's once the origin is known", () => {
   const clock = clockAfter({ rtp_origin: 2000 });
   assert.equal(clock.ptsOfPacket(5000, 2900), 3000);
   assert.equal(clock.ptsOfPacket(1000, 0), -1000);
-  assert.equal(clock.ptsOfPacket(undefined, 0), null);
+  assert.equal(clock.ptsOfPacket(null, 0), null);
 });
 
 test("packet times run over 32 bits and the stream's go on", () => {

@@ -1,45 +1,45 @@
-// Landmarks on their own frame or on none, and the delay that brings them together in time.
+// Landmarks on their own frame or on none.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Lateness, nextToShow, PACKET_TOLERANCE, RecentPoses } from "../../web/match.js";
-import { PlayoutDelay } from "../../web/playout.js";
+import { FramePairing } from "../../web/pairing.js";
 
 const FRAME = 3000; // ticks at 30 fps
 const message = (pts, epoch = 1) => ({ type: "pose", epoch, pts, poses: [] });
 
 function recent(...times) {
   const poses = new RecentPoses();
-  times.forEach((pts, index) => poses.add(message(pts), index));
+  for (const pts of times) poses.add(message(pts));
   return poses;
 }
 
 test("a message is found by its frame's time, within a millisecond and no further", () => {
   const poses = recent(0, FRAME, 2 * FRAME);
-  assert.equal(poses.find(FRAME, PACKET_TOLERANCE).message.pts, FRAME);
-  assert.equal(poses.find(FRAME + 90, PACKET_TOLERANCE).message.pts, FRAME);
-  assert.equal(poses.find(FRAME - 90, PACKET_TOLERANCE).message.pts, FRAME);
+  assert.equal(poses.find(FRAME, PACKET_TOLERANCE).pts, FRAME);
+  assert.equal(poses.find(FRAME + 90, PACKET_TOLERANCE).pts, FRAME);
+  assert.equal(poses.find(FRAME - 90, PACKET_TOLERANCE).pts, FRAME);
   assert.equal(poses.find(FRAME + 91, PACKET_TOLERANCE), null);
   assert.equal(poses.find(3 * FRAME, PACKET_TOLERANCE), null);
   assert.equal(poses.find(null, PACKET_TOLERANCE), null);
 });
 
 test("of two within reach the nearer one counts", () => {
-  assert.equal(recent(0, 100, 160).find(130, 90).message.pts, 160);
-  assert.equal(recent(160, 100, 0).find(120, 90).message.pts, 100);
+  assert.equal(recent(0, 100, 160).find(130, 90).pts, 160);
+  assert.equal(recent(160, 100, 0).find(120, 90).pts, 100);
 });
 
 test("messages are kept for a second, in whatever order they come", () => {
   const poses = recent(90_000, 180_000, 120_000, 200_000);
   assert.equal(poses.find(90_000, 0), null);
-  assert.equal(poses.find(120_000, 0).message.pts, 120_000);
+  assert.equal(poses.find(120_000, 0).pts, 120_000);
   assert.equal(poses.newest.pts, 200_000);
 });
 
 test("as many as a hidden page may get are not all kept", () => {
   const poses = recent(...Array.from({ length: 1000 }, (_, index) => index));
   assert.equal(poses.find(500, 0), null);
-  assert.equal(poses.find(999, 0).message.pts, 999);
+  assert.equal(poses.find(999, 0).pts, 999);
 });
 
 test("after a new connection nothing of the old one is found", () => {
@@ -91,37 +91,54 @@ test("without frames nothing is late", () => {
   assert.equal(lateness.isLate(2600), false);
 });
 
-/** Feeds a second of frames, each `late_ms` late without a delay. */
-function second(playout, late_ms, from_ms) {
-  let changed = false;
-  for (let now = from_ms; now < from_ms + 1050; now += 33) {
-    changed = playout.note(late_ms - playout.delay_ms, now) || changed;
+const at = (number) => ({ time_us: 33_333 * number, info: `info ${number}` });
+const seen = (number) => ({ time_us: 33_333 * number, picture: `picture ${number}` });
+const pair = (number) => ({ info: `info ${number}`, picture: `picture ${number}` });
+
+test("a frame and what is told of it belong together by their time", () => {
+  const pairing = new FramePairing();
+  assert.deepEqual(pairing.add(at(1), seen(1), false), { pairs: [pair(1)], unused: [] });
+  assert.deepEqual(pairing.add(at(2), seen(2), true), { pairs: [pair(2)], unused: [] });
+});
+
+test("a page that is told late sees the next frame already, and waits for its turn", () => {
+  const pairing = new FramePairing();
+  assert.deepEqual(pairing.add(at(1), seen(2), true), { pairs: [], unused: [] });
+  const again = pairing.add(at(2), seen(2), false);
+  assert.deepEqual(again, { pairs: [pair(2)], unused: ["picture 2"] });
+});
+
+test("a page that stays late gets every frame it saw but the first", () => {
+  const pairing = new FramePairing();
+  pairing.add(at(1), seen(2), true);
+  assert.deepEqual(pairing.add(at(2), seen(3), true).pairs, [pair(2)]);
+  assert.deepEqual(pairing.add(at(3), seen(4), true).pairs, [pair(3)]);
+});
+
+test("a picture that nothing is ever told of is given back", () => {
+  const pairing = new FramePairing();
+  pairing.add(at(1), seen(2), true);
+  assert.deepEqual(pairing.add(at(3), seen(3), false), { pairs: [pair(3)], unused: ["picture 2"] });
+});
+
+test("a few pictures wait at most, and are given back in the end", () => {
+  const pairing = new FramePairing();
+  for (let number = 0; number < 6; number++) pairing.add(at(number), seen(number + 100), true);
+  assert.equal(pairing.clear().length, 4);
+});
+
+test("without times a picture is taken as told, but not when the page was late", () => {
+  const pairing = new FramePairing();
+  const picture = { time_us: null, picture: "picture 1" };
+  assert.deepEqual(pairing.add(at(1), picture, false).pairs, [pair(1)]);
+  assert.deepEqual(pairing.add(at(2), picture, true).pairs, [{ info: null, picture: "picture 1" }]);
+});
+
+test("a browser whose times never agree is taken as one without", () => {
+  const pairing = new FramePairing();
+  for (let number = 0; number < 30; number++) {
+    assert.deepEqual(pairing.add(at(number), seen(number + 100), false).pairs, []);
   }
-  return changed;
-}
-
-test("video is held back just as long as landmarks take longer", () => {
-  const playout = new PlayoutDelay();
-  assert.equal(second(playout, 20, 0), true);
-  assert.equal(playout.delay_ms, 24);
-  assert.equal(second(playout, 20, 1050), false);
-  assert.equal(playout.delay_ms, 24);
-});
-
-test("video is not held back for landmarks that come early", () => {
-  const playout = new PlayoutDelay();
-  assert.equal(second(playout, -30, 0), false);
-  assert.equal(playout.delay_ms, 0);
-});
-
-test("the delay goes down again in small steps, and never beyond its bounds", () => {
-  const playout = new PlayoutDelay();
-  second(playout, 900, 0);
-  assert.equal(playout.delay_ms, 150);
-  second(playout, 20, 1050);
-  assert.equal(playout.delay_ms, 145);
-  for (let turn = 2; turn < 60; turn++) second(playout, 20, turn * 1050);
-  assert.ok(Math.abs(playout.delay_ms - 24) <= 1); // nobody sees a step of 1 ms
-  playout.clear(0);
-  assert.equal(playout.delay_ms, 0);
+  const { pairs } = pairing.add(at(30), seen(130), false);
+  assert.deepEqual(pairs, [{ info: "info 30", picture: "picture 130" }]);
 });

@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING
 
 import av
 import av.filter
-from av.video.frame import PictureType
+from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
+
+from tests.rigs.marker import burn_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from av.video.frame import VideoFrame
 
 WHEEL = "sports2d==0.8.34"
 DEMO_IN_WHEEL = "Sports2D/Demo/demo.mp4"
@@ -39,6 +39,7 @@ FPS = 30
 GOP_FRAMES = 15
 PERSON_FRAMES = range(130)
 EMPTY_FRAMES = range(196, 226)
+NUMBERED_FRAMES = 20 * FPS
 CROP_4_3 = "crop=600:450:370:20"
 CROP_16_9 = "crop=800:450:270:20"
 
@@ -110,6 +111,16 @@ class Clips:
     def person_720p_camera(self) -> Path:
         """1280x720 bare MJPEG for Chromium's fake camera."""
         return self.folder / "person_720p.mjpeg"
+
+    @property
+    def numbered(self) -> Path:
+        """640x480 H.264 baseline, 20 s, each frame's number from 0 on burnt in (``rigs.marker``)."""
+        return self.folder / "numbered.mp4"
+
+    @property
+    def numbered_camera(self) -> Path:
+        """The same as bare MJPEG for Chromium's fake camera."""
+        return self.folder / "numbered.mjpeg"
 
     @property
     def person_raw(self) -> Path:
@@ -185,6 +196,12 @@ def _build(demo: Path, clips: Clips) -> None:
     _encode(clips.person_mjpeg, vga, MJPEG)
     _encode(clips.person_camera, vga, MJPEG)
     _encode(clips.person_webm, vga, VP8)
+    numbered = [
+        _with_number(frame, number)
+        for number, frame in enumerate(itertools.islice(itertools.cycle(vga), NUMBERED_FRAMES))
+    ]
+    _encode(clips.numbered, numbered, H264)
+    _encode(clips.numbered_camera, numbered, MJPEG)
     hd = _palindrome(_pictures(demo, PERSON_FRAMES, f"{CROP_16_9},scale=1280:720"))
     _encode(clips.person_720p, hd, H264)
     _encode(clips.person_720p_camera, hd, MJPEG)
@@ -216,6 +233,13 @@ def _pictures(clip: Path, wanted: range, filters: str) -> list[VideoFrame]:
 def _palindrome(frames: Sequence[VideoFrame]) -> list[VideoFrame]:
     """Return ``frames`` forward then backward, without showing either end twice."""
     return [*frames, *frames[-2:0:-1]]
+
+
+def _with_number(frame: VideoFrame, number: int) -> VideoFrame:
+    """A copy of the picture with its number in a corner."""
+    i420 = frame.to_ndarray(format="yuv420p")
+    burn_number(i420[: frame.height], number)
+    return VideoFrame.from_ndarray(i420, format="yuv420p")
 
 
 def _encode(path: Path, frames: Sequence[VideoFrame], codec: Codec) -> None:

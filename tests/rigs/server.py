@@ -24,8 +24,8 @@ class StreamerServer:
     """A server on a free port of 127.0.0.1 with its state in ``folder``; a context manager.
 
     ``config`` is the text of a TOML file; ``arguments`` are added to the command line and
-    ``environment`` to the environment; ``tls`` is its certificate and key. The log goes to
-    ``folder / "server.log"``.
+    ``environment`` to the environment; ``tls`` is its certificate and key; ``module`` runs another
+    program with the same arguments. The log goes to ``folder / "server.log"``.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class StreamerServer:
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         tls: tuple[Path, Path] | None = None,
+        module: str = "streamer",
     ) -> None:
         self.port = free_port()
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
@@ -48,7 +49,7 @@ class StreamerServer:
         }
         self._environment = inherited | {"XDG_STATE_HOME": str(folder / "state")}
         self._environment |= environment or {}
-        self._command = [sys.executable, "-m", "streamer", "serve", "--host", "127.0.0.1"]
+        self._command = [sys.executable, "-m", module, "serve", "--host", "127.0.0.1"]
         self._command += ["--port", str(self.port), "--config", str(self._config), *arguments]
         if tls:
             self._command += ["--tls-cert", str(tls[0]), "--tls-key", str(tls[1])]

@@ -1,0 +1,118 @@
+"""Landmarks that the browser draws lie on the very frame that they were computed from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.async_api import expect
+
+from tests.rigs.browser import until
+from tests.rigs.sync import watch_drawings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import OpenPage
+    from tests.rigs.clips import Clips
+    from tests.rigs.rtsp import RtspServer
+    from tests.rigs.server import StreamerServer
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
+
+NUMBER_SERVER = "tests.rigs.number_server"
+FRAMES = 300
+SHARE_DRAWN = 0.6
+"""On a busy machine the server leaves out frames, which then have no landmarks; no more than that."""
+
+
+def camera_config(url: str) -> str:
+    return f'[[streams]]\nid = "door"\nsource = {{ type = "rtsp", url = "{url}" }}\n'
+
+
+async def test_forwarded_video_shows_each_frame_with_its_own_landmarks(
+    server: Callable[..., StreamerServer],
+    rtsp_server: Callable[..., RtspServer],
+    open_page: OpenPage,
+    clips: Clips,
+) -> None:
+    camera = rtsp_server({"/cam": clips.numbered})
+    running = server(camera_config(camera.url("/cam")), module=NUMBER_SERVER)
+    page, watch = await open_page(f"{running.url}/streams/door?video=plain")
+    await expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=20_000)
+    await until(page, "window.streamer.overlay.recent.some((each) => each.message !== null)")
+
+    counted = await watch_drawings(page, FRAMES)
+
+    assert counted.different == []
+    assert counted.drawn >= SHARE_DRAWN * counted.frames
+    watch.assert_clean()
+
+
+async def test_landmarks_find_their_frames_again_after_the_camera_was_lost(
+    server: Callable[..., StreamerServer],
+    rtsp_server: Callable[..., RtspServer],
+    open_page: OpenPage,
+    clips: Clips,
+) -> None:
+    camera = rtsp_server({"/cam": clips.numbered})
+    running = server(camera_config(camera.url("/cam")), module=NUMBER_SERVER)
+    page, _ = await open_page(f"{running.url}/streams/door?video=plain")
+    state = page.locator("#state")
+    await expect(state).to_have_attribute("data-state", "live", timeout=20_000)
+    await until(page, "window.streamer.overlay.recent.some((each) => each.message !== null)")
+
+    camera.kill()
+    await expect(state).to_have_attribute("data-state", "reconnecting", timeout=15_000)
+    camera.restart()
+    await expect(state).to_have_attribute("data-state", "live", timeout=15_000)
+    await until(page, "window.streamer.lastMessage.epoch > 1")
+    counted = await watch_drawings(page, FRAMES // 3)
+
+    assert counted.different == []
+    assert counted.drawn >= SHARE_DRAWN * counted.frames
+
+
+@pytest.mark.parametrize("mode", ["none", "plain"])
+async def test_the_webcam_shows_each_frame_with_its_own_landmarks(
+    mode: str, server: Callable[..., StreamerServer], open_page: OpenPage, clips: Clips
+) -> None:
+    running = server(module=NUMBER_SERVER)
+    page, watch = await open_page(f"{running.url}/webcam?video={mode}", clips.numbered_camera)
+    await page.click("#start")
+    await expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=30_000)
+    await until(page, "window.streamer.overlay.recent.some((each) => each.message !== null)")
+
+    counted = await watch_drawings(page, FRAMES)
+
+    assert counted.different == []
+    assert counted.drawn >= SHARE_DRAWN * counted.frames
+    comes_back = "window.streamer.peer.getReceivers().some(({ track }) => !track.muted)"
+    assert await page.evaluate(comes_back) == (mode == "plain")
+    watch.assert_clean()
+
+
+async def test_the_kind_of_video_is_chosen_in_the_page_and_remembered(
+    server: Callable[..., StreamerServer],
+    rtsp_server: Callable[..., RtspServer],
+    open_page: OpenPage,
+    clips: Clips,
+) -> None:
+    camera = rtsp_server({"/cam": clips.numbered})
+    running = server(camera_config(camera.url("/cam")), module=NUMBER_SERVER)
+    page, watch = await open_page(f"{running.url}/streams/door")
+    state, canvas = page.locator("#state"), page.locator("#overlay")
+    await expect(state).to_have_attribute("data-state", "live", timeout=20_000)
+    await expect(canvas).to_be_hidden()
+
+    for mode, overlay in (("none", "alone"), ("plain", "packets")):
+        await page.select_option("#video-mode", mode)
+        await until(page, f"window.streamer.overlay.mode === '{overlay}'")
+        await expect(state).to_have_attribute("data-state", "live", timeout=20_000)
+        await expect(canvas).to_be_visible()
+        await until(page, "window.streamer.overlay.recent.at(-1)?.message !== null")
+    await page.reload()
+
+    await until(page, "window.streamer.overlay.mode === 'packets'")
+    await expect(page.locator("#video-mode")).to_have_value("plain")
+    watch.assert_clean()
