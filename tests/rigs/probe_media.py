@@ -108,10 +108,15 @@ def numbered(picture: NDArray[np.uint8], number: int) -> VideoFrame:
 
 
 def encode_numbered(
-    pictures: Pictures, codec: str, fps: int = 30, bitrate: int = BITRATE
+    pictures: Pictures,
+    codec: str,
+    fps: int = 30,
+    bitrate: int = BITRATE,
+    length: int | None = None,
 ) -> NumberedClip:
-    """Encode a loop of ``pictures`` with ``codec`` ("VP8", "H264"); takes some ms a frame."""
-    length = loop_length(len(pictures), fps)
+    """Encode ``pictures`` with ``codec`` ("VP8", "H264"); takes some ms a frame. ``length``: how many
+    frames; by default enough to repeat them for ever."""
+    length = length or loop_length(len(pictures), fps)
     positions = tuple(position_of(number, len(pictures)) for number in range(length))
     height, width = pictures[0].shape[0] * 2 // 3, pictures[0].shape[1]
     encoder = _encoder(codec, width, height, fps, bitrate)
