@@ -13,13 +13,11 @@ pattern's do, on the peer's data channel.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import mediapipe as mp
-import numpy as np
 import uvicorn
 from fastapi import FastAPI, Request
 from fastrtc import Stream
@@ -29,6 +27,7 @@ from mediapipe.tasks.python import BaseOptions, vision
 from tests.bench.stock_drawing import draw, pose_message
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 MAX_PEERS = 8  # it refuses the second peer by default, which says nothing of its speed
