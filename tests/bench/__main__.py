@@ -1,11 +1,10 @@
 """Measures what the project promises, on this machine (Linux), and prints it.
 
-streamer bench                              all of the next five; `make bench ARGS=…` is the same
+streamer bench                              all of the next four; `make bench ARGS=…` is the same
 streamer bench --sizes [640x480,1280x720]   one stream: ours, the stock pattern and FastRTC in turn
 streamer bench --streams [1,2,4]            several streams at once; --stock-streams 1,2 on stock
 streamer bench --viewers [1,5,20,50]        viewers of one stream, with and without landmarks
 streamer bench --modes                      video=none, plain and annotated of an IP camera
-streamer bench --loss                       5 % loss and 50 ms; and the network away for 5 s
 streamer bench --first-frame                in Chromium; needs what tests/setup.sh installs
 streamer bench --process-port               what an estimator in its own process would cost
 streamer bench --setup                      a fresh clone, to its first page; needs a network
@@ -100,7 +99,6 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     listed("--viewers", _numbers, VIEWERS, "so many viewers of one stream")
     parser.add_argument("--modes", action="store_true", help="video modes of an IP camera")
-    parser.add_argument("--loss", action="store_true", help="a network that loses packets")
     parser.add_argument("--first-frame", action="store_true", help="waiting times in a browser")
     parser.add_argument("--process-port", action="store_true", help="estimator in its own process")
     parser.add_argument("--setup", action="store_true", help="fresh clone to first served page")
@@ -113,14 +111,14 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="and a picture (.svg, .png)")
     given = parser.parse_args(arguments)
     wanted = (given.sizes, given.streams or given.stock_streams, given.viewers, given.modes)
-    others = (given.loss, given.first_frame, given.process_port, given.setup)
+    others = (given.first_frame, given.process_port, given.setup)
     if not any((*wanted, *others)):
         given.sizes, given.streams, given.viewers = (
             _sizes(SIZES),
             _numbers(STREAMS),
             _numbers(VIEWERS),
         )
-        given.modes = given.loss = True
+        given.modes = True
     return given
 
 

@@ -79,7 +79,6 @@ def make_application(model: str) -> FastAPI:
     )
     application = FastAPI()
 
-    @application.post("/offer")
     async def offer(request: Request) -> Any:
         wanted = await request.json()
         given = await stream.handle_offer(wanted, lambda outputs: None)
@@ -87,6 +86,7 @@ def make_application(model: str) -> FastAPI:
         stream.set_input(wanted["webrtc_id"], None, wanted["webrtc_id"])
         return given
 
+    application.post("/offer")(offer)
     return application
 
 

@@ -48,12 +48,10 @@ class Worker:
         watcher = Watcher(job["pid"])
         sampler = asyncio.create_task(watcher.run())
         reader = asyncio.create_task(_memory_at_end(job["pid"], records, options))
-        change = _relay(job.get("network"))
         try:
             async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as group:
                 probes = [
-                    group.create_task(run_probe(options, media, http, record, change))
-                    for record in records
+                    group.create_task(run_probe(options, media, http, record)) for record in records
                 ]
         finally:
             sampler.cancel()
@@ -120,12 +118,6 @@ def _stages(records: Sequence[ProbeRecord], seconds: float) -> dict[str, float]:
                 for stage, value in message.get("latency_ms", {}).items():
                     found.setdefault(stage, []).append(value)
     return {stage: float(np.median(values)) for stage, values in found.items()}
-
-
-def _relay(network: dict[str, Any] | None) -> None:
-    """No bad network is known here yet."""
-    if network is not None:
-        raise NotImplementedError("a network with loss")
 
 
 def answer(worker: Worker, line: str) -> dict[str, Any]:

@@ -58,7 +58,8 @@ def _of(
     counts: Sequence[int],
     found: dict[str, Any],
 ) -> list[list[str]]:
-    rows, single_p95_ms = [], None
+    rows: list[list[str]] = []
+    single_p95_ms: float | None = None
     if not counts:
         return rows
     with server() as target:

@@ -58,7 +58,6 @@ class Probe:
         streams: int = 1,
         *,
         landmarks: Any = None,
-        network: dict[str, Any] | None = None,
     ) -> Run:
         """Send ``streams`` clips at once to ``target``; ``options`` get its address.
 
@@ -71,7 +70,6 @@ class Probe:
             "pid": target.pid,
             "streams": streams,
             "landmarks": landmarks,
-            "network": network,
         }
         timeout_s = PREPARE_TIMEOUT_S + CONNECT_TIMEOUT_S + options.warm_up_s + 2 * options.seconds
         if not self._child.is_alive:  # ended because it was too slow: the next run has a new one

@@ -10,7 +10,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -202,8 +202,7 @@ class PacketTrack(PacedTrack):
         super().__init__(fps, on_sent)
         self._clip = clip
 
-    # aiortc's sender takes packets too, which the annotation of the base class forgets.
-    async def recv(self) -> av.Packet:  # type: ignore[override]
+    async def recv(self) -> av.Packet[Any]:
         count, pts = await self._next()
         number = count % len(self._clip.packets)
         packet = av.Packet(self._clip.packets[number])

@@ -136,17 +136,17 @@ class BrowserReceiver:
         self.received: list[
             tuple[float, int]
         ] = []  # (arrival, bytes of a packet and its RTP header)
-        self._receiver: Any = receiver
+        inside: Any = receiver  # for what has no types
+        self._receiver = inside
         self._buffer = BrowserBuffer()
         self._ssrc: int | None = None
         self._stock = receiver._handle_rtp_packet
         self._blocked_since: float | None = None
         self._nacked_at = self._asked_at = 0.0
-        self._receiver._RTCRtpReceiver__jitter_buffer = self._buffer
+        inside._RTCRtpReceiver__jitter_buffer = self._buffer
         if bitrate is not None:
-            estimate = FixedEstimate(bitrate)
-            self._receiver._RTCRtpReceiver__remote_bitrate_estimator = estimate
-        self._receiver._handle_rtp_packet = self._handle
+            inside._RTCRtpReceiver__remote_bitrate_estimator = FixedEstimate(bitrate)
+        inside._handle_rtp_packet = self._handle
 
     async def run(self) -> None:
         """Mend losses until cancelled."""

@@ -48,7 +48,7 @@ from tests.rigs.probe_receiver import BrowserReceiver
 from tests.rigs.probe_record import ProbeRecord, ProbeResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, KeysView, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -128,7 +128,7 @@ async def run_probe(
     peer, transceiver = _offer_peer(options, media, record)
     receiver = BrowserReceiver(transceiver.receiver, None if options.live else ENOUGH_BITRATE)
     record.received = receiver.received
-    references = media.clip.luma.keys() if media.clip else frozenset()
+    references = frozenset(media.clip.luma) if media.clip else frozenset()
     asked_at = time.monotonic()
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
@@ -251,7 +251,7 @@ def _record_messages(channel: RTCDataChannel, record: ProbeRecord) -> None:
 
 
 async def _read_frames(
-    track: MediaStreamTrack, record: ProbeRecord, references: frozenset[int] | KeysView[int]
+    track: MediaStreamTrack, record: ProbeRecord, references: frozenset[int]
 ) -> None:
     """Note every returned frame's arrival and round trip until the track ends.
 
