@@ -23,9 +23,8 @@ NEAR_TICKS = 90  # of the 90 kHz clock: clocks that are rounded on their way dif
 
 def nearest_pts(rtp: int, origin: int, known: Sequence[int]) -> int | None:
     """The one of ``known`` (rising) whose picture a frame shows; None when none does."""
-    wanted = (rtp - origin) % RTP_MODULUS
-    modulo = np.asarray(known, np.int64) % RTP_MODULUS
-    distances = np.abs((modulo - wanted + RTP_MODULUS // 2) % RTP_MODULUS - RTP_MODULUS // 2)
+    behind = np.asarray(known, np.int64) - (rtp - origin) + RTP_MODULUS // 2
+    distances = np.abs(behind % RTP_MODULUS - RTP_MODULUS // 2)
     index = int(distances.argmin()) if len(distances) else -1
     return known[index] if index >= 0 and distances[index] <= NEAR_TICKS else None
 
