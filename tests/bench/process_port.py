@@ -203,7 +203,7 @@ async def _feed(slot: LatestSlot[Frame], pictures: Sequence[NDArray[np.uint8]]) 
 def main() -> None:
     """One variant at one size; the figures as JSON."""
     from tests.rigs.clips import prepare_clips  # here, since the child imports this module too
-    from tests.rigs.webrtc_probe import load_pictures
+    from tests.rigs.probe_media import load_pictures
 
     parser = argparse.ArgumentParser(description="One measurement of --process-port.")
     parser.add_argument("variant", choices=VARIANTS)

@@ -10,10 +10,8 @@ as it comes. Nothing is made slower than its authors would write it; landmarks g
 from __future__ import annotations
 
 import argparse
-import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import cv2
 import mediapipe as mp
 from aiohttp import web
 from aiortc import (
@@ -26,12 +24,7 @@ from aiortc import (
 from av import VideoFrame
 from mediapipe.tasks.python import BaseOptions, vision
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-MIN_VISIBILITY = 0.5
-LINE_COLOUR, DOT_COLOUR = (255, 255, 255), (0, 190, 255)
-CONNECTIONS = vision.PoseLandmarksConnections.POSE_LANDMARKS
+from tests.bench.stock_drawing import draw, pose_message
 
 
 class PoseTrack(MediaStreamTrack):
@@ -73,32 +66,10 @@ class PoseTrack(MediaStreamTrack):
         self._landmarker.close()
 
     def _send(self, found: Any) -> None:
-        poses = [
-            {
-                "landmarks": [[p.x, p.y, p.z, p.visibility, p.presence] for p in landmarks],
-                "world": [[p.x, p.y, p.z] for p in world],
-            }
-            for landmarks, world in zip(
-                found.pose_landmarks, found.pose_world_landmarks, strict=True
-            )
-        ]
-        message = json.dumps({"type": "pose", "seq": self._seq, "poses": poses})
+        message = pose_message(self._seq, found)
         self._seq += 1
         for channel in self._channels:
             channel.send(message)
-
-
-def draw(picture: NDArray[Any], landmarks: Any) -> None:
-    """Lines and dots on an RGB picture of shape (height, width, 3)."""
-    height, width = picture.shape[:2]
-    points = [(round(p.x * width), round(p.y * height)) for p in landmarks]
-    seen = [p.visibility >= MIN_VISIBILITY for p in landmarks]
-    for connection in CONNECTIONS:
-        if seen[connection.start] and seen[connection.end]:
-            cv2.line(picture, points[connection.start], points[connection.end], LINE_COLOUR, 2)
-    for point, is_seen in zip(points, seen, strict=True):
-        if is_seen:
-            cv2.circle(picture, point, 3, DOT_COLOUR, cv2.FILLED)
 
 
 def make_application(model: str) -> web.Application:

@@ -1,76 +1,87 @@
-"""One run of the probe against one server, with the server's CPU time beside it."""
+"""Asks the probe's process to measure one server."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+import sys
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
-import aiohttp
-import numpy as np
-
-from tests.bench.machine import cpu_s
-from tests.rigs.clips import prepare_clips
-from tests.rigs.probe_record import ProbeRecord, ProbeResult
-from tests.rigs.webrtc_probe import ProbeOptions, load_pictures, run_probe
+from tests.bench.child import BenchError, Child
+from tests.rigs.probe_record import ProbeResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
     from tests.bench.servers import Target
+    from tests.rigs.webrtc_probe import ProbeOptions
 
-CPU_SAMPLE_S = 0.1
+PREPARE_TIMEOUT_S = 120.0  # a large picture's clip, on a busy machine
+CONNECT_TIMEOUT_S = 50.0
 
 
 @dataclass(frozen=True)
 class Run:
-    """What each stream saw, and what a returned frame cost the server."""
+    """What each stream saw, and what a returned frame cost the server.
+
+    ``memory_bytes`` is the server's PSS at the end; ``stage_ms`` what the messages say of a frame's
+    time in the server; ``arrivals`` of each stream's frames, s since its figures began.
+    """
 
     results: list[ProbeResult]
-    records: list[ProbeRecord]
-    cpu_ms_per_frame: float
+    cpu_ms_per_frame: float | None
+    memory_bytes: int | None
+    psnr_db: float | None
+    stage_ms: dict[str, float]
+    arrivals: list[list[float]]
+
+    @property
+    def one(self) -> ProbeResult:
+        """Of a run of one stream."""
+        return self.results[0]
 
 
-def run(target: Target, options: ProbeOptions, streams: int = 1) -> Run:
-    """Send ``streams`` clips at once to ``target``; ``options`` get its address."""
-    options = replace(options, url=target.url, mode=target.mode)
-    clips = prepare_clips()
-    clip = clips.person if options.width * 3 == options.height * 4 else clips.person_720p
-    pictures = load_pictures(clip, options.width, options.height)
-    return asyncio.run(_run(target.pid, options, pictures, streams))
+class Probe:
+    """The probe's process; a context manager."""
+
+    def __init__(self) -> None:
+        self._child = _probe_child()
+
+    def __enter__(self) -> Self:
+        self._child.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._child.__exit__()
+
+    def run(
+        self,
+        target: Target,
+        options: ProbeOptions,
+        streams: int = 1,
+        *,
+        landmarks: Any = None,
+    ) -> Run:
+        """Send ``streams`` clips at once to ``target``; ``options`` get its address.
+
+        ``landmarks`` (of ``Bare``) are needed for the PSNR. Raises BenchError, with the server's last
+        words.
+        """
+        options = replace(options, url=target.url, mode=target.mode)
+        job = {
+            "options": asdict(options),
+            "pid": target.pid,
+            "streams": streams,
+            "landmarks": landmarks,
+        }
+        timeout_s = PREPARE_TIMEOUT_S + CONNECT_TIMEOUT_S + options.warm_up_s + 2 * options.seconds
+        if not self._child.is_alive:  # ended because it was too slow: the next run has a new one
+            self._child.__exit__()
+            self._child = _probe_child().__enter__()
+        try:
+            found = self._child.ask(job, timeout_s)
+        except BenchError as error:
+            raise BenchError(f"{target.name}: {error}\n{target.last_words()}".strip()) from error
+        results = [ProbeResult(**each) for each in found.pop("results")]
+        return Run(results=results, **found)
 
 
-async def _run(
-    pid: int, options: ProbeOptions, pictures: Sequence[NDArray[np.uint8]], streams: int
-) -> Run:
-    records = [ProbeRecord() for _ in range(streams)]
-    samples: list[tuple[float, float]] = []
-    sampler = asyncio.create_task(_sample_cpu(pid, samples))
-    async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as group:
-        probes = [group.create_task(run_probe(options, pictures, http, r)) for r in records]
-    sampler.cancel()
-    results = [probe.result() for probe in probes]
-    return Run(results, records, _cpu_ms_per_frame(samples, records, options.seconds))
-
-
-async def _sample_cpu(pid: int, samples: list[tuple[float, float]]) -> None:
-    while True:
-        samples.append((time.monotonic(), cpu_s(pid)))
-        await asyncio.sleep(CPU_SAMPLE_S)
-
-
-def _cpu_ms_per_frame(
-    samples: Sequence[tuple[float, float]], records: Sequence[ProbeRecord], seconds: float
-) -> float:
-    """Over the time in which the figures of all streams were taken."""
-    begun_at = max(record.begun_at for record in records)
-    ended_at = min(record.begun_at for record in records) + seconds
-    times, used = zip(*samples, strict=True)
-    used_s = float(np.interp(ended_at, times, used) - np.interp(begun_at, times, used))
-    arrivals = [at for record in records for at, _ in record.frames]
-    arrivals += [at for record in records for at in record.unread]
-    frames = sum(begun_at <= at < ended_at for at in arrivals)
-    return 1000 * used_s / frames if frames else float("nan")
+def _probe_child() -> Child:
+    return Child([sys.executable, "-m", "tests.bench.probe_worker"])

@@ -1,7 +1,8 @@
 """A user's plain program: sends a person to a pose server over WebRTC and measures what comes back.
 
 It knows nothing of ours but the protocol. Each sent frame carries its number in its picture, which
-gives the round trip of every returned frame, from before its encoding to after its decoding.
+gives the round trip of every returned frame: from the moment its packets leave (encoded beforehand;
+with ``live``, from before its encoding) to the moment its picture is decoded.
 
     python -m tests.rigs.webrtc_probe --url http://127.0.0.1:8080/webcam --seconds 10 --json
     python -m tests.rigs.webrtc_probe --url http://127.0.0.1:9000/offer --mode offer --streams 2
@@ -14,48 +15,62 @@ import asyncio
 import json
 import sys
 import time
+import uuid
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 import aiohttp
-import av
-import numpy as np
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
     RTCPeerConnection,
     RTCRtpReceiver,
+    RTCRtpTransceiver,
     RTCSessionDescription,
 )
-from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
 from tests.rigs.clips import prepare_clips
-from tests.rigs.marker import NUMBERS, burn_number, read_number
+from tests.rigs.marker import read_number
+from tests.rigs.probe_media import (
+    BITRATE,
+    LiveTrack,
+    NumberedClip,
+    PacketTrack,
+    encode_numbered,
+    load_pictures,
+    luma_of,
+)
+from tests.rigs.probe_messages import BINARY_PROTOCOL, read_message
+from tests.rigs.probe_receiver import BrowserReceiver
 from tests.rigs.probe_record import ProbeRecord, ProbeResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    import numpy as np
     from aiortc import RTCDataChannel
-    from aiortc.rtp import RtpPacket
     from numpy.typing import NDArray
 
-CLIP_FRAMES = 120
+    ChangeSdp = Callable[[str], str]
+
 START_TIMEOUT_S = 20.0
-TICKS_PER_S = 90_000
+ENOUGH_BITRATE = 4_000_000
+"""What the probe says that its network bears, bits/s: more than any server here wants to send."""
 
 
 @dataclass(frozen=True)
 class ProbeOptions:
     """What to send where. ``mode`` "webcam" posts an SDP offer and expects 201 with the answer;
-    "offer" posts ``{"sdp", "type"}`` as JSON, as the example servers of aiortc want it.
+    "offer" posts ``{"sdp", "type"}`` as JSON, as the example servers of aiortc want it, with FastRTC's
+    ``webrtc_id`` beside them.
 
     The figures are of ``seconds``, after ``warm_up_s`` that begin with the first returned frame.
+    ``binary`` asks for binary pose messages; who does not know them sends JSON. ``live``: encode while
+    sending, and let aiortc estimate the network: for networks that lose packets.
     """
 
     url: str
@@ -67,90 +82,61 @@ class ProbeOptions:
     warm_up_s: float = 2.0
     codec: str | None = None
     token: str | None = None
+    bitrate: int = BITRATE
+    binary: bool = False
+    live: bool = False
 
 
-class MarkerJitterBuffer(JitterBuffer):
-    """Releases a frame on its RTP marker bit, as browsers do.
+@dataclass(frozen=True)
+class ProbeMedia:
+    """What is sent: pictures (I420, (height * 3 / 2, width)) and, unless sent live, the same encoded."""
 
-    aiortc's own waits for the first packet of the next frame: a frame time more in every figure.
+    pictures: Sequence[NDArray[np.uint8]]
+    clip: NumberedClip | None
+
+
+def prepare_media(options: ProbeOptions, clip: Path | None = None) -> ProbeMedia:
+    """Decode and encode what a probe with these options sends; seconds of CPU for a large picture.
+
+    ``clip`` defaults to the tests' person.
     """
-
-    def _remove_frame(self, sequence_number: int) -> JitterFrame | None:
-        packets: list[RtpPacket] = []
-        for offset in range(self.capacity):
-            assert self._origin is not None
-            packet = self._packets[(self._origin + offset) % self.capacity]
-            if packet is None:
-                return None
-            packets.append(packet)
-            if packet.marker:
-                self.remove(len(packets))
-                data = b"".join(part._data for part in packets)  # type: ignore[attr-defined] # set by the depayloader
-                return JitterFrame(data, packet.timestamp)
-        return None
-
-
-class ClipTrack(MediaStreamTrack):
-    """Plays pictures forward and backward for ever at ``fps``, numbering each in ``record``."""
-
-    kind = "video"
-
-    def __init__(
-        self, pictures: Sequence[NDArray[np.uint8]], fps: int, record: ProbeRecord
-    ) -> None:
-        super().__init__()
-        self._pictures = pictures
-        self._fps = fps
-        self._record = record
-        self._started_at: float | None = None
-
-    async def recv(self) -> VideoFrame:
-        if self._started_at is None:
-            self._started_at = time.monotonic()
-        number = self._record.sent
-        wait_s = self._started_at + number / self._fps - time.monotonic()
-        await asyncio.sleep(max(0.0, wait_s))
-        position = number % (2 * len(self._pictures))
-        picture = self._pictures[min(position, 2 * len(self._pictures) - 1 - position)].copy()
-        burn_number(picture[: picture.shape[0] * 2 // 3], number)
-        self._record.sent_at[number % NUMBERS] = time.monotonic()
-        self._record.sent += 1
-        frame = VideoFrame.from_ndarray(picture, format="yuv420p")
-        frame.pts, frame.time_base = number * TICKS_PER_S // self._fps, Fraction(1, TICKS_PER_S)
-        return frame
-
-
-def load_pictures(clip: Path, width: int, height: int) -> list[NDArray[np.uint8]]:
-    """Decode the first 4 s of a clip to I420 pictures of shape (height * 3 / 2, width)."""
-    pictures: list[NDArray[np.uint8]] = []
-    with av.open(clip) as container:
-        for frame in container.decode(video=0):
-            scaled = frame.reformat(width=width, height=height, format="yuv420p")
-            pictures.append(scaled.to_ndarray().astype(np.uint8, copy=False))
-            if len(pictures) == CLIP_FRAMES:
-                break
-    return pictures
+    if clip is None:
+        clips = prepare_clips()
+        clip = clips.person if options.width * 3 == options.height * 4 else clips.person_720p
+    pictures = load_pictures(clip, options.width, options.height)
+    if options.live:
+        return ProbeMedia(pictures, None)
+    codec = options.codec or "VP8"  # what a server that is offered both takes
+    return ProbeMedia(pictures, encode_numbered(pictures, codec, options.fps, options.bitrate))
 
 
 async def run_probe(
     options: ProbeOptions,
-    pictures: Sequence[NDArray[np.uint8]],
+    media: ProbeMedia,
     http: aiohttp.ClientSession,
     record: ProbeRecord | None = None,
+    change_answer: ChangeSdp | None = None,
 ) -> ProbeResult:
-    """Stream ``pictures`` to a server and measure.
+    """Stream ``media`` to a server and measure.
 
-    ``record`` is for those who want to know more than the result.
+    ``record`` is for those who want to know more than the result; ``change_answer`` may turn the
+    answer's candidates into others (a bad network's).
 
-    Raises RuntimeError when it refuses, TimeoutError when nothing comes back for 20 s.
+    Raises RuntimeError when the server refuses, TimeoutError when nothing comes back for 20 s.
     """
     record = record or ProbeRecord()
-    peer, receiver = _offer_peer(options, pictures, record)
+    peer, transceiver = _offer_peer(options, media, record)
+    receiver = BrowserReceiver(transceiver.receiver, None if options.live else ENOUGH_BITRATE)
+    record.received = receiver.received
+    references = frozenset(media.clip.luma) if media.clip else frozenset()
     asked_at = time.monotonic()
     try:
-        location, stream_id = await _connect(peer, options, http)
+        async with asyncio.timeout(START_TIMEOUT_S):
+            location, stream_id = await _connect(peer, options, http, change_answer)
         async with asyncio.TaskGroup() as tasks:
-            reader = tasks.create_task(_read_frames(receiver.track, record))
+            track = transceiver.receiver.track
+            reader = tasks.create_task(_read_frames(track, record, references))
+            mender = tasks.create_task(receiver.run())
             async with asyncio.timeout(START_TIMEOUT_S):
                 await record.first_frame.wait()
             first_frame_ms = 1000 * (time.monotonic() - asked_at)
@@ -158,6 +144,7 @@ async def run_probe(
             record.begun_at = time.monotonic()
             await asyncio.sleep(options.seconds)
             reader.cancel()
+            mender.cancel()
         if location is not None:
             await http.delete(location, headers=_headers(options))
     finally:
@@ -166,49 +153,89 @@ async def run_probe(
 
 
 def _offer_peer(
-    options: ProbeOptions, pictures: Sequence[NDArray[np.uint8]], record: ProbeRecord
-) -> tuple[RTCPeerConnection, RTCRtpReceiver]:
-    """Return a peer that will send the clip and record the messages, and its receiver."""
+    options: ProbeOptions, media: ProbeMedia, record: ProbeRecord
+) -> tuple[RTCPeerConnection, RTCRtpTransceiver]:
+    """Return a peer that will send the clip and record the messages, and its transceiver."""
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    track = ClipTrack(pictures, options.fps, record)
-    transceiver = peer.addTransceiver(track, direction="sendrecv")
-    if options.codec is not None:
-        known = RTCRtpReceiver.getCapabilities("video")
-        assert known is not None
-        wanted = [codec for codec in known.codecs if codec.name == options.codec]
-        transceiver.setCodecPreferences(wanted)
-    buffer = MarkerJitterBuffer(capacity=512, is_video=True)
-    setattr(transceiver.receiver, "_RTCRtpReceiver__jitter_buffer", buffer)  # noqa: B010 (mypy)
-    channel = peer.createDataChannel("landmarks", ordered=False, maxRetransmits=0)
+    transceiver = peer.addTransceiver(make_track(media, options.fps, record), direction="sendrecv")
+    prefer_codec(transceiver, options.codec)
+    protocol = BINARY_PROTOCOL if options.binary else ""
+    channel = peer.createDataChannel(
+        "landmarks", ordered=False, maxRetransmits=0, protocol=protocol
+    )
     _record_messages(channel, record)
-    return peer, transceiver.receiver
+    return peer, transceiver
+
+
+def make_track(media: ProbeMedia, fps: int, record: ProbeRecord) -> MediaStreamTrack:
+    """A track that plays ``media`` and notes in ``record`` when each number left."""
+
+    def on_sent(number: int) -> None:
+        record.sent_at[number] = time.monotonic()
+        record.sent += 1
+
+    if media.clip is None:
+        return LiveTrack(media.pictures, fps, on_sent)
+    return PacketTrack(media.clip, fps, on_sent)
+
+
+def prefer_codec(transceiver: RTCRtpTransceiver, codec: str | None) -> None:
+    """Offer only ``codec`` ("VP8", "H264")."""
+    if codec is None:
+        return
+    known = RTCRtpReceiver.getCapabilities("video")
+    assert known is not None
+    transceiver.setCodecPreferences([each for each in known.codecs if each.name == codec])
 
 
 async def _connect(
-    peer: RTCPeerConnection, options: ProbeOptions, http: aiohttp.ClientSession
+    peer: RTCPeerConnection,
+    options: ProbeOptions,
+    http: aiohttp.ClientSession,
+    change_answer: ChangeSdp | None,
 ) -> tuple[str | None, str | None]:
     """Exchange offer and answer; return the peer's resource URL and the stream's id, if told."""
     await peer.setLocalDescription(await peer.createOffer())
-    offer = peer.localDescription
+    offer = peer.localDescription.sdp
+    location = stream_id = None
     if options.mode == "offer":
-        async with http.post(options.url, json={"sdp": offer.sdp, "type": "offer"}) as response:
+        wanted = {"sdp": offer, "type": "offer", "webrtc_id": uuid.uuid4().hex}
+        async with http.post(options.url, json=wanted) as response:
             response.raise_for_status()
-            answer = (await response.json())["sdp"]
-            location, stream_id = None, None
+            given = await response.json()
+            if "sdp" not in given:
+                raise RuntimeError(f"{options.url} answered {given}")
+            answer = given["sdp"]
     else:
-        headers = {"Content-Type": "application/sdp"} | _headers(options)
-        async with http.post(options.url, data=offer.sdp, headers=headers) as response:
-            answer = await response.text()
-            if response.status != 201:
-                raise RuntimeError(f"{options.url} answered {response.status}: {answer}")
-            location = urljoin(options.url, response.headers["Location"])
-            stream_id = response.headers["X-Stream-Id"]
+        answer, location, stream_id = await post_offer(http, options.url, offer, options.token)
+    if change_answer is not None:
+        answer = change_answer(answer)
     await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
     return location, stream_id
 
 
+async def post_offer(
+    http: aiohttp.ClientSession, url: str, offer: str, token: str | None = None
+) -> tuple[str, str, str]:
+    """Post an SDP offer to one of our routes: the answer, the peer's resource URL, the stream's id.
+
+    Raises RuntimeError with the server's words when it refuses.
+    """
+    headers = {"Content-Type": "application/sdp"} | _authorization(token)
+    async with http.post(url, data=offer, headers=headers) as response:
+        answer = await response.text()
+        if response.status != 201:
+            raise RuntimeError(f"{url} answered {response.status}: {answer}")
+        location = urljoin(url, response.headers["Location"])
+        return answer, location, response.headers["X-Stream-Id"]
+
+
 def _headers(options: ProbeOptions) -> dict[str, str]:
-    return {} if options.token is None else {"Authorization": f"Bearer {options.token}"}
+    return _authorization(options.token)
+
+
+def _authorization(token: str | None) -> dict[str, str]:
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
 
 
 def _record_messages(channel: RTCDataChannel, record: ProbeRecord) -> None:
@@ -216,13 +243,20 @@ def _record_messages(channel: RTCDataChannel, record: ProbeRecord) -> None:
 
     @channel.on("message")
     def on_message(content: str | bytes) -> None:
-        message = json.loads(content)
-        if message["type"] == "pose":
-            record.messages.append((time.monotonic(), message))
+        now = time.monotonic()
+        message = read_message(content)
+        if message is not None and message["type"] == "pose":
+            record.messages.append((now, message))
+            record.message_sizes.append((now, len(content)))
 
 
-async def _read_frames(track: MediaStreamTrack, record: ProbeRecord) -> None:
-    """Note every returned frame's arrival and round trip until the track ends."""
+async def _read_frames(
+    track: MediaStreamTrack, record: ProbeRecord, references: frozenset[int]
+) -> None:
+    """Note every returned frame's arrival and round trip until the track ends.
+
+    Of the numbers in ``references`` the picture is kept too, from ``record.begun_at`` on.
+    """
     while True:
         try:
             frame = await track.recv()
@@ -230,15 +264,15 @@ async def _read_frames(track: MediaStreamTrack, record: ProbeRecord) -> None:
             return
         assert isinstance(frame, VideoFrame)
         now = time.monotonic()
-        plane = frame.planes[0]
-        luma = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
-            :, : frame.width
-        ]
-        sent_at = record.sent_at.pop(read_number(luma), None)
+        luma = luma_of(frame)
+        number = read_number(luma)
+        sent_at = record.sent_at.pop(number, None)
         if sent_at is None:
             record.unread.append(now)
         else:
             record.frames.append((now, now - sent_at))
+            if number in references and now >= record.begun_at:
+                record.kept.append((number, luma.copy()))
         record.size_back = f"{frame.width}x{frame.height}"
         record.first_frame.set()
 
@@ -247,12 +281,9 @@ async def run_probes(
     options: ProbeOptions, streams: int = 1, clip: Path | None = None
 ) -> list[ProbeResult]:
     """Run ``streams`` probes at once in this process; ``clip`` defaults to the tests' person."""
-    if clip is None:
-        clips = prepare_clips()
-        clip = clips.person if options.width * 3 == options.height * 4 else clips.person_720p
-    pictures = load_pictures(clip, options.width, options.height)
+    media = await asyncio.to_thread(prepare_media, options, clip)
     async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as group:
-        probes = [group.create_task(run_probe(options, pictures, http)) for _ in range(streams)]
+        probes = [group.create_task(run_probe(options, media, http)) for _ in range(streams)]
     return [probe.result() for probe in probes]
 
 
@@ -266,6 +297,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--warm-up", type=float, default=2.0, metavar="S")
     parser.add_argument("--codec", choices=["VP8", "H264"])
+    parser.add_argument("--binary", action="store_true", help="ask for binary pose messages")
+    parser.add_argument("--live", action="store_true", help="encode while sending")
     parser.add_argument("--token")
     parser.add_argument("--streams", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="one JSON list instead of lines")
@@ -281,6 +314,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         warm_up_s=given.warm_up,
         codec=given.codec,
         token=given.token,
+        binary=given.binary,
+        live=given.live,
     )
     results = [asdict(result) for result in asyncio.run(run_probes(options, given.streams))]
     if given.json:
