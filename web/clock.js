@@ -30,8 +30,10 @@ export class StreamClock {
   epoch = null;
 
   #timeOrigin_ms;
-  /** @type {number[]} this computer's clock less the server's, ms */
+  /** @type {number[]} this computer's clock at a message's arrival less the server's at sending, ms */
   #offsets = [];
+  /** @type {number | null} the quickest of the connection; others had to wait somewhere */
+  #roundTrip_ms = null;
   /** @type {number[]} when pts was 0, on performance.now()'s scale */
   #starts = [];
 
@@ -43,22 +45,26 @@ export class StreamClock {
   /**
    * @param {ClockMessage} message
    * @param {number} now_ms performance.now() at its arrival
-   * @param {number | null} roundTrip_ms
    */
-  note({ t, rtp_origin, epoch, ntp, pts }, now_ms, roundTrip_ms) {
+  note({ t, rtp_origin, epoch, ntp, pts }, now_ms) {
     if (rtp_origin !== undefined) this.rtpOrigin = rtp_origin;
     if (epoch !== undefined && ntp !== undefined && pts !== undefined) {
       if (epoch !== this.epoch) this.#starts = [];
       this.epoch = epoch;
       push(this.#starts, ntp * 1000 - this.#timeOrigin_ms - pts / TICKS_PER_MS, REPORTS_KEPT);
     }
-    const travel_ms = (roundTrip_ms ?? 0) / 2;
-    push(this.#offsets, this.#timeOrigin_ms + now_ms - t * 1000 - travel_ms, OFFSETS_KEPT);
+    push(this.#offsets, this.#timeOrigin_ms + now_ms - t * 1000, OFFSETS_KEPT);
+  }
+
+  /** @param {number} roundTrip_ms to the server and back */
+  noteRoundTrip(roundTrip_ms) {
+    this.#roundTrip_ms = Math.min(this.#roundTrip_ms ?? roundTrip_ms, roundTrip_ms);
   }
 
   /** Of this computer's clock to the server's: a message may come late, but never early. */
   get offset_ms() {
-    return this.#offsets.length > 0 ? Math.min(...this.#offsets) : null;
+    if (this.#offsets.length === 0) return null;
+    return Math.min(...this.#offsets) - (this.#roundTrip_ms ?? 0) / 2;
   }
 
   /**

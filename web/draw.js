@@ -9,6 +9,7 @@ import { CONNECTIONS, MIN_VISIBILITY, sideOf } from "./landmarks.js";
 /** @type {Record<Side, string>} */
 const COLOURS = { left: "rgb(255 138 0)", right: "rgb(0 190 255)", middle: "rgb(235 235 235)" };
 const SIDES = /** @type {Side[]} */ (["middle", "left", "right"]);
+const LINE_MIN_PX = 2; // for a large picture on a small screen
 const FULL_TURN = 2 * Math.PI;
 
 /** By colour. What joins left and right has the colour of the middle. */
@@ -35,7 +36,7 @@ export function drawPoses(context, poses, picture) {
   const scale = width / picture.width;
   const thickness = thicknessFor(picture);
   const radius = (thickness + 1) * scale;
-  context.lineWidth = thickness * scale;
+  context.lineWidth = Math.max(thickness * scale, LINE_MIN_PX);
   context.lineCap = "round";
   for (const { landmarks } of poses) {
     /** @param {number} index */

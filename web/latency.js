@@ -12,6 +12,7 @@ const LABELS = new Map([
   ["other", "waiting + show"],
 ]);
 const REST_MIN_MS = 0.5;
+const SHADES = 10;
 
 /**
  * The stages in the order in which a frame passes them.
@@ -97,7 +98,7 @@ export class LatencyBar {
     this.#bar.replaceChildren();
     this.#list.replaceChildren();
     stages.forEach(({ key }, index) => {
-      const shade = `shade-${index % 6}`;
+      const shade = `shade-${index % SHADES}`;
       const part = element("span", { class: shade });
       const value = element("dd");
       const label = element("dt", {}, element("i", { class: shade }), LABELS.get(key) ?? key);

@@ -39,8 +39,6 @@ export class Stage {
     (latency) => this.#figures.onLatency(latency),
   );
   #clock = new StreamClock(performance.timeOrigin);
-  /** @type {number | null} */
-  #roundTrip_ms = null;
   /** @type {LivePeer | null} */
   #peer = null;
   #status = statusOf("idle");
@@ -97,7 +95,6 @@ export class Stage {
    */
   begin(mode) {
     this.#clock = new StreamClock(performance.timeOrigin);
-    this.#roundTrip_ms = null;
     this.#debug.clock = this.#clock;
     this.#overlay.begin(mode, this.#clock);
     this.#picture.dataset.overlay = mode;
@@ -114,7 +111,7 @@ export class Stage {
 
   /** @param {import("./landmarks.js").ClockMessage} message */
   noteClock(message) {
-    this.#clock.note(message, performance.now(), this.#roundTrip_ms);
+    this.#clock.note(message, performance.now());
   }
 
   /** @param {boolean} isMirrored */
@@ -147,7 +144,7 @@ export class Stage {
 
   /** @param {import("./link.js").LinkStats} stats */
   showStats(stats) {
-    this.#roundTrip_ms = stats.roundTrip_ms;
+    if (stats.roundTrip_ms !== null) this.#clock.noteRoundTrip(stats.roundTrip_ms);
     this.#figures.onStats(stats);
   }
 

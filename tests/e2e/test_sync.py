@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import cv2
+import numpy as np
 import pytest
 from playwright.async_api import expect
 
 from tests.rigs.browser import until
-from tests.rigs.sync import watch_drawings
+from tests.rigs.marker import read_number
+from tests.rigs.sync import read_dots, watch_drawings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,3 +119,63 @@ async def test_the_kind_of_video_is_chosen_in_the_page_and_remembered(
     await until(page, "window.streamer.overlay.mode === 'packets'")
     await expect(page.locator("#video-mode")).to_have_value("plain")
     watch.assert_clean()
+
+
+@pytest.mark.parametrize("mode", ["none", "plain"])
+async def test_a_snapshot_holds_the_picture_and_its_own_landmarks(
+    mode: str, server: Callable[..., StreamerServer], open_page: OpenPage, clips: Clips
+) -> None:
+    running = server(module=NUMBER_SERVER)
+    page, _ = await open_page(f"{running.url}/webcam?video={mode}", clips.numbered_camera)
+    await page.get_by_label("mirror").uncheck()
+    await page.click("#start")
+    await expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=30_000)
+    await until(page, "window.streamer.overlay.recent.at(-1)?.message")
+
+    async with page.expect_download() as download:
+        await page.keyboard.press("s")
+    picture = cv2.imread(str(await (await download.value).path()))
+
+    assert picture is not None
+    assert picture.shape[:2] == (480, 640)
+    pixels = picture.astype(np.uint8, copy=False)
+    assert read_dots(pixels) == read_number(pixels[:, :, 1])
+
+
+async def test_a_paused_picture_stands_still_with_its_landmarks_and_goes_on(
+    server: Callable[..., StreamerServer], open_page: OpenPage, clips: Clips
+) -> None:
+    running = server(module=NUMBER_SERVER)
+    page, _ = await open_page(f"{running.url}/webcam?video=none", clips.numbered_camera)
+    await page.click("#start")
+    await until(page, "window.streamer.overlay.recent.at(-1)?.message", timeout_s=30)
+
+    await page.click("#pause")
+    before = await page.evaluate("[streamer.overlay.recent.at(-1).pts, streamer.messages]")
+    await until(page, f"window.streamer.messages > {before[1] + 20}")
+    assert await page.evaluate("streamer.overlay.recent.at(-1).pts") == before[0]
+
+    await page.click("#pause")
+    counted = await watch_drawings(page, 30)
+    assert counted.different == []
+
+
+async def test_a_publisher_changes_its_video_and_keeps_its_stream(
+    server: Callable[..., StreamerServer], open_page: OpenPage, clips: Clips
+) -> None:
+    running = server(module=NUMBER_SERVER)
+    page, _ = await open_page(f"{running.url}/webcam", clips.numbered_camera)
+    await page.click("#start")
+    state = page.locator("#state")
+    await expect(state).to_have_attribute("data-state", "live", timeout=30_000)
+    await page.get_by_label("share on the wall").check()
+    stream_id = await page.evaluate("window.streamer.streamId")
+
+    for mode in ("none", "plain", "annotated"):
+        await page.evaluate("window.streamer.messages = 0")
+        await page.select_option("#video-mode", mode)
+        await expect(state).not_to_have_attribute("data-state", "live")
+        await expect(state).to_have_attribute("data-state", "live", timeout=20_000)
+        await until(page, "window.streamer.messages > 5")
+        assert await page.evaluate("window.streamer.streamId") == stream_id
+    await expect(page.get_by_label("share on the wall")).to_be_checked()

@@ -10,8 +10,8 @@ const UNKNOWN = { pts: null, captured_ms: null, message: null, epoch: 1 };
 /** A clock that has heard these messages, all at once unless told otherwise. */
 function clockAfter(...messages) {
   const clock = new StreamClock(TIME_ORIGIN_MS);
-  for (const { at_ms = 1000, roundTrip_ms = null, ...message } of messages) {
-    clock.note({ type: "clock", t: (TIME_ORIGIN_MS + at_ms) / 1000, ...message }, at_ms, roundTrip_ms);
+  for (const { at_ms = 1000, ...message } of messages) {
+    clock.note({ type: "clock", t: (TIME_ORIGIN_MS + at_ms) / 1000, ...message }, at_ms);
   }
   return clock;
 }
@@ -56,7 +56,7 @@ test("a camera frame's time of capture gives its time on the stream", () => {
 test("a report tells nothing of another epoch", () => {
   const clock = clockAfter(REPORT);
   assert.equal(clock.ptsOfCapture(500, 2), null);
-  clock.note({ ...REPORT, type: "clock", t: 0, epoch: 2, pts: 180_000 }, 0, null);
+  clock.note({ ...REPORT, type: "clock", t: 0, epoch: 2, pts: 180_000 }, 0);
   assert.equal(clock.ptsOfCapture(500, 1), null);
   assert.equal(clock.ptsOfCapture(500, 2), 180_000);
 });
@@ -72,9 +72,10 @@ test("the offset to the server's clock is that of the quickest message", () => {
   assert.equal(clockAfter().offset_ms, null);
   const clock = clockAfter(
     { ...behind, at_ms: 1040 },
-    { ...behind, at_ms: 1010, roundTrip_ms: 20 },
-    { ...behind, at_ms: 1090, roundTrip_ms: 20 },
+    { ...behind, at_ms: 1010 },
+    { ...behind, at_ms: 1090 },
   );
+  for (const roundTrip_ms of [300, 20, 80]) clock.noteRoundTrip(roundTrip_ms);
   assert.ok(Math.abs(clock.offset_ms - 5000) < 0.01);
 });
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 import av
 import av.filter
+import numpy as np
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
@@ -237,7 +238,7 @@ def _palindrome(frames: Sequence[VideoFrame]) -> list[VideoFrame]:
 
 def _with_number(frame: VideoFrame, number: int) -> VideoFrame:
     """A copy of the picture with its number in a corner."""
-    i420 = frame.to_ndarray(format="yuv420p")
+    i420 = frame.to_ndarray(format="yuv420p").astype(np.uint8, copy=False)
     burn_number(i420[: frame.height], number)
     return VideoFrame.from_ndarray(i420, format="yuv420p")
 
