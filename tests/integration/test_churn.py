@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from streamer.app import EXECUTOR_THREADS
 from streamer.config import WebRtcConfig
 from streamer.model import StreamState
 from tests.fakes import PATIENCE_S, RecordingSink
@@ -22,7 +23,7 @@ AT_ONCE = 5
 GONE_WITHIN_S = 5.0
 MARGIN_S = 1.5
 MAX_GROWTH_BYTES = 48 * 2**20
-POOL_THREADS = min(32, (os.cpu_count() or 1) + 4)  # of asyncio.to_thread, which keeps them
+POOL_THREADS = EXECUTOR_THREADS  # which stay
 StartServer = Callable[..., StreamerServer]
 # A publisher that vanished may come back to its stream; here nobody does.
 CONFIG = "[server]\nmax_streams = 40\n[webrtc]\nresume_timeout_s = 0.1\nconnect_timeout_s = 5.0\n"
