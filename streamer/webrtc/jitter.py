@@ -160,9 +160,8 @@ class PictureBuffer:
     def _complete(self) -> Iterator[EncodedPicture]:
         while (end := self._end_of_picture()) is not None:
             parts = [self._packets.pop(number) for number in range(self._next, end)]
-            was_aligned, self._is_aligned = self._is_aligned, True
-            self._is_fresh = False
-            self._next = self._scanned = end
+            was_aligned, self._is_fresh = self._is_aligned, False
+            self._go_on_at(end)
             picture = self._join(parts, was_aligned)
             if picture is not None:
                 yield picture
@@ -204,24 +203,30 @@ class PictureBuffer:
             self._gap = (self._scanned, since)
         is_over = self._clock() - self._gap[1] > self.patience_s
         self.wants_keyframe |= is_over
-        while self._key_starts and self._key_starts[0] <= self._scanned:
-            self._key_starts.popleft()
-        start: int | None = None
-        if self.wants_keyframe and self._key_starts:
-            start = self._key_starts[0]
-        elif is_over:
-            start = self._next_start()
+        start = self._next_start(is_over)
         if start is None:
             return False
         for number in [number for number in self._packets if number < start]:
             del self._packets[number]
-        self._next = self._scanned = start
-        self._is_aligned = True
+        self._go_on_at(start)
         self._gap = None
         return True
 
-    def _next_start(self) -> int | None:
-        """Where behind the gap a picture begins for sure."""
+    def _go_on_at(self, number: int) -> None:
+        self._next = self._scanned = number
+        self._is_aligned = True
+        while self._key_starts and self._key_starts[0] < number:
+            self._key_starts.popleft()
+
+    def _next_start(self, is_over: bool) -> int | None:
+        """Where behind the gap to go on, if so: at a key frame when one is wanted and it is not a key
+        frame that is being repaired; when the gap ``is_over``, at any picture."""
+        behind = [number for number in self._key_starts if number > self._scanned]
+        is_at_keyframe = len(behind) < len(self._key_starts)
+        if behind and self.wants_keyframe and (is_over or not is_at_keyframe):
+            return behind[0]
+        if not is_over:
+            return None
         for number in sorted(number for number in self._packets if number > self._scanned):
             here, before = self._packets[number].packet, self._packets.get(number - 1)
             if before is not None and (
