@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from aiortc import RTCRtpReceiver
@@ -24,11 +24,13 @@ from aiortc.rtp import (
     RtpPacket,
     wrap_rtx,
 )
-from av import VideoFrame
 
 from streamer.model import Frame, Packet, VideoInfo
 from streamer.pixels import to_av
 from tests.fakes import PATIENCE_S, make_frame
+
+if TYPE_CHECKING:
+    from av import VideoFrame
 
 SERVER_SSRC, SSRC, RTX_SSRC = 77, 88, 99
 CODECS = {
@@ -42,6 +44,8 @@ RTX = RTCRtpCodecParameters(
 
 class FakeTransport:
     """Keeps what the receiver sends."""
+
+    _stats_id = "transport"
 
     def __init__(self) -> None:
         self.state = "new"
@@ -112,9 +116,9 @@ class Publisher:
         if noise:
             frame.i420[:] = np.random.default_rng(self.pts).integers(16, 235, frame.i420.shape)
         picture: VideoFrame = to_av(frame)
-        payloads, timestamp = self._encoder.encode(picture, force_keyframe=key)
+        payloads, _ = self._encoder.encode(picture, force_keyframe=key)
         return [
-            self._packet(payload, timestamp, marker=place == len(payloads) - 1)
+            self._packet(payload, self.pts, marker=place == len(payloads) - 1)
             for place, payload in enumerate(payloads)
         ]
 

@@ -54,7 +54,7 @@ class Reception:
     def request_keyframe(self) -> None:
         """Now, unless one was asked for a moment ago, and again until it comes."""
         self._keyframes.want()
-        if self._keyframes.due(time.monotonic()) and (ssrc := self._buffer.ssrc) is not None:
+        if (ssrc := self._buffer.ssrc) is not None and self._keyframes.due(time.monotonic()):
             self._asking = asyncio.create_task(
                 self._receiver._send_rtcp_pli(ssrc), name="keyframe-request"
             )

@@ -233,7 +233,7 @@ async def test_fault_of_ours_in_the_decoder_ends_the_run(
     source: PeerSource, publisher: Publisher
 ) -> None:
     receiver = Receiver()
-    receiver.put = lambda frame: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+    receiver.put = lambda frame: 1 / 0  # type: ignore[method-assign,assignment]
     source.attach(publisher.receiver)
     async with running(source, receiver) as run:
         await publisher.show()

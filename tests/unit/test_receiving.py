@@ -3,15 +3,17 @@
 import asyncio
 import random
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiortc import RTCPeerConnection
 from aiortc.rtp import RtcpByePacket
 
-from streamer.model import Packet
 from streamer.webrtc.receiving import Reception
 from tests.publisher import SERVER_SSRC, SSRC, Publisher
+
+if TYPE_CHECKING:
+    from streamer.model import Packet
 
 
 class Taken:
@@ -204,8 +206,9 @@ async def test_pictures_are_those_that_were_sent_however_packets_come(seed: int)
     chance = random.Random(seed)
     publisher, undisturbed = Publisher(), Publisher()
     taken, expected = Taken(publisher), Taken(undisturbed)
-    for each in (publisher, undisturbed):
-        await each.connect()
+    publishers = (publisher, undisturbed)
+    for one in publishers:
+        await one.connect()
     sent = [publisher.packets(noise=True, width=256) for _ in range(30)]
     for packets in sent:
         await undisturbed.deliver(*packets)
@@ -221,5 +224,5 @@ async def test_pictures_are_those_that_were_sent_however_packets_come(seed: int)
         await publisher.resend(each)
     assert [packet.data for packet in taken.packets] == [p.data for p in expected.packets]
     assert len(taken.packets) == 30
-    for each in (publisher, undisturbed):
-        await each.close()
+    for one in publishers:
+        await one.close()
