@@ -18,10 +18,12 @@ export class FramePairing {
   #pictures = [];
   #added = 0;
   #paired = 0;
+  #toldBefore_us = Number.NaN;
+  #standsStill = false; // Firefox: all its frames of a connection have the time 0
 
-  /** Whether this browser gives pictures and infos the same times; some may not. */
+  /** Whether this browser gives pictures and infos the same times. */
   get #canPair() {
-    return this.#paired > 0 || this.#added <= TRIES;
+    return !this.#standsStill && (this.#paired > 0 || this.#added <= TRIES);
   }
 
   /**
@@ -34,6 +36,8 @@ export class FramePairing {
    */
   add(told, { time_us, picture }, isLate) {
     this.#added += 1;
+    this.#standsStill ||= told.time_us === this.#toldBefore_us;
+    this.#toldBefore_us = told.time_us;
     if (time_us === null || !this.#canPair) {
       return { pairs: [{ info: isLate ? null : told.info, picture }], unused: [] };
     }

@@ -134,6 +134,13 @@ test("without times a picture is taken as told, but not when the page was late",
   assert.deepEqual(pairing.add(at(2), picture, true).pairs, [{ info: null, picture: "picture 1" }]);
 });
 
+test("a browser whose times stand still is taken as one without", () => {
+  const pairing = new FramePairing();
+  pairing.add(at(0), seen(0), false);
+  const { pairs } = pairing.add({ ...at(0), info: "info 1" }, { ...seen(0), picture: "picture 1" }, true);
+  assert.deepEqual(pairs, [{ info: null, picture: "picture 1" }]);
+});
+
 test("a browser whose times never agree is taken as one without", () => {
   const pairing = new FramePairing();
   for (let number = 0; number < 30; number++) {
