@@ -51,17 +51,19 @@ class FakeTransport:
         self.state = "new"
         self.sent: list[bytes] = []
         self.error: Exception | None = None
+        self.news = asyncio.Event()
 
     async def _send_rtp(self, data: bytes) -> None:
         if self.error:
             raise self.error
         self.sent.append(data)
+        self.news.set()
 
     def _register_rtp_receiver(self, *_: object) -> None: ...
 
     def _unregister_rtp_receiver(self, *_: object) -> None: ...
 
-    def _rtcp(self, kind: type, fmt: int) -> list[Any]:
+    def _rtcp(self, kind: type[Any], fmt: int) -> list[Any]:
         # aiortc reads no transport-wide feedback (205, 15): it is left out here.
         parts = [part for data in self.sent if data[:2] != b"\x8f\xcd" for part in parse(data)]
         return [part for part in parts if isinstance(part, kind) and part.fmt == fmt]
@@ -69,6 +71,12 @@ class FakeTransport:
     @property
     def keyframe_requests(self) -> int:
         return len(self._rtcp(RtcpPsfbPacket, 1))
+
+    async def keyframe_requests_come(self, count: int) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while self.keyframe_requests < count:
+                self.news.clear()
+                await self.news.wait()
 
     @property
     def nacks(self) -> list[list[int]]:
@@ -124,7 +132,7 @@ class Publisher:
 
     def _packet(self, payload: bytes, timestamp: int, *, marker: bool) -> RtpPacket:
         packet = RtpPacket(
-            self._codec.payloadType,
+            self._codec.payloadType or 0,
             int(marker),
             self._number & 0xFFFF,
             (self._first_timestamp + timestamp) & 0xFFFFFFFF,
@@ -143,7 +151,7 @@ class Publisher:
         await self.deliver(*self.packets(**picture))
 
     async def resend(self, packet: RtpPacket) -> None:
-        await self.deliver(wrap_rtx(packet, RTX.payloadType, packet.sequence_number, RTX_SSRC))
+        await self.deliver(wrap_rtx(packet, RTX.payloadType or 0, packet.sequence_number, RTX_SSRC))
 
     async def report(self, unix_s: float, pts: int, ssrc: int = SSRC) -> None:
         """An RTCP sender report."""

@@ -225,6 +225,7 @@ async def test_damaged_picture_costs_itself_and_a_request(
         await publisher.deliver(packet)
         await publisher.show()
         await receiver.until(lambda: receiver.frames[-1].pts == publisher.pts)
+        await publisher.transport.keyframe_requests_come(1)
         await publisher.show()
         assert publisher.transport.keyframe_requests == 1
 
