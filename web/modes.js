@@ -58,7 +58,8 @@ export class ModeChoice {
 export const NO_FRAME_TIMES =
   "This browser does not say which frame it shows, so landmarks can't be drawn on it here.";
 export const NO_CAPTURE_TIMES =
-  "This browser does not say when a frame of its own camera was taken, so landmarks can't be drawn on it here.";
+  "This browser does not say when a frame of its own camera was taken, " +
+  "so landmarks can't be drawn on it here.";
 
 /** A choice made here counts from now on, also after a reload. */
 function forgetQuery() {

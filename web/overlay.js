@@ -261,7 +261,8 @@ export class Overlay {
     if (this.#isPaused || this.#mode === "off") return;
     this.#advance();
     const now_ms = performance.now();
-    const isStale = this.#mode === "alone" && now_ms - (this.#shown?.at_ms ?? now_ms) > STALE_AFTER_MS;
+    const age_ms = now_ms - (this.#shown?.at_ms ?? now_ms);
+    const isStale = this.#mode === "alone" && age_ms > STALE_AFTER_MS;
     if (isStale && this.#drawn) {
       this.#drawn = null;
       this.#canvas.clear();

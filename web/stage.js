@@ -242,12 +242,15 @@ export class Stage {
  * The notice for a status that needs one on either page.
  * @param {Status} status
  * @param {() => void} tryAgain
+ * @param {import("./modes.js").VideoMode} video annotated video brings a lost camera's notice itself
  * @returns {Notice | null}
  */
-export function noticeOf({ state, words, detail, kind, ours }, tryAgain) {
+export function noticeOf({ state, words, detail, kind, ours }, tryAgain, video) {
   const title = words.charAt(0).toUpperCase() + words.slice(1);
   if (state === "connecting") return { title: "Connecting", text: [], busy: true };
-  if (state === "reconnecting" && ours) return { title, text: [sentence(detail)], busy: true };
+  if (state === "reconnecting" && (ours || video !== "annotated")) {
+    return { title, text: [detail && sentence(detail)], busy: true };
+  }
   if (state === "failed" || state === "ended") {
     const again = button("Try again", tryAgain, { class: "primary" });
     const wall = element("a", { href: "/", class: "button" }, "All streams");

@@ -12,7 +12,9 @@ const OVERLAYS = /** @type {const} */ ({ annotated: "off", plain: "packets", non
 const stage = new Stage();
 const choice = new ModeChoice((mode) => peer.switchVideo(mode));
 const peer = new ViewerPeer(streamId, {
-  onStatus: (status) => stage.showStatus(status, noticeOf(status, () => void tryAgain())),
+  onStatus: (status) => {
+    stage.showStatus(status, noticeOf(status, () => void tryAgain(), peer.video));
+  },
   onAttempt: () => stage.begin(OVERLAYS[peer.video]),
   onConnected: () => stage.connected(),
   onMedia: (media) => stage.showMedia(media),

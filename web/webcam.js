@@ -86,7 +86,7 @@ function onStatus(from, status) {
   share.disabled = status.state !== "live" && status.state !== "nobody";
   const isOver = status.state === "failed" || status.state === "ended";
   if (isOver) release();
-  stage.showStatus(status, noticeOf(status, () => void start()));
+  stage.showStatus(status, noticeOf(status, () => void start(), from.video));
 }
 
 function stop() {

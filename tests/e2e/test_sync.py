@@ -67,8 +67,10 @@ async def test_landmarks_find_their_frames_again_after_the_camera_was_lost(
 
     camera.kill()
     await expect(state).to_have_attribute("data-state", "reconnecting", timeout=15_000)
+    await expect(page.locator("#notice")).to_be_visible()  # plain video brings none itself
     camera.restart()
     await expect(state).to_have_attribute("data-state", "live", timeout=15_000)
+    await expect(page.locator("#notice")).to_be_hidden()
     await until(page, "window.streamer.lastMessage.epoch > 1")
     counted = await watch_drawings(page, FRAMES // 3)
 

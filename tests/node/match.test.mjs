@@ -137,7 +137,8 @@ test("without times a picture is taken as told, but not when the page was late",
 test("a browser whose times stand still is taken as one without", () => {
   const pairing = new FramePairing();
   pairing.add(at(0), seen(0), false);
-  const { pairs } = pairing.add({ ...at(0), info: "info 1" }, { ...seen(0), picture: "picture 1" }, true);
+  const [told, picture] = [{ ...at(0), info: "info 1" }, { ...seen(0), picture: "picture 1" }];
+  const { pairs } = pairing.add(told, picture, true);
   assert.deepEqual(pairs, [{ info: null, picture: "picture 1" }]);
 });
 
