@@ -32,7 +32,7 @@ _INTERVAL_WEIGHT = 0.05
 _MAX_INTERVAL_S = 1.0
 """A longer gap is a pause, not a frame rate."""
 
-_VP8_SPEEDS = ((640 * 480, -10), (1280 * 720, -12))
+_VP8_SPEEDS = ((1280 * 720, -12),)
 _VP8_TOP_SPEED = -14
 """libvpx's ``cpu-used`` by the pixels of a picture up to: for each size the quickest whose pictures are
 no worse than those of aiortc's settings at the same rate."""
