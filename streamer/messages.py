@@ -4,20 +4,28 @@ import json
 import time
 from typing import Any
 
-import numpy as np
-
-from streamer.model import PoseResult, Status
+from streamer.model import LANDMARK_COUNT, Pose, PoseResult, Status
 
 VERSION = 1
-_COORDINATE_DIGITS = 5  # a hundredth of a pixel at 1920
 _SCORE_DIGITS = 3
-_METRE_DIGITS = 4
+
+
+def _rows(row: str) -> str:
+    return "[" + ",".join([row] * LANDMARK_COUNT) + "]"
+
+
+# Formatting all numbers of a person at once takes half the time of rounding and dumping them.
+_LANDMARKS = _rows("[%.5f,%.5f,%.5f,%.5f,%.5f]")  # a hundredth of a pixel at 1920
+_WORLD = _rows("[%.4f,%.4f,%.4f]")
 
 
 def pose_message(stream: str, result: PoseResult) -> str:
-    """The ``pose`` message of one processed frame, as JSON text."""
+    """The ``pose`` message of one processed frame, as JSON text.
+
+    Raises ValueError for NaN and infinities, which are no JSON; no estimator gives any.
+    """
     frame = result.frame
-    return _dump(
+    head = _dump(
         {
             "type": "pose",
             "v": VERSION,
@@ -28,19 +36,25 @@ def pose_message(stream: str, result: PoseResult) -> str:
             "received_at": round(frame.received_at, 4),
             "width": frame.width,
             "height": frame.height,
-            "poses": [
-                {
-                    "id": pose.id,
-                    "score": round(pose.score, _SCORE_DIGITS),
-                    "landmarks": _rows(pose.landmarks, _COORDINATE_DIGITS),
-                    "world": _rows(pose.world, _METRE_DIGITS),
-                }
-                for pose in result.poses
-            ],
+        }
+    )
+    tail = _dump(
+        {
             "latency_ms": {stage: round(ms, 2) for stage, ms in result.latency_ms.items()},
             "dropped": result.dropped,
         }
     )
+    poses = ",".join(map(_pose, result.poses))
+    return f'{head[:-1]},"poses":[{poses}],{tail[1:]}'
+
+
+def _pose(pose: Pose) -> str:
+    landmarks = _LANDMARKS % tuple(pose.landmarks.ravel().tolist())
+    world = _WORLD % tuple(pose.world.ravel().tolist())
+    if "n" in landmarks or "n" in world:  # "nan" or "inf": nothing else in there has the letter
+        raise ValueError("a pose that is not all numbers is no JSON")
+    head = _dump({"id": pose.id, "score": round(pose.score, _SCORE_DIGITS)})
+    return f'{head[:-1]},"landmarks":{landmarks},"world":{world}}}'
 
 
 def state_message(stream: str, status: Status) -> str:
@@ -80,11 +94,6 @@ def clock_message(
     message |= {key: value for key, value in known.items() if value is not None}
     message["t"] = round(time.time(), 4)
     return _dump(message)
-
-
-def _rows(array: Any, digits: int) -> list[list[float]]:
-    rows: list[list[float]] = np.round(array.astype(np.float64), digits).tolist()
-    return rows
 
 
 def _dump(message: dict[str, Any]) -> str:

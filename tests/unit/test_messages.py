@@ -58,9 +58,10 @@ def test_landmarks_are_rows_of_five_and_three_numbers() -> None:
     assert np.abs(np.array(pose["world"]) - WORLD).max() <= 0.5e-4 + 1e-9
 
 
-def test_what_is_no_number_never_becomes_json() -> None:
+@pytest.mark.parametrize("what", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_never_becomes_json(what: float) -> None:
     broken = WORLD.copy()
-    broken[0, 0] = np.nan
+    broken[0, 0] = what
     with pytest.raises(ValueError, match="JSON"):
         pose_message("door", result(Pose(1, 1.0, LANDMARKS, broken)))
 
