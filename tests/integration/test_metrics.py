@@ -105,7 +105,8 @@ async def test_every_metric_has_the_type_that_its_name_promises(
     http: Http, service: Service
 ) -> None:
     await (await camera(service)).play(1)
-    assert (await scrape(http)).types == {
+    types = (await scrape(http)).types
+    assert {name: kind for name, kind in types.items() if name.startswith("streamer_")} == {
         "streamer_streams": "gauge",
         "streamer_peers": "gauge",
         "streamer_stream_frames_received": "counter",
@@ -117,6 +118,13 @@ async def test_every_metric_has_the_type_that_its_name_promises(
         "streamer_stream_frame_age_seconds": "gauge",
         "streamer_stream_latency_seconds": "summary",
     }
+
+
+async def test_process_shows_its_memory_and_cpu_under_the_usual_names(http: Http) -> None:
+    figures = {sample.name: sample.value for sample in (await scrape(http)).samples}
+    assert figures["process_resident_memory_bytes"] > 10e6
+    assert figures["process_cpu_seconds_total"] > 0
+    assert figures["process_open_fds"] > 0
 
 
 async def test_label_of_any_characters_comes_through(http: Http, service: Service) -> None:
