@@ -77,6 +77,14 @@ def test_landmark_far_outside_is_kept_at_the_limit_and_does_not_wrap() -> None:
     assert [row[0] for row in pose["world"][:2]] == pytest.approx([3.2767, -3.2768], abs=1e-4)
 
 
+def test_numbers_are_rounded_to_the_nearest_step() -> None:
+    exact = person()
+    (pose,) = decode_pose(encode_pose(result(exact)), "door")["poses"]
+    off = np.abs(np.array(pose["landmarks"]) - exact.landmarks)
+    assert off[:, :3].max() <= 0.5 / 16384 + 1e-5 and off[:, 3:].max() <= 0.5 / 255 + 0.6e-3
+    assert np.abs(np.array(pose["world"]) - exact.world).max() <= 0.5e-4 + 1e-6
+
+
 @pytest.mark.parametrize("what", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("where", ["landmarks", "world"])
 def test_what_is_no_number_is_never_sent(where: str, what: float) -> None:
