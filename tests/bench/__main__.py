@@ -145,7 +145,7 @@ def _plan(given: argparse.Namespace, probe: Probe) -> Plan:
         rounds=given.rounds or (1 if quick else 3),
         seconds=given.seconds or (3.0 if quick else 5.0),
         stream_seconds=given.stream_seconds or (4.0 if quick else 12.0),
-        warm_up_s=1.5 if quick else 3.0,
+        warm_up_s=1.5 if quick else 2.0,
         bare_frames=40 if quick else 90,
         codec=given.codec,
     )
