@@ -127,6 +127,9 @@ async def _ip_camera(url: str, camera_url: str) -> dict[str, float]:
         page = await browser.new_page()
         await page.add_init_script(_NOTE_TIMES)
         await page.goto(url)
+        await page.wait_for_function(
+            "!document.querySelector('#welcome').hidden || document.querySelector('.card')"
+        )
         if not await page.locator("#camera-url").is_visible():
             await page.get_by_role("button", name="IP camera").first.click()
         await page.fill("#camera-url", camera_url)
