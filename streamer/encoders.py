@@ -55,6 +55,7 @@ class VideoEncoder:
         self._fps_hint = fps_hint
         self._interval_s = 1 / fps_hint
         self._last_pts: int | None = None
+        self._time = 0.0  # the encoder's own, in the same ticks
         self._context: VideoCodecContext | None = None
         self._opened_for = 0
 
@@ -69,7 +70,7 @@ class VideoEncoder:
         if (frame.width, frame.height) != self._size:
             raise ValueError(f"a {frame.width}x{frame.height} frame for an encoder of {self._size}")
         context = self._context_for_rate()
-        picture = to_av(frame, self._rising(pts))  # a new one: no forced type stays behind
+        picture = to_av(frame, self._regular(pts))  # a new one: no forced type stays behind
         picture.pict_type = PictureType.I if force_keyframe else PictureType.NONE
         (packet,) = context.encode(picture)
         return Packet(bytes(packet), self._codec, pts, packet.is_keyframe, frame.received_mono)
@@ -87,14 +88,18 @@ class VideoEncoder:
         """Gives back the memory now; harmless again."""
         self._context = None
 
-    def _rising(self, pts: int) -> int:
-        """The rate control wants times that rise; viewers are told the given ones."""
+    def _regular(self, pts: int) -> int:
+        """The time that the encoder is told; viewers are told the given one.
+
+        libvpx sends 1.6 times its rate when now and then a picture is missing (it gives the one after the
+        gap the bits of both, and the rest no less). So it gets the mean time between two pictures.
+        """
         if self._last_pts is not None:
-            pts = max(pts, self._last_pts + 1)
-            interval_s = min((pts - self._last_pts) / VIDEO_CLOCK_HZ, _MAX_INTERVAL_S)
+            interval_s = min(max(pts - self._last_pts, 1) / VIDEO_CLOCK_HZ, _MAX_INTERVAL_S)
             self._interval_s += (interval_s - self._interval_s) * _INTERVAL_WEIGHT
+            self._time += max(1.0, self._interval_s * VIDEO_CLOCK_HZ)
         self._last_pts = pts
-        return pts
+        return round(self._time)
 
     def _context_for_rate(self) -> VideoCodecContext:
         if self._codec == "h264":

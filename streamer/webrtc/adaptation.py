@@ -24,7 +24,7 @@ _TOO_LITTLE = 0.75
 """A viewer whose estimate is below this share of what it is sent does not get it all."""
 
 _TOO_MUCH_LOSS = 0.15
-_LITTLE_LOSS = 0.05
+_LITTLE_LOSS = 0.1
 _PATIENCE_S = 2.0  # how long it must be bad
 _FIRST_TRIAL_S = 10.0
 _LAST_TRIAL_S = 80.0

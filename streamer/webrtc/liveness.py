@@ -2,19 +2,25 @@
 
 import asyncio
 import contextlib
+import itertools
 from typing import Any
 
 from aioice import stun
 from aiortc import RTCDtlsTransport
 
 POLL_S = 0.5
-SILENCE_S = 3.0
-"""A peer that sends or receives media is heard of at least every 1.5 s (RTCP, RFC 3550, section 6.2)."""
+SILENCE_S = 5.0
+"""A peer that sends or receives media is heard of at least every 1.5 s (RTCP, RFC 3550, section 6.2), but
+a network may well be gone for some seconds (another access point, a tunnel) and come back."""
+
+CHECK_RETRANSMISSIONS = (1, 0)
+"""Two consent checks in a row: the first is sent again after 0.5 s and fails after 1.5 s, the second
+fails after 0.5 s. Together that is 2 s and three chances to be answered."""
 
 
 async def until_gone(transport: RTCDtlsTransport) -> None:
-    """Returns when the peer has been silent for 3 s and then fails to answer an ICE consent check
-    (RFC 7675): within 5 s in all. A peer that is merely quiet answers the check and stays."""
+    """Returns when the peer has been silent for 5 s and then fails for 2 s to answer an ICE consent check
+    (RFC 7675): within 8 s in all. A peer that is merely quiet answers the check and stays."""
     loop = asyncio.get_running_loop()
     received, heard_at = await _packets_received(transport), loop.time()
     while True:
@@ -36,16 +42,17 @@ async def _packets_received(transport: RTCDtlsTransport) -> int:
 
 
 async def _consents(transport: RTCDtlsTransport) -> bool:
-    """One STUN binding request on the pair in use, sent twice within 1.5 s."""
+    """STUN binding requests on the pair in use, for 2 s or until one is answered."""
     connection: Any = transport.transport._connection
-    for pair in tuple(connection._nominated.values()):
+    pairs = tuple(connection._nominated.values())
+    for pair, retransmissions in itertools.product(pairs, CHECK_RETRANSMISSIONS):
         request = connection.build_request(pair, nominate=False)
-        with contextlib.suppress(stun.TransactionError, ConnectionError):  # no answer: try the next
+        with contextlib.suppress(stun.TransactionError, ConnectionError):  # no answer: try again
             await pair.protocol.request(
                 request,
                 pair.remote_addr,
                 integrity_key=connection.remote_password.encode("utf8"),
-                retransmissions=1,
+                retransmissions=retransmissions,
             )
             return True
     return False

@@ -19,6 +19,7 @@ from aiortc.rtp import (
     RTCP_PSFB_APP,
     AnyRtcpPacket,
     RtcpPsfbPacket,
+    RtcpReceiverInfo,
     RtcpRrPacket,
     RtcpSrPacket,
     unpack_remb_fci,
@@ -33,6 +34,9 @@ MAX_REPEATS = 100.0
 """The budget for repeats: a share of what is sent, at least so many a second, and so many at once. A
 viewer on a link that is too narrow asks for ever more, and answering makes it narrower."""
 
+LOSS_WINDOW_PACKETS = 100
+"""libwebrtc reports with each request for repeats, many times a second, on a handful of packets each."""
+
 RATE_WINDOW_S = 2.0
 MAX_RATE_PICTURES = 500
 
@@ -44,7 +48,7 @@ _ONE_BYTE_EXTENSIONS = 0xBEDE  # RFC 8285, section 4.2
 
 @dataclass(slots=True)
 class ViewerEvents:
-    """What a viewer's RTCP says. ``on_loss`` gets the share of packets lost since the last report."""
+    """What a viewer's RTCP says. ``on_loss`` gets the share of packets lost of the last hundred or more."""
 
     on_ready: Callable[[], None]
     on_keyframe_request: Callable[[], None]
@@ -74,6 +78,7 @@ class VideoSender:
         self._send_time_at: int | None = None
         self._sent: deque[tuple[float, int]] = deque()  # (monotonic s, bytes) of the last pictures
         self._history: dict[int, tuple[int, bytes, bytes]] = {}
+        self._reported: tuple[int, int] | None = None  # highest sequence number, packets lost
         self._repeats = MAX_REPEATS
         self._refilled_at = time.monotonic()
         self._is_open = False
@@ -205,13 +210,25 @@ class VideoSender:
         if isinstance(packet, RtcpRrPacket | RtcpSrPacket):
             for report in packet.reports:
                 if report.ssrc == own_ssrc:
-                    self._events.on_loss(report.fraction_lost / 256)
+                    self._on_report(report)
         elif isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
             bitrate = _estimate(packet, own_ssrc)
             if bitrate is not None:
                 self._events.on_estimate(bitrate)
             return
         await self._stock_rtcp(packet)
+
+    def _on_report(self, report: RtcpReceiverInfo) -> None:
+        """Its sums (RFC 3550, section 6.4.1) since the one that was last judged by; a repeat that came
+        as a second copy counts against the losses."""
+        before, now = self._reported, (report.highest_sequence, report.packets_lost)
+        if before is None:
+            self._reported = now
+            return
+        sent = (now[0] - before[0]) & 0xFFFFFFFF
+        if sent >= LOSS_WINDOW_PACKETS:
+            self._reported = now
+            self._events.on_loss(min(1.0, max(0.0, (now[1] - before[1]) / sent)))
 
 
 def _estimate(packet: RtcpPsfbPacket, ssrc: int) -> int | None:

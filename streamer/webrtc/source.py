@@ -11,8 +11,9 @@ from streamer.ports import FrameReceiver
 from streamer.webrtc.decoding import VideoDecoder
 from streamer.webrtc.receiving import Reception, SenderReports
 
-STALL_S = 5.0
-"""A publisher that is there and sends nothing: its camera is covered, muted or taken by another program."""
+STALL_S = 7.0
+"""A publisher that is there and sends nothing: its camera is covered, muted or taken by another program.
+Longer than a peer may be out of reach (``liveness.py``) and takes to send a key frame again."""
 
 
 class PeerSource:

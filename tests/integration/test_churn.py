@@ -20,7 +20,7 @@ from tests.rigs.server import StreamerServer
 
 PEERS = 50
 AT_ONCE = 5
-GONE_WITHIN_S = 5.0
+GONE_WITHIN_S = 8.0
 MARGIN_S = 1.5
 MAX_GROWTH_BYTES = 48 * 2**20
 StartServer = Callable[..., StreamerServer]
@@ -126,7 +126,7 @@ async def test_tasks_and_threads_end_with_their_peers(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(30)
-async def test_publisher_that_falls_silent_is_gone_within_five_seconds(tmp_path: Path) -> None:
+async def test_publisher_that_falls_silent_is_gone_within_eight_seconds(tmp_path: Path) -> None:
     service = Service(tmp_path)
     async with serving(service) as http:
         peer = WebcamPeer()
@@ -153,7 +153,7 @@ async def all_gone(service: Service) -> None:
 
 
 @pytest.mark.timeout(30)
-async def test_viewer_that_falls_silent_is_gone_within_five_seconds(tmp_path: Path) -> None:
+async def test_viewer_that_falls_silent_is_gone_within_eight_seconds(tmp_path: Path) -> None:
     service = Service(tmp_path)
     async with serving(service) as http:
         publisher, viewer = WebcamPeer(), WebcamPeer()

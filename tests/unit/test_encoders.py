@@ -132,6 +132,14 @@ def test_rate_is_kept_when_pictures_come_more_slowly_than_was_said(codec: Codec,
     assert keys_of(packets) == [0]
 
 
+@both_codecs
+def test_rate_is_kept_when_now_and_then_a_picture_is_missing(codec: Codec) -> None:
+    encoder = VideoEncoder(codec, 320, 240, RATE)
+    kept = [frame for number, frame in enumerate(film(200)) if number % 5]
+    packets = [encoder.encode(frame, frame.pts) for frame in kept]
+    assert bits_a_second(packets[60:], TICKS * 5 // 4) == pytest.approx(RATE, rel=0.2)
+
+
 @pytest.mark.parametrize("factor", [0.4, 2.5])
 def test_h264_takes_another_rate_without_a_key_frame(factor: float) -> None:
     encoder = VideoEncoder("h264", 320, 240, RATE)

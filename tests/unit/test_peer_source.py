@@ -9,8 +9,9 @@ import pytest
 
 from streamer.aio import cancel_and_wait
 from streamer.errors import SourceEnded, SourceLost, SourceStalled
+from streamer.webrtc import decoding as decoding_module
 from streamer.webrtc import source as source_module
-from streamer.webrtc.decoding import MAX_WAITING
+from streamer.webrtc.decoding import MAX_BURST, MAX_WAITING
 from streamer.webrtc.source import PeerSource
 from tests.publisher import Publisher, Receiver
 
@@ -190,6 +191,29 @@ async def test_decoder_that_falls_behind_goes_on_with_a_key_frame_that_is_asked_
         await publisher.show()
         await receiver.until(lambda: receiver.frames[-1].pts == publisher.pts)
     assert [frame.pts for frame in receiver.frames] == [0, key, publisher.pts]
+
+
+async def test_pictures_that_come_at_once_are_handed_on_with_a_distance_unless_many_wait(
+    source: PeerSource, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding_module, "CATCH_UP", 1e6)  # for ever, as far as a test goes
+    monkeypatch.setattr(decoding_module, "MAX_DISTANCE_S", 1e3)
+    receiver = Receiver()
+    source.attach(publisher.receiver)
+    async with running(source, receiver):
+        receiver.gate.clear()
+        await publisher.show()
+        await receiver.shows(1)  # and it stays there
+        for _ in range(MAX_BURST + 2):
+            await publisher.show()
+        receiver.gate.set()
+        await receiver.shows(3)
+        for _ in range(100):
+            await asyncio.sleep(0.001)
+        assert len(receiver.frames) == 3
+        await publisher.show()
+        await receiver.shows(4)
+    assert [frame.pts for frame in receiver.frames][:4] == [0, 3000, 6000, 9000]
 
 
 async def test_key_frame_that_waits_already_is_gone_on_with(

@@ -172,16 +172,24 @@ async def test_repeats_have_a_budget(bench: Bench) -> None:
 async def test_reports_of_the_viewer_are_heard(bench: Bench) -> None:
     await bench.start()
     own = bench.stock._ssrc
-    report = RtcpReceiverInfo(own, 64, 10, 0, 0, 0, 0)
-    foreign = RtcpReceiverInfo(own ^ 1, 255, 10, 0, 0, 0, 0)
-    await bench.stock._handle_rtcp_packet(RtcpRrPacket(1, [report, foreign]))
     for fci in (pack_remb_fci(700_000, [own]), pack_remb_fci(9, [own ^ 1]), b"no such thing"):
         packet = RtcpPsfbPacket(RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=fci)
         await bench.stock._handle_rtcp_packet(packet)
     await bench.stock._handle_rtcp_packet(RtcpPsfbPacket(RTCP_PSFB_PLI, 1, own))
-    assert bench.losses == [0.25]
     assert [round(bps, -3) for bps in bench.estimates] == [700_000]
     assert bench.keyframe_requests == 1
+
+
+async def test_losses_are_judged_over_a_hundred_packets_however_often_they_are_reported(
+    bench: Bench,
+) -> None:
+    await bench.start()
+    own, wrap = bench.stock._ssrc, 1 << 32
+    for highest, lost in [(wrap - 50, 3), (wrap - 40, 8), (9, 9), (50, 23), (60, 30), (250, 22)]:
+        report = RtcpReceiverInfo(own, 128, lost, highest % wrap, 0, 0, 0)
+        foreign = RtcpReceiverInfo(own ^ 1, 255, 100 * lost, 1000 * lost, 0, 0, 0)
+        await bench.stock._handle_rtcp_packet(RtcpRrPacket(1, [report, foreign]))
+    assert bench.losses == [0.2, 0.0]
 
 
 async def test_sender_reports_count_what_was_sent(bench: Bench) -> None:
