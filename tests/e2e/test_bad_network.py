@@ -1,0 +1,130 @@
+"""A real browser over a network that loses, delays and goes away; the relay stands in for it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.rigs.browser import until
+from tests.rigs.impairment import Conditions, impair_page, running_relay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.async_api import Page
+
+    from tests.conftest import OpenPage
+    from tests.rigs.clips import Clips
+    from tests.rigs.server import StreamerServer
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+
+SETTLE_S = 4.0
+WATCH_S = 8.0
+LOSSY = Conditions(loss=0.05, delay_s=0.025)
+
+# Every picture of the returned video that goes on display, on the page's own clock, in ms.
+RECORD_PICTURES = """
+(() => {
+  window.shownInTest = [];
+  const watch = (video) => video.requestVideoFrameCallback((now) => {
+    window.shownInTest.push(now);
+    watch(video);
+  });
+  addEventListener("DOMContentLoaded", () => watch(document.querySelector("#video")));
+})();
+"""
+
+LINK_STATS = """
+async () => {
+  const found = {};
+  for (const report of (await window.streamer.peer.getStats()).values()) {
+    if (report.type === "inbound-rtp") found.back = report.framesDecoded;
+    if (report.type === "outbound-rtp") found.width = report.frameWidth;
+    if (report.type === "outbound-rtp") found.sent = report.framesSent;
+    if (report.type === "candidate-pair" && report.nominated) {
+      found.available_bps = report.availableOutgoingBitrate;
+    }
+  }
+  found.seq = window.streamer.lastMessage.seq;
+  return found;
+}
+"""
+
+
+async def start_webcam(page: Page) -> None:
+    await page.add_init_script(RECORD_PICTURES)
+    await page.reload()
+    await page.click("#start")
+    await until(page, "window.shownInTest.length > 10", timeout_s=40)
+
+
+async def watch(page: Page) -> tuple[dict[str, Any], dict[str, Any], float]:
+    """The browser's figures before and after some seconds, and the longest time without a picture, s."""
+    await asyncio.sleep(SETTLE_S)
+    before = await page.evaluate(LINK_STATS)
+    begun = await page.evaluate("performance.now()")
+    await asyncio.sleep(WATCH_S)
+    after = await page.evaluate(LINK_STATS)
+    gap_ms = await page.evaluate(
+        """(begun) => {
+          const times = [begun, ...window.shownInTest.filter((at) => at > begun), performance.now()];
+          return Math.max(...times.slice(1).map((at, index) => at - times[index]));
+        }""",
+        begun,
+    )
+    return before, after, gap_ms / 1000
+
+
+async def test_five_percent_of_loss_is_hardly_seen(
+    server: Callable[..., StreamerServer], open_page: OpenPage, clips: Clips
+) -> None:
+    streamer = await asyncio.to_thread(server)
+    async with running_relay(LOSSY) as relay:
+        page, _ = await open_page(f"{streamer.url}/webcam", clips.person_camera)
+        await impair_page(page, relay)
+        await start_webcam(page)
+        before, after, gap_s = await watch(page)
+    sent = after["sent"] - before["sent"]
+    back = after["back"] - before["back"]
+    assert back >= 25 / 30 * sent, "too many pictures were lost on the way"
+    assert after["seq"] - before["seq"] >= 25 / 30 * sent, "too many were not processed"
+    assert gap_s <= 1.0
+    assert after["width"] == 640, "the camera was made smaller"
+
+
+async def test_reordered_and_repeated_packets_do_not_look_like_a_narrow_network(
+    server: Callable[..., StreamerServer], open_page: OpenPage, clips: Clips
+) -> None:
+    streamer = await asyncio.to_thread(server)
+    conditions = Conditions(delay_s=0.01, reorder=0.02, duplicate=0.01)
+    async with running_relay(conditions) as relay:
+        page, _ = await open_page(f"{streamer.url}/webcam", clips.person_camera)
+        await impair_page(page, relay)
+        await start_webcam(page)
+        _, after, gap_s = await watch(page)
+    assert after["available_bps"] > 1_000_000
+    assert after["width"] == 640 and gap_s <= 1.0
+
+
+async def test_picture_moves_again_soon_after_five_seconds_without_a_network(
+    server: Callable[..., StreamerServer], open_page: OpenPage, clips: Clips
+) -> None:
+    streamer = await asyncio.to_thread(server)
+    async with running_relay(Conditions(delay_s=0.025)) as relay:
+        page, _ = await open_page(f"{streamer.url}/webcam", clips.person_camera)
+        await impair_page(page, relay)
+        await start_webcam(page)
+        await asyncio.sleep(SETTLE_S)
+        await page.evaluate("window.peerInTest = window.streamer.peer")
+        relay.blackout = True
+        await asyncio.sleep(5.0)
+        relay.blackout = False
+        back_at = await page.evaluate("performance.now()")
+        await until(page, f"window.shownInTest.filter((at) => at > {back_at}).length > 5")
+        first = await page.evaluate("(back) => window.shownInTest.find((at) => at > back)", back_at)
+        same = await page.evaluate("window.peerInTest === window.streamer.peer")
+    assert same, "the peer was given up"
+    assert first - back_at <= 2000
