@@ -32,10 +32,9 @@ _INTERVAL_WEIGHT = 0.05
 _MAX_INTERVAL_S = 1.0
 """A longer gap is a pause, not a frame rate."""
 
-_VP8_SPEEDS = ((1280 * 720, -12),)
-_VP8_TOP_SPEED = -14
-"""libvpx's ``cpu-used`` by the pixels of a picture up to: for each size the quickest whose pictures are
-no worse than those of aiortc's settings at the same rate."""
+_VP8_SPEED = -14
+"""libvpx's ``cpu-used``: the quickest at which a returned picture is no worse than one that aiortc's settings
+encode at the same rate."""
 
 
 class VideoEncoder:
@@ -137,13 +136,12 @@ def _context(name: str, width: int, height: int, fps_hint: float) -> VideoCodecC
 def _open_vp8(width: int, height: int, bit_rate: int, fps_hint: float) -> VideoCodecContext:
     """libvpx for real time at a constant rate, without its denoiser, which is meant for a camera's own
     encoder: ours sees pictures that were decoded already."""
-    speeds = (speed for pixels, speed in _VP8_SPEEDS if width * height <= pixels)
     context = _context("libvpx", width, height, fps_hint)
     context.bit_rate = bit_rate
     context.qmin, context.qmax = 2, 56
     context.options = {
         "deadline": "realtime",
-        "cpu-used": str(next(speeds, _VP8_TOP_SPEED)),
+        "cpu-used": str(_VP8_SPEED),
         "noise-sensitivity": "0",
         "static-thresh": "500",  # a block that differs less (45 dB) is left as it is
         "lag-in-frames": "0",

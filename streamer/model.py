@@ -144,7 +144,7 @@ class Forwarded:
 class StreamState(Enum):
     """Where a session stands; the values are the words of the API."""
 
-    CONNECTING = "connecting"  # started, no frame has ever come
+    CONNECTING = "connecting"  # started, or woken; no frame has come since
     LIVE = "live"  # frames are coming
     PAUSED = "paused"  # nobody watches, and the configuration says to rest then
     RECONNECTING = "reconnecting"  # it was live or tried to be; another try is due or under way

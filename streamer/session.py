@@ -3,7 +3,7 @@
     CONNECTING ──first frame──► LIVE ──source lost──► RECONNECTING ──first frame──► LIVE
         ├──source error──► RECONNECTING ──error: wait with back-off──► RECONNECTING
         ├──wrong password, forbidden address──► FAILED ──long wait, or restart──► RECONNECTING
-        ├──nobody watches, and it may rest──► PAUSED ──somebody does──► RECONNECTING
+        ├──nobody watches, and it may rest──► PAUSED ──somebody does──► CONNECTING
         └──(from any state) the source's own end, or close──► ENDED
 
 Frames go source -> one-frame slot -> worker thread (estimate, draw) -> screens, and what was found ->
@@ -260,7 +260,7 @@ class Session:
     async def _rest(self) -> None:
         self._set_status(Status(StreamState.PAUSED, "nobody watches"))
         await self.watchers.until_wanted()
-        self._set_status(Status(StreamState.RECONNECTING, "opening the camera again"))
+        self._set_status(Status(StreamState.CONNECTING, "opening the camera"))
 
     def _end_connection(self) -> None:
         ended = self._connection.intake

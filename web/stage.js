@@ -248,6 +248,7 @@ export class Stage {
 export function noticeOf({ state, words, detail, kind, ours }, tryAgain, video) {
   const title = words.charAt(0).toUpperCase() + words.slice(1);
   if (state === "connecting") return { title: "Connecting", text: [], busy: true };
+  if (state === "paused") return { title: "Waking the camera", text: [], busy: true };
   if (state === "reconnecting" && (ours || video !== "annotated")) {
     return { title, text: [detail && sentence(detail)], busy: true };
   }

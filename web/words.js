@@ -3,7 +3,7 @@
 /**
  * What the page shows; the server's own states (StreamState) are fewer.
  * @typedef {"idle" | "asking" | "connecting" | "live" | "nobody" | "reconnecting" | "failed"
- *   | "ended"} PageState
+ *   | "ended" | "paused"} PageState
  */
 /**
  * What a page shows of a stream: its state and the way out of it.
@@ -38,6 +38,7 @@ const PLAIN = {
   reconnecting: "camera lost",
   failed: "failed",
   ended: "ended",
+  paused: "paused while nobody watches",
 };
 
 /**
