@@ -244,6 +244,7 @@ async def test_damaged_picture_costs_itself_and_a_request(
     source.attach(publisher.receiver)
     async with running(source, receiver):
         await publisher.show()
+        await receiver.shows(1)
         (packet,) = publisher.packets()
         packet.payload = packet.payload[:4] + b"\xff\xff\xff"
         await publisher.deliver(packet)
