@@ -23,9 +23,15 @@ grow to half as much again as what it receives, and no further."""
 _TOO_LITTLE = 0.75
 """A viewer whose estimate is below this share of what it is sent does not get it all."""
 
+_SOME_LOSS = 0.02
+"""A link that is too narrow loses packets before long. An estimate that is low without any loss comes from
+a viewer, or a server, that is short of CPU: half the picture would not help it."""
+
 _TOO_MUCH_LOSS = 0.15
 _LITTLE_LOSS = 0.1
 _PATIENCE_S = 2.0  # how long it must be bad
+_PATIENCE_ON_TRIAL_S = 0.5
+_ON_TRIAL_S = 5.0
 _FIRST_TRIAL_S = 10.0
 _LAST_TRIAL_S = 80.0
 
@@ -92,14 +98,16 @@ class Link:
         """Decides anew; True when ``is_low`` has changed."""
         if self.is_low:
             return self._try_full(now_s)
-        if not self._is_narrow and self._loss <= _TOO_MUCH_LOSS:
+        is_narrow = self._is_narrow and self._loss >= _SOME_LOSS
+        if not is_narrow and self._loss <= _TOO_MUCH_LOSS:
             self._bad_since = None
             if now_s - self._changed_at > 2 * self._trial_s:
                 self._trial_s = _FIRST_TRIAL_S  # the last trial went well
             return False
         if self._bad_since is None:
             self._bad_since = now_s
-        if now_s - self._bad_since < _PATIENCE_S:
+        is_on_trial = now_s - self._changed_at < _ON_TRIAL_S
+        if now_s - self._bad_since < (_PATIENCE_ON_TRIAL_S if is_on_trial else _PATIENCE_S):
             return False
         if now_s - self._changed_at < self._trial_s:
             self._trial_s = min(_LAST_TRIAL_S, 2 * self._trial_s)

@@ -21,7 +21,8 @@ def settle(link: Link, times_s: list[float]) -> list[bool]:
 
 
 def report(link: Link, estimate_bps: int, sent_bps: int = 1_000_000) -> None:
-    """Twice: one that grows would mean that there is room."""
+    """Twice: one that grows would mean that there is room. With a little loss, as on a full link."""
+    link.on_loss(0.05)
     link.on_estimate(estimate_bps, sent_bps)
     link.on_estimate(estimate_bps, sent_bps)
 
@@ -75,6 +76,13 @@ def test_viewer_on_a_narrow_link_takes_the_low_rendition_after_a_moment() -> Non
     report(link, 600_000)
     assert settle(link, [0.0, 1.0, 1.9, 2.0]) == [False, False, False, True]
     assert link.is_low
+
+
+def test_low_estimate_without_loss_comes_from_a_busy_cpu_and_changes_nothing() -> None:
+    link = Link()
+    report(link, 300_000)
+    link.on_loss(0.0)
+    assert not any(settle(link, [float(second) for second in range(30)]))
 
 
 def test_moment_of_weakness_changes_nothing() -> None:
