@@ -176,6 +176,7 @@ class Renditions:
     def change_over(self, viewer: Viewer) -> None:
         """The next feed's key frame is here."""
         viewer.feed, viewer.next_feed = viewer.next_feed, None
+        viewer.sender.forget_sent()
         self._tidy()
 
     def on_keyframe_request(self, viewer: Viewer) -> None:

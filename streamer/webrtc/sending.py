@@ -111,6 +111,10 @@ class VideoSender:
             return
         self._count(payloads, timestamp, ntp)
 
+    def forget_sent(self) -> None:
+        """What follows begins with a key frame: repeats of what came before would only delay it."""
+        self._history.clear()
+
     def sent_bps(self) -> float:
         """Bits per second that the viewer has been sent of late, without repeats."""
         since = time.monotonic() - RATE_WINDOW_S

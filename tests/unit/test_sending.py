@@ -157,6 +157,14 @@ async def test_packet_that_was_never_sent_or_is_too_old_is_not_repeated(bench: B
     assert len(bench.packets()) == sent
 
 
+async def test_packet_of_a_feed_that_is_no_longer_seen_is_not_repeated(bench: Bench) -> None:
+    await bench.start()
+    await bench.sender.send([b"x"], 0)
+    bench.sender.forget_sent()
+    await bench.lose(bench.packets()[0].sequence_number)
+    assert len(bench.packets()) == 1
+
+
 async def test_repeats_have_a_budget(bench: Bench) -> None:
     await bench.start()
     await bench.sender.send([b"x"] * 10, 0)
