@@ -1,10 +1,11 @@
 """Measures what the project promises, on this machine (Linux), and prints it.
 
-streamer bench                              all of the next four; `make bench ARGS=…` is the same
+streamer bench                              all of the next five; `make bench ARGS=…` is the same
 streamer bench --sizes [640x480,1280x720]   one stream: ours, the stock pattern and FastRTC in turn
 streamer bench --streams [1,2,4]            several streams at once; --stock-streams 1,2 on stock
 streamer bench --viewers [1,5,20,50]        viewers of one stream, with and without landmarks
 streamer bench --modes                      video=none, plain and annotated of an IP camera
+streamer bench --loss                       over a network that loses packets and goes away for 5 s
 streamer bench --first-frame                in Chromium; needs what tests/setup.sh installs
 streamer bench --process-port               what an estimator in its own process would cost
 streamer bench --setup                      a fresh clone, to its first page; needs a network
@@ -13,7 +14,8 @@ streamer bench --setup                      a fresh clone, to its first page; ne
 has every round's figures, --plot FILE.svg (or .png) the main ones as a picture. FastRTC is a yardstick in
 an environment of its own: `make bench-yardsticks`.
 
-The probe runs in a process of its own and sends packets encoded beforehand; CPU is the server's process
+The probe runs in a process of its own and sends packets encoded beforehand (with --loss it encodes live,
+to answer requests for key frames); CPU is the server's process
 alone. Ratios are to be trusted more than milliseconds, and a quiet machine more than a busy one. A
 section that fails says so, and the next one runs.
 """
@@ -30,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 from tests.bench.child import BenchError
 from tests.bench.first_frame import first_frame
 from tests.bench.fresh_clone import fresh_clone
+from tests.bench.loss import loss
 from tests.bench.machine import describe_machine
 from tests.bench.modes import modes
 from tests.bench.plan import Plan, Size
@@ -99,6 +102,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     listed("--viewers", _numbers, VIEWERS, "so many viewers of one stream")
     parser.add_argument("--modes", action="store_true", help="video modes of an IP camera")
+    parser.add_argument("--loss", action="store_true", help="a bad network, ours and stock")
     parser.add_argument("--first-frame", action="store_true", help="waiting times in a browser")
     parser.add_argument("--process-port", action="store_true", help="estimator in its own process")
     parser.add_argument("--setup", action="store_true", help="fresh clone to first served page")
@@ -111,14 +115,14 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="and a picture (.svg, .png)")
     given = parser.parse_args(arguments)
     wanted = (given.sizes, given.streams or given.stock_streams, given.viewers, given.modes)
-    others = (given.first_frame, given.process_port, given.setup)
+    others = (given.loss, given.first_frame, given.process_port, given.setup)
     if not any((*wanted, *others)):
         given.sizes, given.streams, given.viewers = (
             _sizes(SIZES),
             _numbers(STREAMS),
             _numbers(VIEWERS),
         )
-        given.modes = True
+        given.modes = given.loss = True
     return given
 
 
@@ -162,6 +166,8 @@ def _sections(
         yield "viewers", lambda: viewers(plan)
     if given.modes:
         yield "modes", lambda: modes(plan)
+    if given.loss:
+        yield "loss", lambda: loss(plan)
     if given.first_frame:
         yield "first_frame", lambda: dict(first_frame())
     if given.process_port:

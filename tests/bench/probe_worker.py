@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import aiohttp
 import numpy as np
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CPU_SAMPLE_S = 0.1
+
+
+class DoesJobs(Protocol):
+    """What ``answer`` needs of a worker."""
+
+    async def run(self, job: dict[str, Any], /) -> dict[str, Any]: ...
 
 
 class Worker:
@@ -120,7 +126,7 @@ def _stages(records: Sequence[ProbeRecord], seconds: float) -> dict[str, float]:
     return {stage: float(np.median(values)) for stage, values in found.items()}
 
 
-def answer(worker: Worker, line: str) -> dict[str, Any]:
+def answer(worker: DoesJobs, line: str) -> dict[str, Any]:
     """A failed job is an answer too; the next may go well."""
     try:
         return asyncio.run(worker.run(json.loads(line)))

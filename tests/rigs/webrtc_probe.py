@@ -116,11 +116,12 @@ async def run_probe(
     http: aiohttp.ClientSession,
     record: ProbeRecord | None = None,
     change_answer: ChangeSdp | None = None,
+    change_offer: ChangeSdp | None = None,
 ) -> ProbeResult:
     """Stream ``media`` to a server and measure.
 
     ``record`` is for those who want to know more than the result; ``change_answer`` may turn the
-    answer's candidates into others (a bad network's).
+    answer's candidates into others (a bad network's), ``change_offer`` take out the offer's.
 
     Raises RuntimeError when the server refuses, TimeoutError when nothing comes back for 20 s.
     """
@@ -132,7 +133,7 @@ async def run_probe(
     asked_at = time.monotonic()
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
-            location, stream_id = await _connect(peer, options, http, change_answer)
+            location, stream_id = await _connect(peer, options, http, change_offer, change_answer)
         async with asyncio.TaskGroup() as tasks:
             track = transceiver.receiver.track
             reader = tasks.create_task(_read_frames(track, record, references))
@@ -192,11 +193,14 @@ async def _connect(
     peer: RTCPeerConnection,
     options: ProbeOptions,
     http: aiohttp.ClientSession,
+    change_offer: ChangeSdp | None,
     change_answer: ChangeSdp | None,
 ) -> tuple[str | None, str | None]:
     """Exchange offer and answer; return the peer's resource URL and the stream's id, if told."""
     await peer.setLocalDescription(await peer.createOffer())
     offer = peer.localDescription.sdp
+    if change_offer is not None:
+        offer = change_offer(offer)
     location = stream_id = None
     if options.mode == "offer":
         wanted = {"sdp": offer, "type": "offer", "webrtc_id": uuid.uuid4().hex}

@@ -14,6 +14,7 @@ from aiortc.rtp import RtpPacket
 from streamer.cli import main
 from tests.bench.child import BenchError, Child, run_json
 from tests.bench.lateness import lateness_s, nearest_pts, origin_beside
+from tests.bench.loss_worker import recovery_s
 from tests.bench.psnr import psnr_db, squared_errors, untouched
 from tests.bench.sizes import summary
 from tests.bench.table import print_table
@@ -103,6 +104,12 @@ def test_lateness_follows_a_wrapping_rtp_clock_and_leaves_out_what_no_message_to
     received_at = {number * FRAME_TICKS: 100 + number / 30 for number in range(10)}
     late = lateness_s(arrivals(RTP_ORIGIN, range(5, 15), 0.02), RTP_ORIGIN, received_at)
     assert late == pytest.approx([0.02] * 5)
+
+
+def test_recovery_ends_with_the_first_frame_that_was_sent_after_the_gap() -> None:
+    old, new, newer = (10.2, 0.5), (10.4, 0.1), (10.3, 0.05)
+    assert recovery_s([old, new, newer], 10.0) == pytest.approx(0.3)
+    assert recovery_s([old], 10.0) is None
 
 
 def test_a_timestamp_is_matched_within_90_ticks() -> None:
