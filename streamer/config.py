@@ -96,11 +96,15 @@ class WebRtcConfig(Section):
     resume_timeout_s: float = Field(default=10.0, ge=0)
 
 
+MAX_BITRATE = 100_000_000
+"""Bits per second; encoders count in 32 bits, several times over."""
+
+
 class VideoConfig(Section):
     """What viewers are sent, in bits per second, and what a stream does that nobody watches."""
 
-    max_bitrate: int = Field(default=0, ge=0)
-    min_bitrate: int = Field(default=250_000, ge=50_000)
+    max_bitrate: int = Field(default=0, ge=0, le=MAX_BITRATE)
+    min_bitrate: int = Field(default=250_000, ge=50_000, le=MAX_BITRATE)
     idle: Literal["run", "pause"] = "run"
 
     @model_validator(mode="after")

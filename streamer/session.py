@@ -42,7 +42,7 @@ from streamer.ports import EstimatorFactory, Painter, Sink, Source
 from streamer.screens import Idle, Screens, Watchers
 from streamer.telemetry import SessionMeter
 from streamer.timeline import Timeline
-from streamer.worker import Intake, PoseWorker
+from streamer.worker import MIN_SIDE_PX, Intake, PoseWorker
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,8 @@ class _Connection:
         self.unforwarded += 1
         if self.unforwarded == MAX_UNFORWARDED:
             self._note_forwarded(None)
-        session.screens.show_plain(Picture(frame, pts))
+        if min(frame.width, frame.height) >= MIN_SIDE_PX:
+            session.screens.show_plain(Picture(frame, pts))
         session._worker.put(self.intake, frame, pts, epoch)
         if self.intake.frames_in == 1:
             session._from_source(self, session._on_live)

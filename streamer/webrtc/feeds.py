@@ -36,7 +36,10 @@ MAX_IN_FLIGHT = 2
 drops pictures meanwhile."""
 
 MAX_FAILURES = 3
-"""Pictures in a row that a new encoder, too, refused: then the fault is not the picture's."""
+"""Pictures in a row that a new encoder, too, refused: then the fault is not the picture's, and the next
+try comes after a rest."""
+
+REST_S = 5.0
 
 _FPS_HINT = 30.0
 
@@ -105,11 +108,12 @@ class Feed:
     async def _send_all(self) -> None:
         while True:
             coded = await self._queue.get()
-            try:
-                for receiver in tuple(self.receivers):
+            for receiver in tuple(self.receivers):
+                try:
                     await receiver.take(self, coded)
-            except Exception:  # one picture lost, not the feed
-                logger.exception("feed %s: a picture could not be sent", self.name)
+                except Exception:  # one picture lost for one of them
+                    logger.exception("feed %s: a picture could not be sent", self.name)
+                    receiver.on_gap(self)
             self._on_sent(coded)
 
     def _on_sent(self, coded: Coded) -> None:
@@ -194,18 +198,18 @@ class EncodedFeed(Feed):
     # -- everything below runs in the feed's thread ----------------------------------------------------
 
     def _run(self) -> None:
-        work, failures = _Work(self._codec, is_low=self.is_low), 0
+        work, failures, rests_until = _Work(self._codec, is_low=self.is_low), 0, 0.0
         while (picture := self._slot.take()) is not None:
-            if not work.is_due(picture):
+            if time.monotonic() < rests_until or not work.is_due(picture):
                 continue
             try:
                 coded = work.encode(picture, self.bit_rate, self._keyframe_wanted)
             except Exception:  # the other feeds go on; of this one the log says why it stands still
                 logger.exception("feed %s: a picture could not be encoded", self.name)
-                failures += 1
-                if failures == MAX_FAILURES:
-                    break
                 work.close()
+                failures += 1
+                if failures >= MAX_FAILURES:
+                    rests_until = time.monotonic() + REST_S
                 continue
             failures = 0
             self.size = work.size

@@ -127,7 +127,8 @@ class Peers:
 
     def _renditions_of(self, stream: Stream) -> Renditions:
         """Made for the stream's first peer, and kept while there is the stream."""
-        for ended in [each for each in self._renditions if not self._streams.has(each.id)]:
+        streams = set(self._streams)  # another one may have come under the same id
+        for ended in [each for each in self._renditions if each not in streams]:
             if not self._renditions[ended]:
                 del self._renditions[ended]
         renditions = self._renditions.get(stream)

@@ -50,6 +50,7 @@ class Viewer:
         self.next_feed: Feed | None = None
         self.has_left = False
         self._synced = False
+        self._is_held = False  # until the next feed's key frame
         self._last_pts = -1
         self._renditions = renditions
         self.sender = VideoSender(
@@ -64,24 +65,46 @@ class Viewer:
 
     def see(self, feed: Feed) -> None:
         """From the next key frame on."""
-        self.feed, self._synced = feed, False
+        self.feed, self._synced, self._is_held = feed, False, False
         feed.request_keyframe()
 
+    def stay(self) -> None:
+        """Not to change after all."""
+        self.next_feed = None
+        if self._is_held:
+            self._is_held = self._synced = False
+            self._renditions.on_keyframe_request(self)
+
     async def take(self, feed: Feed, coded: Coded) -> None:
-        if feed is self.next_feed and coded.is_keyframe:
+        if feed is self.next_feed:
+            if not coded.is_keyframe:
+                return
+            if coded.pts < self._last_pts:
+                # The feed before is ahead, and would be again: it is not seen until the next key frame.
+                self._is_held = True
+                feed.request_keyframe()
+                return
+            self._is_held = self._synced = False
             self._renditions.change_over(self)
-        if feed is not self.feed or coded.pts <= self._last_pts:
+        if feed is not self.feed or self._is_held:
             return
+        pts = coded.pts
         if not self._synced:
             if not coded.is_keyframe:
                 return
-            self._synced = True
-        self._last_pts = coded.pts
-        await self.sender.send(coded.payloads, coded.pts)
+            if pts < self._last_pts:
+                feed.request_keyframe()
+                return
+            pts = max(pts, self._last_pts + 1)  # the same picture once more, from another encoder
+        elif pts <= self._last_pts:
+            return
+        self._synced, self._last_pts = True, pts
+        await self.sender.send(coded.payloads, pts)
 
     def on_gap(self, feed: Feed) -> None:
         if feed is self.feed:
             self._synced = False
+            self._renditions.on_keyframe_request(self)
 
     def _on_estimate(self, bps: int) -> None:
         self.link.on_estimate(bps, self.sender.sent_bps())
@@ -150,7 +173,7 @@ class Renditions:
         if viewer.feed is None:
             self._show_first(viewer, wanted)
         elif wanted is viewer.feed:
-            viewer.next_feed = None
+            viewer.stay()
         elif wanted is not viewer.next_feed:
             viewer.next_feed = wanted
             wanted.request_keyframe()
@@ -182,7 +205,7 @@ class Renditions:
     def on_keyframe_request(self, viewer: Viewer) -> None:
         """The viewer can't decode what it gets."""
         if viewer.feed is not None and not viewer.feed.request_keyframe():
-            self._show_first(viewer, viewer.feed)
+            self._show_first(viewer, viewer.next_feed or viewer.feed)
             self._tidy()
 
     def _on_forwarded(self) -> None:

@@ -5,6 +5,7 @@ viewers at once (``feeds.py``); what is left for each is a header and the encryp
 """
 
 import asyncio
+import logging
 import random
 import struct
 import time
@@ -25,6 +26,8 @@ from aiortc.rtp import (
     unpack_remb_fci,
 )
 
+logger = logging.getLogger(__name__)
+
 HISTORY_PACKETS = 1024
 """Kept for repeats: a second of 1920x1080 at its highest rate, and longer than any round trip."""
 
@@ -44,6 +47,7 @@ _RTP_VERSION = 0x80
 _EXTENDED = 0x10
 _MARKER = 0x80
 _ONE_BYTE_EXTENSIONS = 0xBEDE  # RFC 8285, section 4.2
+_MAX_EXTENSION_ID = 14
 
 
 @dataclass(slots=True)
@@ -125,16 +129,18 @@ class VideoSender:
     async def _run(self, codec: RTCRtpCodecParameters) -> None:
         """In the place of aiortc's loop; it waits for these two events when it stops."""
         inner = self._sender
-        self._payload_type = codec.payloadType or 0
-        self._ssrc = struct.pack("!L", inner._ssrc)
-        self._prepare_extensions()
-        self._is_open = True
         inner._RTCRtpSender__rtp_started.set()
         try:
+            self._payload_type = codec.payloadType or 0
+            self._ssrc = struct.pack("!L", inner._ssrc)
+            self._prepare_extensions()
+            self._is_open = True
             self._events.on_ready()
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             pass  # how aiortc stops it
+        except Exception:  # the peer gets no video; it can still be closed
+            logger.exception("a viewer's video could not be started")
         finally:
             self._is_open = False
             inner._RTCRtpSender__rtp_exited.set()
@@ -144,10 +150,10 @@ class VideoSender:
         ids = self._sender._RTCRtpSender__rtp_header_extensions_map._HeaderExtensionsMap__ids
         mid = (self._sender._RTCRtpSender__mid or "").encode()
         elements = b""
-        if ids.abs_send_time:
+        if ids.abs_send_time and ids.abs_send_time <= _MAX_EXTENSION_ID:
             self._send_time_at = 5
             elements += bytes([ids.abs_send_time << 4 | 2, 0, 0, 0])
-        if ids.mid and 0 < len(mid) <= 16:
+        if ids.mid and ids.mid <= _MAX_EXTENSION_ID and 0 < len(mid) <= 16:
             elements += bytes([ids.mid << 4 | len(mid) - 1]) + mid
         self._first_byte = _RTP_VERSION | (_EXTENDED if elements else 0)
         if elements:
@@ -179,6 +185,7 @@ class VideoSender:
 
     async def _repeat(self, sequence_number: int) -> None:
         """A packet that the viewer lost, in a stream of its own if it takes that (RFC 4588)."""
+        sequence_number &= 0xFFFF  # aiortc's reading of a NACK counts on beyond the wrap
         kept = self._history.get(sequence_number % HISTORY_PACKETS)
         if kept is None or kept[0] != sequence_number or not self._is_open:
             return
@@ -239,6 +246,6 @@ def _estimate(packet: RtcpPsfbPacket, ssrc: int) -> int | None:
     """Bits per second that the viewer believes in (draft-alvestrand-rmcat-remb-03)."""
     try:
         bitrate, ssrcs = unpack_remb_fci(packet.fci)
-    except ValueError:
-        return None  # another application's message
+    except (ValueError, struct.error):
+        return None  # cut off, or another application's message
     return bitrate if ssrc in ssrcs else None
