@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterator
 from typing import Literal
 
@@ -75,6 +76,7 @@ class Watchers:
         self._news = asyncio.Event()
         self._idle = idle
         self._count = 0
+        self._left_mono = time.monotonic()  # the last one, or when it began
 
     @property
     def idle(self) -> Idle:
@@ -93,7 +95,16 @@ class Watchers:
             yield
         finally:
             self._count -= 1
+            self._left_mono = time.monotonic()
             self._news.set()
+
+    def _rest_due_s(self) -> float:
+        return self._left_mono + IDLE_AFTER_S - time.monotonic()
+
+    @property
+    def may_rest(self) -> bool:
+        """Nobody has watched for a while, and the stream pauses then."""
+        return not self._count and self._idle == "pause" and self._rest_due_s() <= 0
 
     async def until_wanted(self) -> None:
         while not self._count and self._idle == "pause":
@@ -107,6 +118,6 @@ class Watchers:
                 self._news.clear()
                 await self._news.wait()
             try:
-                await asyncio.wait_for(self.until_wanted(), IDLE_AFTER_S)
+                await asyncio.wait_for(self.until_wanted(), max(0.0, self._rest_due_s()))
             except TimeoutError:
                 return

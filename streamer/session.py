@@ -14,6 +14,7 @@ under any load. Plain pictures and the camera's own packets pass the worker by.
 import asyncio
 import contextlib
 import logging
+import math
 import random
 import time
 from collections.abc import Callable
@@ -48,9 +49,10 @@ logger = logging.getLogger(__name__)
 
 NOTICE_INTERVAL_S = 0.5
 
-MAX_UNFORWARDED = 30
-"""Frames since the last forwarded packet, more than a decoder is ever behind: then the source forwards
-no more."""
+MIN_UNFORWARDED = 2
+MAX_UNFORWARDED_S = 0.5
+"""Frames, and the time by which they came after the last forwarded packet: then the source forwards no
+more. A decoder that is behind shows frames that came before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class _Connection:
     session: "Session"
     intake: Intake = field(default_factory=Intake)
     unforwarded: int = 0
+    forwarded_mono: float = -math.inf
 
     def opened(self, video: VideoInfo) -> None:
         self.session._from_source(self, lambda: self.session._on_opened(video))
@@ -85,7 +88,7 @@ class _Connection:
     def forward(self, packet: Packet) -> None:
         session = self.session
         pts, _ = session._timeline.place(packet.pts, packet.received_mono)
-        self.unforwarded = 0
+        self.unforwarded, self.forwarded_mono = 0, packet.received_mono
         if packet.is_keyframe:
             self._note_forwarded(packet.forwarded)
         session.screens.forward(replace(packet, pts=pts))
@@ -94,7 +97,8 @@ class _Connection:
         session = self.session
         pts, epoch = session._timeline.place(frame.pts, frame.received_mono)
         self.unforwarded += 1
-        if self.unforwarded == MAX_UNFORWARDED:
+        silent_s = frame.received_mono - self.forwarded_mono
+        if self.unforwarded >= MIN_UNFORWARDED and silent_s > MAX_UNFORWARDED_S:
             self._note_forwarded(None)
         if min(frame.width, frame.height) >= MIN_SIDE_PX:
             session.screens.show_plain(Picture(frame, pts))
@@ -224,7 +228,8 @@ class Session:
         while True:
             self._timeline.restart()
             try:
-                await self._run_source()
+                if not self.watchers.may_rest:  # a camera that is down is not tried for nobody
+                    await self._run_source()
                 self._end_connection()
                 await self._rest()
                 continue

@@ -7,6 +7,7 @@ camera's packets ─► ForwardedFeed (packetise) ──────────
 
 import asyncio
 import logging
+import math
 import random
 import threading
 import time
@@ -169,6 +170,7 @@ class EncodedFeed(Feed):
         self.annotated = annotated
         self.is_low = is_low
         self.bit_rate = LOW_BITRATE if is_low else START_BITRATE
+        self.rate_set_mono = -math.inf
         self.size: tuple[int, int] | None = None
         self._codec = codec
         self._slot: LatestSlot[Picture] = LatestSlot()

@@ -34,6 +34,9 @@ logger = logging.getLogger(__name__)
 
 SETTLE_S = 1.0
 
+CLOSE_TIMEOUT_S = 10.0
+"""A connection that can't be closed is left behind, with words in the log; the service goes on and ends."""
+
 CLOCK_INTERVAL_S = 5.0
 """Between two ``clock`` messages: one that is lost, or came late, is made good by the next."""
 
@@ -135,14 +138,22 @@ class Peer:
         return on_track
 
     def _on_channel(self, channel: RTCDataChannel) -> None:
-        if channel.label != LandmarkChannel.LABEL or self._channel is not None:
+        is_ours = channel.label == LandmarkChannel.LABEL and self._channel is None
+        if not is_ours or self._closing is not None:
             channel.close()
             return
         self._channel = outlet = LandmarkChannel(channel)
-        self._undo.enter_context(self.stream.session.watchers.one_more())
+        listening = contextlib.ExitStack()
+        listening.enter_context(self.stream.session.watchers.one_more())
         self.stream.feed.listen(outlet)
-        self._undo.callback(self.stream.feed.leave, outlet)
+        listening.callback(self.stream.feed.leave, outlet)
+        listening.callback(self._forget_channel)
+        channel.on("close", listening.close)
+        self._undo.callback(listening.close)
         self._tell_time()
+
+    def _forget_channel(self) -> None:
+        self._channel = None
 
     def _tell_time(self) -> None:
         if self._channel is not None:
@@ -209,7 +220,7 @@ class Peer:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._settled.wait(), SETTLE_S)
         try:
-            await self._connection.close()
+            await asyncio.wait_for(self._connection.close(), CLOSE_TIMEOUT_S)
         except Exception:  # a connection that aiortc itself left half made; nothing else may suffer
             logger.exception("a peer of stream %s could not be closed", self.stream.id)
         self._farewell.close()

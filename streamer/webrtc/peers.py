@@ -1,20 +1,24 @@
 """All peers: how browsers and WHIP/WHEP programs get their video in and their picture and landmarks out."""
 
 import asyncio
+import logging
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
 from streamer.config import StreamId, WebRtcConfig
 from streamer.errors import Conflict, InvalidOffer, LimitReached, NotFound
-from streamer.model import StreamState, VideoMode
+from streamer.model import PoseResult, Status, StreamState, VideoMode
 from streamer.streams import Stream, Streams, new_stream_id
 from streamer.webrtc import patches
 from streamer.webrtc.peer import Peer
 from streamer.webrtc.renditions import Renditions
 from streamer.webrtc.sdp import Offer, parse_offer
 from streamer.webrtc.source import PeerSource
+
+logger = logging.getLogger(__name__)
 
 _STREAM_ID: TypeAdapter[str] = TypeAdapter(StreamId)
 
@@ -71,8 +75,11 @@ class Peers:
             await self._streams.remove(peer.stream)
 
     async def close(self) -> None:
-        await asyncio.gather(*(peer.close() for peer in tuple(self._peers.values())))
-        await asyncio.gather(*(each.close() for each in tuple(self._renditions.values())))
+        ends = [peer.close() for peer in tuple(self._peers.values())]
+        ends += [each.close() for each in tuple(self._renditions.values())]
+        for outcome in await asyncio.gather(*ends, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                logger.error("a peer could not be closed", exc_info=outcome)
 
     def _get(self, peer_id: str) -> Peer:
         try:
@@ -96,7 +103,13 @@ class Peers:
             return stream, source
         source = PeerSource(self._config.connect_timeout_s, self._config.resume_timeout_s)
         new_id = _STREAM_ID.validate_python(stream_id or new_stream_id())
-        return self._streams.add_peer(new_id, kind, source, listed=listed), source
+        stream = self._streams.add_peer(new_id, kind, source, listed=listed)
+        stream.session.subscribe(_Orphans(lambda: self._on_paused(stream, source)))
+        return stream, source
+
+    def _on_paused(self, stream: Stream, source: PeerSource) -> None:
+        if not source.publishing:
+            self._streams.remove_soon(stream)
 
     def _check_room(self) -> None:
         if len(self._peers) >= self._config.max_peers:
@@ -145,6 +158,20 @@ class Peers:
         source.detach()
         if stream.session.status.state in (StreamState.FAILED, StreamState.PAUSED):
             self._streams.remove_soon(stream)  # nothing waits for it there
+
+
+class _Orphans:
+    """A sink that wants to know of pauses only: a publisher's stream that pauses after its publisher has
+    left waits for nobody."""
+
+    def __init__(self, on_pause: Callable[[], None]) -> None:
+        self._on_pause = on_pause
+
+    def on_result(self, result: PoseResult) -> None: ...
+
+    def on_status(self, status: Status) -> None:
+        if status.state is StreamState.PAUSED:
+            self._on_pause()
 
 
 def _publishing_offer(sdp: str) -> Offer:

@@ -25,6 +25,11 @@ from streamer.webrtc.sending import VideoSender, ViewerEvents
 logger = logging.getLogger(__name__)
 
 
+MIN_RATE_INTERVAL_S = 2.0
+"""Between two changes of a feed's rate, each of which may cost all its viewers a key frame: one viewer
+whose reports jump must not make every picture one."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Key:
     codec: Codec
@@ -66,6 +71,8 @@ class Viewer:
     def see(self, feed: Feed) -> None:
         """From the next key frame on."""
         self.feed, self._synced, self._is_held = feed, False, False
+        if self.next_feed is feed:
+            self.next_feed = None
         feed.request_keyframe()
 
     def stay(self) -> None:
@@ -240,8 +247,12 @@ class Renditions:
             if viewer.feed is feed and viewer.link.has_reported and not viewer.link.is_low
         ]
         wanted = full_bitrate(capacities, limits, highest)
-        if is_worth_changing(feed.bit_rate, wanted, highest):
-            feed.bit_rate = wanted
+        now = time.monotonic()
+        is_due = now - feed.rate_set_mono >= MIN_RATE_INTERVAL_S
+        if feed.bit_rate > highest or (
+            is_due and is_worth_changing(feed.bit_rate, wanted, highest)
+        ):
+            feed.bit_rate, feed.rate_set_mono = min(wanted, highest), now
 
     # -- the feeds there are --------------------------------------------------------------------------
 
@@ -257,6 +268,8 @@ class Renditions:
                 annotated=key.annotated,
                 is_low=key.is_low,
             )
+            limit = self._limits().max_bitrate
+            feed.bit_rate = min(feed.bit_rate, limit) if limit else feed.bit_rate
             self._session.screens.add(feed)
         return feed
 

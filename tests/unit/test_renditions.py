@@ -14,9 +14,9 @@ from aiortc.rtp import RtpPacket, is_rtcp
 from streamer.config import VideoConfig
 from streamer.model import Codec, Forwarded, Packet, Picture
 from streamer.screens import Screens
-from streamer.webrtc import feeds
+from streamer.webrtc import feeds, renditions
 from streamer.webrtc.codecs import AgreedCodec
-from streamer.webrtc.feeds import EncodedFeed
+from streamer.webrtc.feeds import Coded, EncodedFeed
 from streamer.webrtc.renditions import Renditions, Viewer
 from tests.fakes import PATIENCE_S, FakeTransport, make_frame
 
@@ -237,6 +237,83 @@ async def test_lost_packets_of_a_camera_that_can_not_be_asked_are_bridged_by_enc
     assert viewer.feed_name == "forwarded"
 
 
+def coded(number: int, *, key: bool = False) -> Coded:
+    return Coded([b"K" if key else b"d"], number * FRAME, key, None, 0.0)
+
+
+async def sent_after_change(
+    bench: Bench, before: list[int], after: list[tuple[int, bool]]
+) -> list[tuple[int, bytes]]:
+    """What goes out of a feed's pictures ``before``, and of another's ``after`` (number, key frame) to
+    which the viewer changes then."""
+    watching = await bench.watch()
+    viewer, old = watching.viewer, watching.viewer.feed
+    assert old is not None
+    await viewer.take(old, coded(before[0], key=True))
+    for number in before[1:]:
+        await viewer.take(old, coded(number))
+    viewer.link.is_low = True
+    bench.renditions._settle(viewer)
+    new = viewer.next_feed
+    assert new is not None
+    for number, key in after:
+        await viewer.take(old, coded(number))
+        await viewer.take(new, coded(number, key=key))
+    packets = [RtpPacket.parse(data) for data in watching.transport.sent if not is_rtcp(data)]
+    origin = viewer.sender.rtp_origin
+    return [((p.timestamp - origin) % 2**32, p.payload) for p in packets]
+
+
+async def test_change_begins_with_the_key_frame_though_the_same_picture_was_seen(
+    bench: Bench,
+) -> None:
+    sent = await sent_after_change(bench, [1, 2], [(3, True), (4, False)])
+    assert sent[2:] == [(3 * FRAME, b"d"), (3 * FRAME + 1, b"K"), (4 * FRAME, b"d")]
+
+
+async def test_feed_that_is_behind_is_changed_to_with_its_next_key_frame(bench: Bench) -> None:
+    sent = await sent_after_change(bench, [1, 2, 3, 4], [(2, True), (5, False), (6, True)])
+    assert sent[4:] == [(6 * FRAME, b"K")], "nothing of the other feed meanwhile"
+
+
+async def test_request_while_a_change_is_due_leads_to_the_feed_that_is_right(bench: Bench) -> None:
+    bench.screens.set_forwarded(BASELINE)
+    viewer = await bench.watch("h264", annotated=False, profile=0x42)
+    await viewer.sees(lambda: bench.forward(key=True))
+    viewer.viewer.link.is_low = True
+    bench.renditions._settle(viewer.viewer)
+    viewer.stock._send_keyframe()
+    assert viewer.feed_name == "plain-h264-low" and viewer.viewer.next_feed is None
+    await viewer.sees(bench.show)
+
+
+async def test_reports_that_jump_do_not_make_every_picture_a_key_frame(bench: Bench) -> None:
+    viewer = await bench.watch()
+    await viewer.sees(bench.show)
+    feed = viewer.viewer.feed
+    assert isinstance(feed, EncodedFeed)
+    rates = set()
+    for number in range(50):
+        viewer.viewer._on_estimate(9_000_000 if number % 2 else 1)
+        rates.add(feed.bit_rate)
+    assert len(rates) <= 2
+
+
+async def test_fault_in_one_viewer_costs_the_others_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = await bench.watch(), await bench.watch()
+    await good.sees(bench.show)
+
+    async def fail(data: bytes) -> None:
+        raise RuntimeError("as the test wants it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bad.transport, "_send_rtp", fail)
+        for _ in range(3):
+            await good.sees(bench.show)
+
+
 async def test_poor_link_takes_the_low_rendition_and_nobody_else_notices(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,7 +337,10 @@ def switch_once(viewer: Viewer) -> Callable[[float], bool]:
     return settle
 
 
-async def test_rate_follows_the_best_viewer_within_the_streams_limits(bench: Bench) -> None:
+async def test_rate_follows_the_best_viewer_within_the_streams_limits(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renditions, "MIN_RATE_INTERVAL_S", 0.0)
     first, second = await bench.watch(), await bench.watch()
     await first.sees(bench.show)
     feed = first.viewer.feed

@@ -126,6 +126,17 @@ async def test_section_name_that_does_not_fit_is_left_out(bench: Bench, mid: str
     assert packet.extensions.abs_send_time is not None
 
 
+async def test_extension_whose_id_takes_the_long_form_is_left_out_and_the_peer_can_be_closed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SEND_TIME, "id", 16)
+    monkeypatch.setattr(MID, "id", 255)
+    await bench.start()
+    await bench.sender.send([b"x"], 0)
+    (packet,) = bench.packets()
+    assert packet.payload == b"x" and packet.extensions.mid is None
+
+
 async def test_lost_packet_is_repeated_in_the_stream_for_repeats(bench: Bench) -> None:
     await bench.start()
     await bench.sender.send([b"one", b"two"], 3000)

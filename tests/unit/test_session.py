@@ -21,7 +21,7 @@ from streamer.errors import (
 )
 from streamer.model import Forwarded, Packet, StreamState, VideoInfo
 from streamer.screens import Idle
-from streamer.session import MAX_UNFORWARDED, RetryPolicy, Session
+from streamer.session import MAX_UNFORWARDED_S, RetryPolicy, Session
 from tests.fakes import (
     PATIENCE_S,
     FakeEstimators,
@@ -417,10 +417,14 @@ async def test_source_that_stops_forwarding_is_noticed(bench: Bench) -> None:
     viewer = bench.watch(annotated=False)
     bench.session.screens.add_packets(viewer)
     await bench.go_live()
-    bench.source.forward(packet(1, key=True))
-    await bench.process(MAX_UNFORWARDED - 1)
+    bench.source.forward(packet(1, key=True, received_mono=100.0))
+    for number in range(30):  # a decoder that is behind shows what came before
+        bench.source.put(make_frame((2 + number) * FRAME, received_mono=100.0 - 0.01 * number))
+        await bench.sink.results_come(2 + number)
     assert viewer.forwarded == [Forwarded("vp8")]
-    await bench.process(1)
+    for late_s in (0.9, 1.1):
+        received_mono = 100.0 + late_s * MAX_UNFORWARDED_S
+        bench.source.put(make_frame(90 * FRAME, received_mono=received_mono))
     await viewer.until(lambda: viewer.forwarded[-1] is None)
 
 
@@ -490,6 +494,18 @@ async def test_page_that_is_loaded_anew_does_not_make_the_stream_pause(
         await sleepy.process(1)
     assert StreamState.PAUSED not in sleepy.sink.states
     assert sleepy.source.runs == 1
+
+
+async def test_camera_that_is_down_is_not_tried_while_nobody_watches(
+    benches: Benches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screens, "IDLE_AFTER_S", 0.05)
+    failures = [SourceUnreachable("nothing answers")] * 1000
+    bench = Bench(FakeSource(*failures), RetryPolicy(first_s=0.01, cap_s=0.01), "pause")
+    benches.append(bench)
+    bench.session.start()
+    await bench.state_is(StreamState.PAUSED)
+    assert bench.source.runs < 50
 
 
 async def test_stream_may_be_told_to_run_on(sleepy: Bench) -> None:
