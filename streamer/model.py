@@ -1,6 +1,6 @@
 """The data that flows through a session: frames in, poses out. NumPy and the standard library only."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
@@ -54,13 +54,26 @@ Codec = Literal["vp8", "h264"]
 """The codecs that go to viewers: what every browser decodes (RFC 7742)."""
 
 
+H264_IDR = 5
+H264_PARAMETER_SET = 7
+"""Types of NAL units (H.264, table 7-1): of a picture that needs none before it, and of what a decoder
+must know first."""
+
+
+def h264_units(annex_b: bytes) -> Iterator[tuple[int, int]]:
+    """The NAL units of an access unit: type, and where the unit begins, after its start code."""
+    start = annex_b.find(b"\0\0\1")
+    while 0 <= start < len(annex_b) - 3:
+        yield annex_b[start + 3] & 0x1F, start + 3
+        start = annex_b.find(b"\0\0\1", start + 3)
+
+
 def h264_profile(annex_b: bytes) -> bytes | None:
     """The first two bytes of profile-level-id (RFC 6184, section 8.1), profile and constraints, from the
     sequence parameter set (NAL unit type 7, H.264 section 7.3.2.1.1); None where there is none."""
-    start = -1
-    while (start := annex_b.find(b"\0\0\1", start + 1)) >= 0:
-        if annex_b[start + 3 : start + 4] and annex_b[start + 3] & 0x1F == 7:
-            return annex_b[start + 4 : start + 6] or None
+    for kind, at in h264_units(annex_b):
+        if kind == H264_PARAMETER_SET:
+            return annex_b[at + 1 : at + 3] or None
     return None
 
 

@@ -87,7 +87,7 @@ class _Connection:
 
     def forward(self, packet: Packet) -> None:
         session = self.session
-        pts, _ = session._timeline.place(packet.pts, packet.received_mono)
+        pts, _ = session._timeline.place_packet(packet.pts, packet.received_mono)
         self.unforwarded, self.forwarded_mono = 0, packet.received_mono
         if packet.is_keyframe:
             self._note_forwarded(packet.forwarded)

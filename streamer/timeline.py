@@ -1,7 +1,6 @@
 """One clock for a stream's whole life, whatever its source's clock does."""
 
 import threading
-from collections import deque
 
 from streamer.model import VIDEO_CLOCK_HZ
 
@@ -10,15 +9,15 @@ MAX_CLOCK_JUMP_S = 3.0
 
 
 _REMEMBERED = 64
-"""Pictures whose place is kept for their second form: more than a decoder ever holds back."""
+"""Packets whose place is kept for their frame: more than a decoder ever holds back."""
 
 
 class Timeline:
     """Places the pictures of successive connections on one 90 kHz clock that never runs back.
 
     Within an epoch the distances of the media times are kept exactly; where an epoch begins, the
-    clock is set to the picture's time of arrival. A picture may come twice, encoded and decoded: it
-    is known by its media time and its arrival, and has one place. Safe to use from several threads.
+    clock is set to the picture's time of arrival. A picture may come twice, as a packet and then as
+    a frame, and has one place: its packet's. Safe to use from several threads.
     """
 
     def __init__(self, origin_mono: float) -> None:
@@ -30,24 +29,32 @@ class Timeline:
         self._epoch = 0
         self._last_media: int | None = None
         self._last_arrival = origin_mono
-        self._placed: dict[tuple[int, float], tuple[int, int]] = {}
-        self._order: deque[tuple[int, float]] = deque()
+        self._packets: dict[int, tuple[int, int]] = {}  # media time -> place, the oldest first
+
+    def place_packet(self, media_pts: int, received_mono: float) -> tuple[int, int]:
+        """As ``place``; the frame with this media time will be given the same."""
+        with self._lock:
+            place = self._place(media_pts, received_mono)
+            self._packets.pop(media_pts, None)
+            self._packets[media_pts] = place
+            if len(self._packets) > _REMEMBERED:
+                del self._packets[next(iter(self._packets))]
+            return place
 
     def place(self, media_pts: int, received_mono: float) -> tuple[int, int]:
-        """The picture's time on this clock, and the number of its epoch, from 1."""
-        picture = (media_pts, received_mono)
+        """The frame's time on this clock, and the number of its epoch, from 1."""
         with self._lock:
-            known = self._placed.get(picture)
-            if known is not None:
-                return known
-            if self._jumped(media_pts, received_mono):
-                self._epoch += 1
-                self._offset = max(self._clock(received_mono), self._last + 1) - media_pts
-            self._last_media, self._last_arrival = media_pts, received_mono
-            self._last = max(media_pts + self._offset, self._last + 1)
-            self._last_mono = received_mono
-            self._remember(picture, (self._last, self._epoch))
-            return self._last, self._epoch
+            known = self._packets.pop(media_pts, None)
+            return known if known is not None else self._place(media_pts, received_mono)
+
+    def _place(self, media_pts: int, received_mono: float) -> tuple[int, int]:
+        if self._jumped(media_pts, received_mono):
+            self._epoch += 1
+            self._offset = max(self._clock(received_mono), self._last + 1) - media_pts
+        self._last_media, self._last_arrival = media_pts, received_mono
+        self._last = max(media_pts + self._offset, self._last + 1)
+        self._last_mono = received_mono
+        return self._last, self._epoch
 
     def translate(self, media_pts: int) -> tuple[int, int] | None:
         """Where a media time of the present epoch lies, which may be no picture's, and the epoch; None
@@ -68,14 +75,7 @@ class Timeline:
         """The next picture comes from a new connection: it begins an epoch."""
         with self._lock:
             self._last_media = None
-            self._placed.clear()
-            self._order.clear()
-
-    def _remember(self, picture: tuple[int, float], place: tuple[int, int]) -> None:
-        self._placed[picture] = place
-        self._order.append(picture)
-        if len(self._order) > _REMEMBERED:
-            del self._placed[self._order.popleft()]
+            self._packets.clear()
 
     def _clock(self, mono: float) -> int:
         return int((mono - self._origin_mono) * VIDEO_CLOCK_HZ)

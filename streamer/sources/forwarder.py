@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from av.video.stream import VideoStream
 
-from streamer.model import VIDEO_CLOCK_HZ, Packet, h264_profile
+from streamer.model import H264_IDR, VIDEO_CLOCK_HZ, Packet, h264_profile, h264_units
 from streamer.ports import FrameReceiver
 
 if TYPE_CHECKING:
@@ -56,11 +56,13 @@ class Forwarder:
             self._is_fit = False
             return
         self._last_pts = packet.pts
-        self._key_frames += packet.is_keyframe
+        data = bytes(packet)
+        # FFmpeg also calls a picture key from which a stream recovers bit by bit; browsers can't begin there.
+        is_keyframe = packet.is_keyframe and any(kind == H264_IDR for kind, _ in h264_units(data))
+        self._key_frames += is_keyframe
         if self._key_frames < 2:
             return
-        data = bytes(packet)
-        if packet.is_keyframe and h264_profile(data) is None:  # of many, only the SDP has them
+        if is_keyframe and h264_profile(data) is None:  # of many, only the SDP has them
             data = (self._stream.codec_context.extradata or b"") + data
         pts = clock.ticks(packet.pts, received_mono)
-        self._receiver.forward(Packet(data, "h264", pts, bool(packet.is_keyframe), received_mono))
+        self._receiver.forward(Packet(data, "h264", pts, is_keyframe, received_mono))

@@ -49,6 +49,8 @@ class VideoDecoder:
         self._waiting: deque[Packet] = deque()
         self._changed = threading.Condition()
         self._has_begun = False
+        self._is_in_order = True  # no picture refers to a later one: viewers could not decode that
+        self._last_pts = -(1 << 62)
         self._must_begin_anew = True
         self._closed = False
         self._codec: Codec | None = None
@@ -61,7 +63,9 @@ class VideoDecoder:
         """Hands it on to the receiver, and to the thread; the decoder that has fallen behind goes on
         with the next key frame."""
         self._has_begun |= packet.is_keyframe
-        if self._has_begun:
+        self._is_in_order &= packet.pts > self._last_pts
+        self._last_pts = packet.pts
+        if self._has_begun and self._is_in_order:
             self._receiver.forward(packet)
         if self._must_begin_anew and not packet.is_keyframe:
             return

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiortc.rtp import RtpPacket
 
-from streamer.model import Codec
+from streamer.model import H264_IDR, H264_PARAMETER_SET, Codec, h264_units
 
 PATIENCE_S = 0.25
 """How long pictures wait behind a lost packet: what two or three retransmissions take on most networks.
@@ -23,7 +23,7 @@ CAPACITY = 2048
 
 MAX_MISORDER = 100  # packets by which the very first ones may come out of order, as aiortc has it
 
-_H264_IDR, _H264_SEQUENCE_PARAMETERS, _H264_DELIMITER = 5, 7, 9  # NAL unit types
+_H264_DELIMITER = 9  # NAL unit type
 _VP8_START_CODE = b"\x9d\x01\x2a"  # RFC 6386, section 9.1
 
 
@@ -40,25 +40,21 @@ class EncodedPicture:
 
 def is_keyframe(codec: Codec, data: bytes) -> bool:
     """Can a decoder begin with this picture? By a VP8 frame's header (RFC 6386, section 9.1), or an IDR
-    slice or parameter set in an H.264 access unit in Annex B form."""
+    slice in an H.264 access unit in Annex B form."""
     if codec == "vp8":
         return len(data) > 6 and not data[0] & 1 and data[3:6] == _VP8_START_CODE
-    return any(kind in (_H264_IDR, _H264_SEQUENCE_PARAMETERS) for kind in _nal_types(data))
+    return any(kind == H264_IDR for kind, _ in h264_units(data))
 
 
 def begins_keyframe(codec: Codec, data: bytes) -> bool:
     """Is this the beginning of a key frame, whatever came before it?"""
     if codec == "vp8":
         return is_keyframe(codec, data)
-    first = next(_nal_types(data[:8]), None) if data.startswith(b"\0\0") else None
-    return first in (_H264_SEQUENCE_PARAMETERS, _H264_DELIMITER) and is_keyframe(codec, data)
-
-
-def _nal_types(data: bytes) -> Iterator[int]:
-    start = data.find(b"\0\0\1")
-    while 0 <= start < len(data) - 3:
-        yield data[start + 3] & 0x1F
-        start = data.find(b"\0\0\1", start + 3)
+    if not data.startswith(b"\0\0"):
+        return False
+    kinds = [kind for kind, _ in h264_units(data)]
+    is_first = kinds[:1] in ([H264_PARAMETER_SET], [_H264_DELIMITER])
+    return is_first and (H264_PARAMETER_SET in kinds or H264_IDR in kinds)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

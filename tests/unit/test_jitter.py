@@ -416,7 +416,13 @@ def test_no_picture_leaves_whose_predecessor_did_not_and_key_frames_end_every_ho
         ("h264", b"\0\0\0\1\x67abc\0\0\0\1\x68d\0\0\1\x65e", True, True),
         ("h264", b"\0\0\1\x09\xf0\0\0\1\x67abc\0\0\1\x65e", True, True),
         ("h264", b"\0\0\0\1\x65abc", True, False),
-        ("h264", b"tail\0\0\0\1\x67abc", True, False),
+        ("h264", b"tail\0\0\0\1\x65abc", True, False),
+        (
+            "h264",
+            b"\0\0\1\x67abc\0\0\1\x41e",
+            False,
+            True,
+        ),  # a picture from which it recovers bit by bit
         ("h264", b"\0\0\0\1\x41abc", False, False),
         ("h264", b"\0\0\1", False, False),
     ],

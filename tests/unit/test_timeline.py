@@ -98,27 +98,38 @@ def test_notices_of_a_stream_that_is_ahead_of_our_clock_keep_their_distance() ->
     assert [b - a for a, b in itertools.pairwise([ahead, *notices])] == [TICKS_PER_S // 2] * 3
 
 
-def test_picture_has_one_place_in_its_encoded_and_its_decoded_form() -> None:
+def test_frame_has_the_place_of_its_packet_however_late_it_is_decoded() -> None:
     timeline = Timeline(0.0)
-    packets = [timeline.place(5000 + n * FRAME, 1.0 + n / 30) for n in range(10)]
-    frames = [timeline.place(5000 + n * FRAME, 1.0 + n / 30) for n in range(10)]
+    packets = [timeline.place_packet(5000 + n * FRAME, 1.0 + n / 30) for n in range(10)]
+    # A decoder that holds back one picture: each comes with the arrival of the next packet.
+    frames = [timeline.place(5000 + n * FRAME, 1.0 + (n + 1) / 30) for n in range(10)]
     assert frames == packets
     assert len(set(packets)) == 10
 
 
+def test_frames_one_picture_behind_their_packets_begin_no_epochs() -> None:
+    timeline = Timeline(0.0)
+    timeline.place_packet(0, 1.0)
+    for number in range(1, 50):
+        arrival = 1.0 + number / 30
+        packet = timeline.place_packet(number * FRAME, arrival)
+        frame = timeline.place((number - 1) * FRAME, arrival)
+        assert frame == (packet[0] - FRAME, 1)
+
+
 def test_frame_decoded_after_the_clock_was_set_anew_keeps_its_packets_place() -> None:
     timeline = Timeline(0.0)
-    before = timeline.place(10**9, 1.0)
-    after = timeline.place(500, 1.033)
-    assert timeline.place(10**9, 1.0) == before
-    assert timeline.place(500 + FRAME, 1.066) == (after[0] + FRAME, 2)
+    before = timeline.place_packet(10**9, 1.0)
+    after = timeline.place_packet(500, 1.033)
+    assert timeline.place(10**9, 1.04) == before
+    assert timeline.place_packet(500 + FRAME, 1.066) == (after[0] + FRAME, 2)
 
 
-def test_only_the_newest_pictures_are_remembered() -> None:
+def test_packets_that_never_become_frames_are_forgotten() -> None:
     timeline = Timeline(0.0)
     for number in range(10_000):
-        timeline.place(number * FRAME, number / 30)
-    assert len(timeline._placed) == len(timeline._order) <= 64
+        timeline.place_packet(number * FRAME, number / 30)
+    assert len(timeline._packets) <= 64
 
 
 def test_time_between_two_pictures_lies_between_them_on_the_streams_clock() -> None:
