@@ -11,6 +11,10 @@ from aiortc.rtp import RtpPacket
 
 from streamer.model import H264_IDR, H264_PARAMETER_SET, Codec, h264_units
 
+SEARCH_INTERVAL_S = 0.02
+"""Between two searches of all that waits behind a gap: a sender that never ends a picture must not make
+each of its packets dear."""
+
 PATIENCE_S = 0.25
 """How long pictures wait behind a lost packet: what two or three retransmissions take on most networks.
 Less than a picture's repair is worth nothing, more is a freeze that a key frame would have ended."""
@@ -95,6 +99,8 @@ class PictureBuffer:
         self._key_starts: deque[int] = deque()  # where key frames begin, as far as known
         self._gap: tuple[int, float] | None = None  # a packet that lacks, since when
         self._heard_mono = 0.0
+        self._search_mono = 0.0  # not again before
+        self._has_news = False
 
     @property
     def next_sequence_number(self) -> int:
@@ -112,11 +118,15 @@ class PictureBuffer:
             if codec is not None and begins_keyframe(codec, inner._data):
                 insort(self._key_starts, number)
             self._newest = max(self._newest, number)
+            self._has_news = True
             self._heard_mono = now
         return False, None
 
     def take(self) -> list[EncodedPicture]:
         """All pictures that may leave, in the order of sending."""
+        if not self._has_news:
+            return []  # a packet that had come before
+        self._has_news = False
         pictures = list(self._complete())
         while self._skip_lost():
             pictures += self._complete()
@@ -199,8 +209,11 @@ class PictureBuffer:
             self._gap = (self._scanned, since)
         is_over = self._clock() - self._gap[1] > self.patience_s
         self.wants_keyframe |= is_over
+        if is_over and self._clock() < self._search_mono:
+            return False
         start = self._next_start(is_over)
         if start is None:
+            self._search_mono = self._clock() + SEARCH_INTERVAL_S
             return False
         for number in [number for number in self._packets if number < start]:
             del self._packets[number]

@@ -27,7 +27,7 @@ from streamer.webrtc.codecs import agreed_codecs, choose_codec, keep_only
 from streamer.webrtc.liveness import until_gone
 from streamer.webrtc.outlets import LandmarkChannel
 from streamer.webrtc.renditions import Renditions, Viewer
-from streamer.webrtc.sdp import MAX_CANDIDATES, Offer, parse_fragment, video_codec
+from streamer.webrtc.sdp import MAX_CANDIDATES, Offer, parse_fragment
 from streamer.webrtc.source import PeerSource
 
 logger = logging.getLogger(__name__)
@@ -87,10 +87,7 @@ class Peer:
             raise
         except Exception as error:  # aiortc meets offers that make no sense with whatever comes up
             raise InvalidOffer(f"The SDP offer can't be answered: {error}") from error
-        sdp = self._connection.localDescription.sdp
-        if source is not None:
-            source.codec = video_codec(sdp)
-        return sdp
+        return str(self._connection.localDescription.sdp)
 
     def _set_directions(self, offer: Offer, camera: bool, mode: VideoMode) -> None:
         """One video section carries our video; what else is offered (audio) is declined."""

@@ -80,13 +80,6 @@ def _username_fragment(media: MediaDescription) -> str:
     return (media.ice.usernameFragment or "") if media.ice else ""
 
 
-def video_codec(answer: str) -> str:
-    """The codec that the video of an answer of ours will have, in lower case: ``vp8``."""
-    media = SessionDescription.parse(answer).media
-    codecs = [codec for each in media if each.kind == "video" for codec in each.rtp.codecs]
-    return codecs[0].mimeType.removeprefix("video/").lower()
-
-
 def parse_fragment(fragment: str, username_fragment: str) -> list[RTCIceCandidate]:
     """The usable candidates of an ``application/trickle-ice-sdpfrag`` body (RFC 8840).
 

@@ -69,7 +69,6 @@ class VideoSender:
 
     def __init__(self, sender: RTCRtpSender, events: ViewerEvents) -> None:
         self.rtp_origin = random.getrandbits(32)
-        self.packets_sent = 0
         self.repeats_sent = 0
         self.repeats_refused = 0
         self._sender = cast("Any", sender)
@@ -180,7 +179,6 @@ class VideoSender:
             self._sent.popleft()
         inner._RTCRtpSender__octet_count += size
         inner._RTCRtpSender__packet_count += len(payloads)
-        self.packets_sent += len(payloads)
         self._repeats = min(MAX_REPEATS, self._repeats + REPEAT_SHARE * len(payloads))
 
     async def _repeat(self, sequence_number: int) -> None:

@@ -25,7 +25,6 @@ class PeerSource:
 
     def __init__(self, first_wait_s: float, resume_wait_s: float) -> None:
         self.publishing = True  # from the offer on: the place is taken
-        self.codec = ""  # as negotiated, "vp8" or "h264"
         self.on_sender_report: SenderReports | None = None
         self._wait_s = first_wait_s
         self._resume_wait_s = resume_wait_s
