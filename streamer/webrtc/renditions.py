@@ -25,6 +25,9 @@ from streamer.webrtc.sending import VideoSender, ViewerEvents
 logger = logging.getLogger(__name__)
 
 
+DRAIN_S = 0.4
+"""For what still stands in line on a link that is too narrow: routers keep 0.1 to 0.5 s of it."""
+
 MIN_RATE_INTERVAL_S = 2.0
 """Between two changes of a feed's rate, each of which may cost all its viewers a key frame: one viewer
 whose reports jump must not make every picture one."""
@@ -56,6 +59,7 @@ class Viewer:
         self.has_left = False
         self._synced = False
         self._is_held = False  # until the next feed's key frame
+        self._drained_mono = 0.0
         self._last_pts = -1
         self._renditions = renditions
         self.sender = VideoSender(
@@ -75,6 +79,14 @@ class Viewer:
             self.next_feed = None
         feed.request_keyframe()
 
+    def change_to(self, feed: Feed, *, drains: bool) -> None:
+        """With its next key frame. ``drains``: the way is full, so that nothing is sent for a moment: the
+        key frame would be lost at the end of the queue."""
+        self.next_feed = feed
+        self._drained_mono = time.monotonic() + (DRAIN_S if drains else 0.0)
+        self._is_held |= drains
+        feed.request_keyframe()
+
     def stay(self) -> None:
         """Not to change after all."""
         self.next_feed = None
@@ -86,8 +98,8 @@ class Viewer:
         if feed is self.next_feed:
             if not coded.is_keyframe:
                 return
-            if coded.pts < self._last_pts:
-                # The feed before is ahead, and would be again: it is not seen until the next key frame.
+            if coded.pts < self._last_pts or time.monotonic() < self._drained_mono:
+                # If the feed before is ahead it would be again: it is not seen until the next key frame.
                 self._is_held = True
                 feed.request_keyframe()
                 return
@@ -182,8 +194,7 @@ class Renditions:
         elif wanted is viewer.feed:
             viewer.stay()
         elif wanted is not viewer.next_feed:
-            viewer.next_feed = wanted
-            wanted.request_keyframe()
+            viewer.change_to(wanted, drains=viewer.link.is_low)
         self._tidy()
 
     def _right_feed(self, viewer: Viewer) -> Feed:

@@ -115,8 +115,10 @@ class VideoSender:
         self._count(payloads, timestamp, ntp)
 
     def forget_sent(self) -> None:
-        """What follows begins with a key frame: repeats of what came before would only delay it."""
+        """What follows begins with a key frame: repeats of what came before would only delay it, and must
+        not have used up its own."""
         self._history.clear()
+        self._repeats = MAX_REPEATS
 
     def sent_bps(self) -> float:
         """Bits per second that the viewer has been sent of late, without repeats."""

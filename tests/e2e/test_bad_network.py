@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import OpenPage
     from tests.rigs.clips import Clips
+    from tests.rigs.rtsp import RtspServer
     from tests.rigs.server import StreamerServer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
@@ -128,3 +129,45 @@ async def test_picture_moves_again_soon_after_five_seconds_without_a_network(
         same = await page.evaluate("window.peerInTest === window.streamer.peer")
     assert same, "the peer was given up"
     assert first - back_at <= 2000
+
+
+VIDEO_STATS = """
+async () => {
+  for (const report of (await window.streamer.peer.getStats()).values()) {
+    if (report.type === "inbound-rtp" && report.kind === "video") {
+      return { width: report.frameWidth, decoded: report.framesDecoded };
+    }
+  }
+  return { width: 0, decoded: 0 };
+}
+"""
+
+
+async def test_viewer_on_a_narrow_network_gets_the_low_rendition_and_slows_nobody_else(
+    server: Callable[..., StreamerServer],
+    rtsp_server: Callable[..., RtspServer],
+    open_page: OpenPage,
+    clips: Clips,
+) -> None:
+    camera = await asyncio.to_thread(rtsp_server, {"/cam": clips.person})
+    config = f"""
+[[streams]]
+id = "cam"
+source = {{ type = "rtsp", url = "{camera.url("/cam")}" }}
+"""
+    streamer = await asyncio.to_thread(server, config)
+    narrow_down = Conditions(delay_s=0.02, rate_bps=600_000)
+    async with running_relay(Conditions(delay_s=0.02), narrow_down) as relay:
+        good, _ = await open_page(f"{streamer.url}/streams/cam")
+        await until(good, "document.querySelector('#video').videoWidth === 640", timeout_s=40)
+        narrow, _ = await open_page(f"{streamer.url}/")
+        await impair_page(narrow, relay)
+        await narrow.goto(f"{streamer.url}/streams/cam")
+        await until(narrow, "document.querySelector('#video').videoWidth === 320", timeout_s=40)
+        before = [await page.evaluate(VIDEO_STATS) for page in (narrow, good)]
+        await asyncio.sleep(5.0)
+        after = [await page.evaluate(VIDEO_STATS) for page in (narrow, good)]
+    low, full = (a["decoded"] - b["decoded"] for b, a in zip(before, after, strict=True))
+    assert low >= 5 * 8, "the low rendition stands still"
+    assert full >= 5 * 22, "the other viewer was slowed"
+    assert after[1]["width"] == 640

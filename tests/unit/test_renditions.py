@@ -17,7 +17,7 @@ from streamer.screens import Screens
 from streamer.webrtc import feeds, renditions
 from streamer.webrtc.codecs import AgreedCodec
 from streamer.webrtc.feeds import Coded, EncodedFeed
-from streamer.webrtc.renditions import Renditions, Viewer
+from streamer.webrtc.renditions import Renditions, Viewer, _Key
 from tests.fakes import PATIENCE_S, FakeTransport, make_frame
 
 FRAME = 3000  # ticks at 30 fps
@@ -126,6 +126,7 @@ class Watching:
 @pytest.fixture
 async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     monkeypatch.setattr(feeds, "MIN_KEYFRAME_INTERVAL_S", 0.0)
+    monkeypatch.setattr(renditions, "DRAIN_S", 0.0)
     made = Bench()
     yield made
     for viewer in made.viewers:
@@ -242,7 +243,7 @@ def coded(number: int, *, key: bool = False) -> Coded:
 
 
 async def sent_after_change(
-    bench: Bench, before: list[int], after: list[tuple[int, bool]]
+    bench: Bench, before: list[int], after: list[tuple[int, bool]], *, drains: bool = False
 ) -> list[tuple[int, bytes]]:
     """What goes out of a feed's pictures ``before``, and of another's ``after`` (number, key frame) to
     which the viewer changes then."""
@@ -252,10 +253,8 @@ async def sent_after_change(
     await viewer.take(old, coded(before[0], key=True))
     for number in before[1:]:
         await viewer.take(old, coded(number))
-    viewer.link.is_low = True
-    bench.renditions._settle(viewer)
-    new = viewer.next_feed
-    assert new is not None
+    new = bench.renditions._encoded_feed(_Key("vp8", annotated=True, is_low=True))
+    viewer.change_to(new, drains=drains)
     for number, key in after:
         await viewer.take(old, coded(number))
         await viewer.take(new, coded(number, key=key))
@@ -269,6 +268,19 @@ async def test_change_begins_with_the_key_frame_though_the_same_picture_was_seen
 ) -> None:
     sent = await sent_after_change(bench, [1, 2], [(3, True), (4, False)])
     assert sent[2:] == [(3 * FRAME, b"d"), (3 * FRAME + 1, b"K"), (4 * FRAME, b"d")]
+
+
+async def test_nothing_is_sent_into_a_full_link_before_the_key_frame(bench: Bench) -> None:
+    sent = await sent_after_change(bench, [1], [(2, False), (3, True), (4, False)], drains=True)
+    assert sent[1:] == [(3 * FRAME, b"K"), (4 * FRAME, b"d")]
+
+
+async def test_key_frame_that_comes_before_the_link_has_drained_is_asked_for_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renditions, "DRAIN_S", 3600.0)
+    sent = await sent_after_change(bench, [1], [(2, True), (3, True)], drains=True)
+    assert sent == [(FRAME, b"K")]
 
 
 async def test_feed_that_is_behind_is_changed_to_with_its_next_key_frame(bench: Bench) -> None:
