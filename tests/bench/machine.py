@@ -35,6 +35,21 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def threads_cpu_s(pid: int) -> dict[str, float]:
+    """CPU time of a process by its threads: MediaPipe's own, the first (the event loop's), and others."""
+    used = {"mediapipe": 0.0, "event loop": 0.0, "other threads": 0.0}
+    for folder in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            nanoseconds = int((folder / "schedstat").read_text("utf-8").split()[0])
+            name = (folder / "comm").read_text("utf-8")
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended meanwhile
+        is_first = folder.name == str(pid)
+        group = "event loop" if is_first else "other threads"
+        used["mediapipe" if name.startswith("mediapipe") else group] += nanoseconds / 1e9
+    return used
+
+
 def memory_bytes(pid: int) -> int:
     """Memory that a process holds, what it shares with others counted by its part (PSS)."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text("utf-8").splitlines():

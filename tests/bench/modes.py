@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.bench.bare import measure_bare
 from tests.bench.child import BenchError, Child
+from tests.bench.machine import threads_cpu_s
 from tests.bench.servers import Target, ours
 from tests.bench.table import figure, print_table
 from tests.bench.viewers import JOIN_TIMEOUT_S, watchers
@@ -27,6 +28,8 @@ MODES = ("none", "plain", "annotated")
 LIVE_TIMEOUT_S = 20.0
 POLL_S = 0.1
 ALLOWED_MS = 2.5
+CAMERA_FPS = 30
+THREADS = ("mediapipe", "event loop", "other threads")
 
 
 def modes(plan: Plan) -> dict[str, Any]:
@@ -64,6 +67,15 @@ def modes(plan: Plan) -> dict[str, Any]:
         ],
         rows,
     )
+    measured = {mode: found[mode] for mode in MODES if "error" not in found[mode]}
+    print_table(
+        "The same by threads, ms a frame, with the time in which the viewer joins",
+        ["video=", *THREADS],
+        [
+            [mode, *(figure(each["threads_ms"][group], 2) for group in THREADS)]
+            for mode, each in measured.items()
+        ],
+    )
     return found
 
 
@@ -97,7 +109,13 @@ def _measure(plan: Plan, target: Target, child: Child, mode: str) -> dict[str, A
         "warm_up_s": plan.warm_up_s,
         "seconds": plan.seconds,
     }
+    begun_at, before = time.monotonic(), threads_cpu_s(target.pid)
     answer: dict[str, Any] = child.ask(job, JOIN_TIMEOUT_S + plan.warm_up_s + 2 * plan.seconds)
+    frames = CAMERA_FPS * (time.monotonic() - begun_at)
+    answer["threads_ms"] = {
+        group: 1000 * (used_s - before[group]) / frames
+        for group, used_s in threads_cpu_s(target.pid).items()
+    }
     messages_per_s = answer["messages_per_s"][0] if answer["messages_per_s"] else 0
     answer["cpu_ms_per_frame"] = 1000 * answer["cpu"] / messages_per_s if messages_per_s else None
     return answer
