@@ -96,6 +96,9 @@ class WebRtcConfig(Section):
     resume_timeout_s: float = Field(default=10.0, ge=0)
 
 
+Idle = Literal["run", "pause"]
+"""What a stream does that nobody watches."""
+
 MAX_BITRATE = 100_000_000
 """Bits per second; encoders count in 32 bits, several times over."""
 
@@ -105,7 +108,7 @@ class VideoConfig(Section):
 
     max_bitrate: int = Field(default=0, ge=0, le=MAX_BITRATE)
     min_bitrate: int = Field(default=250_000, ge=50_000, le=MAX_BITRATE)
-    idle: Literal["run", "pause"] = "run"
+    idle: Idle = "run"
 
     @model_validator(mode="after")
     def _limits_leave_room(self) -> "VideoConfig":

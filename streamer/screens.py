@@ -4,29 +4,27 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
-from typing import Literal
 
+from streamer.config import Idle
 from streamer.model import Forwarded, Packet, Picture
 from streamer.ports import PacketSink, PictureSink
 
 IDLE_AFTER_S = 10.0
 """Without a watcher for so long, a stream that may pause does: a page that is loaded anew takes less."""
 
-Idle = Literal["run", "pause"]
-
 
 class Screens:
     """The ways out of a session for pictures. Changed on the event loop; the threads of source and
     worker read the tuples, which are replaced and never changed.
 
-    ``changed`` is set when there is a screen more. ``forwarded``: what the source forwards at present.
+    ``news`` is set when there is a screen more. ``forwarded``: what the source forwards at present.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, news: asyncio.Event) -> None:
         self.annotated: tuple[PictureSink, ...] = ()
         self.plain: tuple[PictureSink, ...] = ()
         self.packets: tuple[PacketSink, ...] = ()
-        self.changed = asyncio.Event()
+        self._news = news
         self.forwarded: Forwarded | None = None
 
     def add(self, screen: PictureSink) -> None:
@@ -34,7 +32,7 @@ class Screens:
             self.annotated += (screen,)
         else:
             self.plain += (screen,)
-        self.changed.set()
+        self._news.set()
 
     def remove(self, screen: PictureSink) -> None:
         self.annotated = tuple(each for each in self.annotated if each is not screen)

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from streamer.aio import cancel_and_wait
+from streamer.config import Idle
 from streamer.errors import (
     SourceEnded,
     SourceError,
@@ -40,7 +41,7 @@ from streamer.model import (
     VideoInfo,
 )
 from streamer.ports import EstimatorFactory, Painter, Sink, Source
-from streamer.screens import Idle, Screens, Watchers
+from streamer.screens import Screens, Watchers
 from streamer.telemetry import SessionMeter
 from streamer.timeline import Timeline
 from streamer.worker import MIN_SIDE_PX, Intake, PoseWorker
@@ -128,7 +129,10 @@ class Session:
         self.status = Status(StreamState.CONNECTING, "connecting")
         self.video: VideoInfo | None = None
         self.last_result: PoseResult | None = None
-        self.screens = Screens()
+        self._notice_due = asyncio.Event()
+        self.screens = Screens(
+            self._notice_due
+        )  # a new viewer of a lost camera gets its notice at once
         self.watchers = Watchers(idle)
         self._source = source
         self._painter = painter
@@ -219,7 +223,7 @@ class Session:
         if status.state is not self.status.state:
             logger.info("stream %s is %s. %s", self.name, status.state.value, status.detail)
         self.status = status
-        self.screens.changed.set()
+        self._notice_due.set()
         for sink in tuple(self._sinks):
             sink.on_status(status)
 
@@ -326,10 +330,10 @@ class Session:
         shown: tuple[str, Frame | None] | None = None
         notice: Frame | None = None
         while True:
-            self.screens.changed.clear()
+            self._notice_due.clear()
             status = self.status
             if status.state is StreamState.LIVE or not self.screens:
-                await self.screens.changed.wait()
+                await self._notice_due.wait()
                 continue
             last = self.last_result.frame if self.last_result else None
             due = (_notice_text(status, lost=last is not None), last)
@@ -338,7 +342,7 @@ class Session:
                     notice = await asyncio.to_thread(self._painter.notice, due[1], due[0])
                 except Exception:  # a notice that can't be drawn is no reason to draw no other
                     logger.exception("stream %s: a notice could not be drawn", self.name)
-                    await self.screens.changed.wait()
+                    await self._notice_due.wait()
                     continue
                 shown = due
             if self.status is status:
@@ -346,7 +350,7 @@ class Session:
                 self.screens.show_plain(shot)
                 self.screens.show_annotated(shot)
                 with contextlib.suppress(TimeoutError):  # no news: show it again
-                    await asyncio.wait_for(self.screens.changed.wait(), NOTICE_INTERVAL_S)
+                    await asyncio.wait_for(self._notice_due.wait(), NOTICE_INTERVAL_S)
 
 
 def _notice_text(status: Status, *, lost: bool) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Literal, Protocol
 
 from streamer.messages import pose_message, state_message
-from streamer.model import PoseResult, Status
+from streamer.model import PoseResult, Status, StreamState
 from streamer.wire import PROTOCOL, encode_pose
 
 Form = Literal["json", "binary"]
@@ -29,6 +29,20 @@ class Listener(Protocol):
         """May be left out by a listener that does not keep up."""
 
     def news(self, message: str) -> None: ...
+
+
+class StateWatcher:
+    """A sink that wants to know of one state only."""
+
+    def __init__(self, state: StreamState, on_state: Callable[[], None]) -> None:
+        self._state = state
+        self._on_state = on_state
+
+    def on_result(self, result: PoseResult) -> None: ...
+
+    def on_status(self, status: Status) -> None:
+        if status.state is self._state:
+            self._on_state()
 
 
 class MessageFeed:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from streamer.config import PoseConfig, RtspSource, StreamConfig, VideoConfig
 from streamer.errors import Conflict, LimitReached, NotFound, StreamerError
-from streamer.model import PoseResult, Status, StreamState
+from streamer.model import StreamState
 from streamer.ports import EstimatorFactory, Painter, Source
 from streamer.session import RetryPolicy, Session
-from streamer.sinks import MessageFeed
+from streamer.sinks import MessageFeed, StateWatcher
 from streamer.state import StateFile
 
 logger = logging.getLogger(__name__)
@@ -180,7 +180,7 @@ class Streams:
         )
         stream = Stream(stream_id, kind, session, source, pose, video, listed)
         self._streams[stream_id] = stream
-        session.subscribe(_EndWatcher(lambda: self.remove_soon(stream)))
+        session.subscribe(StateWatcher(StreamState.ENDED, lambda: self.remove_soon(stream)))
         session.start()
         return stream
 
@@ -202,19 +202,6 @@ class Streams:
             await asyncio.to_thread(self._state.save, cameras)
 
         self._saving = asyncio.get_running_loop().create_task(save(), name="save-cameras")
-
-
-class _EndWatcher:
-    """A sink that wants to know only of the end."""
-
-    def __init__(self, on_end: Callable[[], None]) -> None:
-        self._on_end = on_end
-
-    def on_result(self, result: PoseResult) -> None: ...
-
-    def on_status(self, status: Status) -> None:
-        if status.state is StreamState.ENDED:
-            self._on_end()
 
 
 def new_stream_id() -> str:

@@ -11,6 +11,7 @@ import math
 import random
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -72,7 +73,7 @@ class Receiver(Protocol):
 NoteLatency = Callable[[str, float], None]
 
 
-class Feed:
+class Feed(ABC):
     """What the two kinds share: the queue to the event loop, and the task that sends."""
 
     def __init__(self, name: str, note_latency: NoteLatency) -> None:
@@ -84,9 +85,9 @@ class Feed:
         self._task = self._loop.create_task(self._send_all(), name=f"feed-{name}")
         self._has_gap = False
 
+    @abstractmethod
     def request_keyframe(self) -> bool:
         """False where there is nobody to ask."""
-        raise NotImplementedError
 
     async def close(self) -> None:
         await cancel_and_wait(self._task)
@@ -283,6 +284,9 @@ class Packetiser:
 
     def payloads(self, packet: Packet) -> list[bytes]:
         if packet.codec == "h264":
-            return H264Encoder._packetize(H264Encoder._split_bitstream(packet.data))
+            units = H264Encoder._split_bitstream(packet.data)
+            return H264Encoder._packetize(
+                unit for unit in units if unit
+            )  # it trips over empty ones
         self._picture_id = (self._picture_id + 1) & 0x7FFF
         return Vp8Encoder._packetize(packet.data, self._picture_id)

@@ -3,14 +3,14 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
 from streamer.config import StreamId, WebRtcConfig
 from streamer.errors import Conflict, InvalidOffer, LimitReached, NotFound
-from streamer.model import PoseResult, Status, StreamState, VideoMode
+from streamer.model import StreamState, VideoMode
+from streamer.sinks import StateWatcher
 from streamer.streams import Stream, Streams, new_stream_id
 from streamer.webrtc import patches
 from streamer.webrtc.peer import Peer
@@ -104,10 +104,12 @@ class Peers:
         source = PeerSource(self._config.connect_timeout_s, self._config.resume_timeout_s)
         new_id = _STREAM_ID.validate_python(stream_id or new_stream_id())
         stream = self._streams.add_peer(new_id, kind, source, listed=listed)
-        stream.session.subscribe(_Orphans(lambda: self._on_paused(stream, source)))
+        on_pause = StateWatcher(StreamState.PAUSED, lambda: self._on_paused(stream, source))
+        stream.session.subscribe(on_pause)
         return stream, source
 
     def _on_paused(self, stream: Stream, source: PeerSource) -> None:
+        """A stream that pauses after its publisher has left waits for nobody."""
         if not source.publishing:
             self._streams.remove_soon(stream)
 
@@ -158,20 +160,6 @@ class Peers:
         source.detach()
         if stream.session.status.state in (StreamState.FAILED, StreamState.PAUSED):
             self._streams.remove_soon(stream)  # nothing waits for it there
-
-
-class _Orphans:
-    """A sink that wants to know of pauses only: a publisher's stream that pauses after its publisher has
-    left waits for nobody."""
-
-    def __init__(self, on_pause: Callable[[], None]) -> None:
-        self._on_pause = on_pause
-
-    def on_result(self, result: PoseResult) -> None: ...
-
-    def on_status(self, status: Status) -> None:
-        if status.state is StreamState.PAUSED:
-            self._on_pause()
 
 
 def _publishing_offer(sdp: str) -> Offer:

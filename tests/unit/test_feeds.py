@@ -275,6 +275,14 @@ async def test_packets_are_forwarded_as_they_are(bench: Bench) -> None:
     assert "encode" not in bench.latencies
 
 
+async def test_empty_unit_in_a_hostile_stream_is_left_out(bench: Bench) -> None:
+    feed = bench.forwarded()
+    data = b"\0\0\1\0\0\1\x65picture\0\0\1"
+    feed.forward(Packet(data, "h264", 0, True, 0.0))
+    await bench.receiver.takes(1)
+    assert bench.receiver.taken[0].payloads == [b"\x65picture"]
+
+
 async def test_nothing_is_packetised_while_nobody_sees_it(bench: Bench) -> None:
     feed = bench.forwarded()
     feed.receivers = []

@@ -31,7 +31,7 @@ class Bench:
     """A stream's renditions, with a source in the test's hands and viewers over fake transports."""
 
     def __init__(self) -> None:
-        self.screens = Screens()
+        self.screens = Screens(asyncio.Event())
         self.camera_answers = False
         self.camera_asked = 0
         self.limits = VideoConfig()

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from streamer import screens
+from streamer.config import Idle
 from streamer.errors import (
     EstimatorError,
     SourceEnded,
@@ -20,7 +21,6 @@ from streamer.errors import (
     SourceUnreachable,
 )
 from streamer.model import Forwarded, Packet, StreamState, VideoInfo
-from streamer.screens import Idle
 from streamer.session import MAX_UNFORWARDED_S, RetryPolicy, Session
 from tests.fakes import (
     PATIENCE_S,

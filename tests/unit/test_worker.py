@@ -23,7 +23,7 @@ class Bench:
         self.painter = FakePainter()
         self.intake = Intake()
         self.results: list[PoseResult] = []
-        self.screens = Screens()
+        self.screens = Screens(asyncio.Event())
         self.failures: list[StreamerError] = []
         self.news = asyncio.Event()
         self.worker = PoseWorker(
