@@ -40,6 +40,7 @@ from tests.bench.machine import describe_machine
 from tests.bench.table import figure, print_table
 from tests.decoded import decode
 from tests.rigs import clips as rig
+from tests.rigs.probe_media import VP8_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -60,18 +61,8 @@ ENCODER_RATES = (
     ("1920x1080", 3_000_000),
 )
 
-STOCK_VP8 = {
-    "cpu-used": "-6",
-    "deadline": "realtime",
-    "lag-in-frames": "0",
-    "noise-sensitivity": "4",
-    "overshoot-pct": "15",
-    "partitions": "0",
-    "static-thresh": "1",
-    "undershoot-pct": "100",
-}
 STOCK_H264 = {"tune": "zerolatency"}
-"""What aiortc 1.16 sets (codecs/vpx.py, codecs/h264.py), whose rates end at 1.5 and 3 Mbit/s."""
+"""What aiortc 1.16 sets (codecs/h264.py). Its rates end at 1.5 Mbit/s in VP8 and 3 in H.264."""
 
 
 def stages() -> dict[str, Any]:
@@ -239,7 +230,7 @@ class Wire:
 
 def _settings() -> dict[str, Callable[[int, int, int], Callable[[Frame], bytes]]]:
     """Name -> what opens an encoder for a width, a height and a rate."""
-    quiet = STOCK_VP8 | {"noise-sensitivity": "0"}
+    quiet = VP8_OPTIONS | {"noise-sensitivity": "0"}
     ours: dict[str, Any] = {f"ours, {codec}": partial(_ours, codec) for codec in CODECS}
     variants = [("-6", "1"), *((str(-speed), "500") for speed in range(6, 17, 2))]
     vp8 = {
@@ -253,7 +244,7 @@ def _settings() -> dict[str, Callable[[int, int, int], Callable[[Frame], bytes]]
         for preset in ("veryfast", "superfast", "ultrafast")
     }
     stock = {
-        "stock vp8": partial(_context, "libvpx", STOCK_VP8),
+        "stock vp8": partial(_context, "libvpx", VP8_OPTIONS),
         "stock h264": partial(_context, "libx264", STOCK_H264),
     }
     return {**stock, **ours, **vp8, **h264}

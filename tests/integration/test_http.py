@@ -29,17 +29,6 @@ PAGES = ["/", "/webcam", "/streams/door", "/login"]
 
 
 @pytest.fixture
-async def service(tmp_path: Path) -> Service:
-    return Service(tmp_path)
-
-
-@pytest.fixture
-async def http(service: Service) -> AsyncIterator[Http]:
-    async with serving(service) as http:
-        yield http
-
-
-@pytest.fixture
 async def guarded(tmp_path: Path) -> AsyncIterator[Http]:
     """A server with an access token."""
     async with serving(Service(tmp_path, server=ServerConfig(token=TOKEN))) as http:

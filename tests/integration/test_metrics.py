@@ -1,7 +1,6 @@
 """GET /metrics, read as Prometheus reads it: true counts, and no id that only its owner may know."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -56,17 +55,6 @@ class LiveStream:
 
     async def becomes(self, state: StreamState) -> None:
         await self._sink.state_comes(state)
-
-
-@pytest.fixture
-async def service(tmp_path: Path) -> Service:
-    return Service(tmp_path)
-
-
-@pytest.fixture
-async def http(service: Service) -> AsyncIterator[Http]:
-    async with serving(service) as http:
-        yield http
 
 
 async def scrape(http: Http) -> Scrape:

@@ -51,7 +51,7 @@ VP8_OPTIONS = {
     "static-thresh": "1",
     "undershoot-pct": "100",
 }
-"""As aiortc 1.16 sets them for a camera (Vp8Encoder)."""
+"""As aiortc 1.16 sets them (Vp8Encoder of its codecs/vpx.py)."""
 
 H264_OPTIONS = {
     "profile": "baseline",
