@@ -14,8 +14,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from streamer import __version__
-from streamer.config import RtspSource, explain, load_config
+from streamer.config import RtspSource, explain
 from streamer.errors import ConfigError, StreamerError
+from streamer.settings import load_config
 from streamer.telemetry import configure_logging, redact
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from streamer.config import Config, load_config
+from streamer.config import Config
 from streamer.errors import ConfigError
+from streamer.settings import load_config
 
 SHIPPED = Path(__file__).parents[2] / "config" / "streamer.toml"
 KEY = re.compile(r"^(?P<key>\w+) = (?P<value>.*?)(?P<comment>\s#\s.+)?$")
