@@ -38,7 +38,7 @@ class PictureTask:
         if PICTURE in files:
             drawn = to_av(SkeletonPainter().annotate(frame, people)).to_ndarray(format="rgb24")
             Image.fromarray(drawn).save(files[PICTURE], "JPEG", quality=_QUALITY)
-        summary = Summary(1, int(bool(people)), "; ".join(faults.told()))
+        summary = Summary(1, int(bool(people)), "; ".join(faults.told))
         self.outputs.publish(self.input, files, summary)
         report(1)
         return summary

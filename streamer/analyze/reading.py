@@ -63,16 +63,13 @@ class VideoPlan:
 
 @dataclass(slots=True)
 class Faults:
-    """What was wrong with a file of which something could be had."""
+    """What was wrong with a file of which something could be had: sentences, each once."""
 
-    damaged_packets: int = 0
-    broke_off: str = ""
-    sentences: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
 
-    def told(self) -> list[str]:
-        damage = self.damaged_packets
-        told = [f"{damage} damaged packets could not be decoded"] if damage else []
-        return [*told, *([self.broke_off] if self.broke_off else []), *self.sentences]
+    def tell(self, sentence: str) -> None:
+        if sentence not in self.told:
+            self.told.append(sentence)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,6 +182,8 @@ def read_frames(path: Path, plan: VideoPlan, segment: Segment, faults: Faults) -
             media_s = (ticks - plan.first) * plan.time_base
             last = max(round(media_s * VIDEO_CLOCK_HZ), last + 1)
             is_warm_up = segment.begin is not None and ticks < segment.begin
+            if picture.is_corrupt and not is_warm_up:
+                faults.tell("some of its pictures show damage")
             yield Decoded(_upright(picture, plan, last), ticks, is_warm_up)
 
 
@@ -200,19 +199,19 @@ def _pictures(
                 seen_s = max(
                     seen_s, float((packet.pts + (packet.duration or 0)) * packet.time_base)
                 )
-            if packet.stream_index != stream.index:
+            if packet.stream is not stream:  # the packets at the end have no index of their own
                 continue
             try:
                 yield from stream.decode(packet)
             except av.error.InvalidDataError:
-                faults.damaged_packets += 1
+                faults.tell("some of its packets are damaged and could not be decoded")
     except (av.error.FFmpegError, OSError) as error:
-        faults.broke_off = f"it could be read up to second {seen_s:.1f} only: {_reason(error)}"
+        faults.tell(f"it could be read up to second {seen_s:.1f} only: {_reason(error)}")
         yield from _flushed(stream)
         return
-    said_s = _said_s(container)
+    said_s = _said_s(container, stream)
     if said_s is not None and seen_s < said_s - _CUT_SHORT_S:
-        faults.broke_off = f"it is cut off at second {seen_s:.1f} of {said_s:.1f}"
+        faults.tell(f"it is cut off at second {seen_s:.1f} of {said_s:.1f}")
 
 
 def _flushed(stream: VideoStream) -> list[av.VideoFrame]:
@@ -279,10 +278,12 @@ def _guessed_frames(container: InputContainer, stream: VideoStream, rate: Fracti
     return round((container.duration or 0) / av.time_base * rate)
 
 
-def _said_s(container: InputContainer) -> float | None:
+def _said_s(container: InputContainer, stream: VideoStream) -> float | None:
     """At which second the file says it ends."""
     if container.duration is None or not container.format.name.startswith(_HONEST_FORMATS):
         return None
+    if container.format.name == "avi":  # FFmpeg's duration is that of what is there
+        return float(stream.frames / _rate(stream))
     return ((container.start_time or 0) + container.duration) / av.time_base
 
 

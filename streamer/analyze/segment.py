@@ -90,7 +90,7 @@ class SegmentTask:
                 report(1)
             if video is not None and count:
                 begin = video.finish()
-        return Part(count, seen, begin, faults.told())
+        return Part(count, seen, begin, faults.told)
 
     def _open_video(self, stack: ExitStack) -> SegmentVideo:
         file = stack.enter_context(self.path.with_suffix(".mp4.new").open("wb"))
@@ -120,7 +120,7 @@ def _second_try(estimator: MediaPipeEstimator, each: Decoded, faults: Faults) ->
     try:
         return estimator.estimate(each.frame, each.frame.pts)
     except EstimatorError as error:
-        faults.sentences.append(f"the frame at {each.frame.pts / 90_000:.2f} s: {error}")
+        faults.tell(f"the frame at {each.frame.pts / 90_000:.2f} s: {error}")
         estimator.reset()
         return ()
 

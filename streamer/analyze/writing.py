@@ -159,7 +159,11 @@ def _sound_packets(
         return
     try:
         for packet in source.demux([source.streams[index] for index in sounds]):
-            if packet.dts is None or packet.size == 0:
+            if packet.size == 0:
+                continue
+            # FFmpeg reads MP4 that begins late with times of decoding that do not; sound has but one time.
+            packet.dts = packet.pts = packet.dts if packet.pts is None else packet.pts
+            if packet.dts is None:
                 continue
             timed = float(packet.dts * packet.time_base)
             packet.stream = sounds[packet.stream_index]
