@@ -20,9 +20,6 @@ from streamer.pixels import to_frame
 MIN_SIDE_PX = 16
 MAX_PIXELS = 16384 * 8192
 
-_HONEST_FORMATS = ("mov", "matroska", "avi", "flv", "asf")
-"""Containers (FFmpeg's names, or the first of them) that say how long they are; of others it is a guess."""
-
 _CUT_SHORT_S = 1.0
 """A file that ends so much earlier than it says has been cut off."""
 
@@ -279,12 +276,17 @@ def _guessed_frames(container: InputContainer, stream: VideoStream, rate: Fracti
 
 
 def _said_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """At which second the file says it ends."""
-    if container.duration is None or not container.format.name.startswith(_HONEST_FORMATS):
-        return None
-    if container.format.name == "avi":  # FFmpeg's duration is that of what is there
+    """At which second pictures and sound end, as the file says; None where it says nothing to trust."""
+    kind = container.format.name.partition(",")[0]
+    if kind == "mov":
+        streams = [each for each in (stream, *container.streams.audio) if each.duration]
+        ends = [((s.start_time or 0) + (s.duration or 0)) * (s.time_base or 0) for s in streams]
+        return float(max(ends, default=0))
+    if kind == "avi":  # FFmpeg's duration is that of what is there
         return float(stream.frames / _rate(stream))
-    return ((container.start_time or 0) + container.duration) / av.time_base
+    if kind == "matroska" and container.duration:
+        return ((container.start_time or 0) + container.duration) / av.time_base
+    return None
 
 
 def _times(path: Path) -> list[int]:
