@@ -34,6 +34,11 @@ class Ahead(Generic[T]):
                 continue
         self._thread.join()
 
+    @property
+    def ident(self) -> int | None:
+        """The thread's."""
+        return self._thread.ident
+
     def __iter__(self) -> Iterator[T]:
         while not isinstance(item := self._queue.get(), _End):
             yield item
