@@ -13,7 +13,8 @@ import av.error
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
-from streamer.analyze.reading import VideoPlan, open_video
+from streamer.analyze.files import open_video
+from streamer.analyze.planning import VideoPlan
 from streamer.errors import StreamerError
 from streamer.model import VIDEO_CLOCK_HZ, Frame
 from streamer.pixels import to_av

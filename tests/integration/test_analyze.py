@@ -19,17 +19,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from streamer.analyze.files import Faults
 from streamer.analyze.joining import JoinTask
 from streamer.analyze.options import Input, Options
 from streamer.analyze.outputs import Outputs, Summary
 from streamer.analyze.pictures import PictureTask
-from streamer.analyze.reading import (
-    Decoded,
-    Faults,
-    VideoPlan,
-    plan_video,
-    read_frames,
-)
+from streamer.analyze.planning import VideoPlan, plan_video
+from streamer.analyze.reading import Decoded, read_frames
 from streamer.analyze.run import SEGMENT_FRAMES, WARM_UP_FRAMES, analyze
 from streamer.analyze.segment import SegmentTask, estimated
 from streamer.config import PoseConfig
