@@ -30,6 +30,31 @@ class Faults:
             self.told.append(sentence)
 
 
+class RisingClock:
+    """A stream's times, made to rise: where they jump back by a second or more, they go on after the last
+    (two recordings in one file), and a time that is missing comes a step after the last."""
+
+    def __init__(self, second: float, step: int, first: int = 0) -> None:
+        """In ticks. ``first``: what the first is when its time is missing."""
+        self._second = second
+        self._step = step
+        self._first = first
+        self._shift = 0
+        self._last: int | None = None
+
+    def at(self, ticks: int | None) -> int:
+        if self._last is None:
+            self._last = self._first if ticks is None else ticks
+            return self._last
+        next_one = self._last + self._step
+        if ticks is not None:
+            if self._last - (ticks + self._shift) >= self._second:
+                self._shift = next_one - ticks
+            next_one = max(ticks + self._shift, self._last + 1)
+        self._last = next_one
+        return next_one
+
+
 def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
     """Raises SourceUnusable. The caller closes the container."""
     try:

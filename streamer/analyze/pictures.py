@@ -51,7 +51,7 @@ def read_picture(path: Path) -> Frame:
     pi_heif.register_heif_opener()
     try:
         with Image.open(path) as image:
-            rgb = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            rgb = np.asarray(_eight_bits(ImageOps.exif_transpose(image)).convert("RGB"))
     except Image.DecompressionBombError as error:
         raise SourceUnusable("the picture has too many pixels") from error
     except UnidentifiedImageError as error:
@@ -65,3 +65,10 @@ def read_picture(path: Path) -> Frame:
         raise SourceUnusable(f"the picture is smaller than {MIN_SIDE_PX} pixels")
     picture = av.VideoFrame.from_ndarray(rgb, "rgb24")
     return replace(to_frame(picture, 0, received_mono=0.0, received_at=0.0), decode_ms=0.0)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Pillow would turn all that is brighter than 255 of 65535 into white."""
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))

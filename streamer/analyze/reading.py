@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from streamer.analyze.files import Faults, open_video, pictures
+from streamer.analyze.files import Faults, RisingClock, open_video, pictures
 from streamer.analyze.planning import Segment, VideoPlan
 from streamer.model import VIDEO_CLOCK_HZ, Frame
 from streamer.pixels import to_frame
@@ -56,16 +56,10 @@ def read_frames(path: Path, plan: VideoPlan, segment: Segment, faults: Faults) -
 def _timed(
     decoded: Iterator[av.VideoFrame], plan: VideoPlan
 ) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Each with its time in ticks, which always rises. One without a time comes a frame after the last."""
-    last: int | None = None
+    """Each with its time in ticks, which always rises."""
+    clock = RisingClock(float(1 / plan.time_base), plan.frame_ticks, plan.first)
     for picture in decoded:
-        ticks = picture.pts
-        if ticks is None:
-            ticks = plan.first if last is None else last + plan.frame_ticks
-        if last is not None:
-            ticks = max(ticks, last + 1)
-        last = ticks
-        yield ticks, picture
+        yield clock.at(picture.pts), picture
 
 
 def _upright(picture: av.VideoFrame, plan: VideoPlan, pts: int) -> Frame:

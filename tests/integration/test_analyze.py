@@ -183,6 +183,24 @@ def test_a_video_on_its_side_is_analyzed_and_shown_upright(
     assert landmarks[0, 1] < landmarks[23, 1] < landmarks[27, 1]  # nose, hip, ankle: he stands
 
 
+def test_two_recordings_in_one_file_go_on_one_after_the_other(clips: Clips, tmp_path: Path) -> None:
+    film = Film(frames=40, audio="aac")
+    one = make_film(clips.numbered, tmp_path / "one.ts", film)
+    two = make_film(clips.numbered, tmp_path / "two.ts", replace(film, size=(320, 240)))
+    both = tmp_path / "both.ts"
+    both.write_bytes(one.read_bytes() + two.read_bytes())
+    plan, summary = work_through(both, tmp_path / "out", Options(LITE), 20, 5)
+    assert (len(plan.segments), summary.frames, summary.problem) == (1, 80, "")
+    went = shown(tmp_path / "out" / "both.mp4")
+    assert [each.number for each in went] == [*range(40), *range(40)]
+    assert {each.size for each in went} == {(640, 480)}
+    times = [line["pts"] for line in messages(tmp_path / "out", "both")]
+    assert {b - a for a, b in itertools.pairwise(times)} == {3000}
+    came, kept = sound_packets(both), sound_packets(tmp_path / "out" / "both.mp4")
+    adts_header_bytes = 7  # of AAC in a transport stream; in MP4 it has none
+    assert [data for data, _ in kept] == [data[adts_header_bytes:] for data, _ in came]
+
+
 # -- cut in segments --------------------------------------------------------------------------------
 
 
@@ -280,7 +298,14 @@ def two_people(clips: Clips) -> Image.Image:
 
 @pytest.mark.parametrize(
     ("name", "orientation"),
-    [("plain.jpg", 1), ("turned.jpg", 6), ("alpha.png", 1), ("photo.webp", 1), ("scan.tiff", 1)],
+    [
+        ("plain.jpg", 1),
+        ("turned.jpg", 6),
+        ("alpha.png", 1),
+        ("photo.webp", 1),
+        ("scan.tiff", 1),
+        ("deep.png", 1),
+    ],
 )
 def test_a_picture_is_analyzed_upright_with_all_its_people(
     name: str, orientation: int, clips: Clips, tmp_path: Path
@@ -292,6 +317,8 @@ def test_a_picture_is_analyzed_upright_with_all_its_people(
         picture = picture.transpose(Image.Transpose.ROTATE_90)
     if name == "alpha.png":
         picture.putalpha(255)
+    if name == "deep.png":  # 16 bits of grey
+        picture = Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
     picture.save(path, exif=exif)
     each = Input(path, name, is_picture=True, stem=path.stem)
     pose = PoseConfig(num_poses=3)
@@ -301,7 +328,10 @@ def test_a_picture_is_analyzed_upright_with_all_its_people(
     assert (message["width"], message["height"]) == (800, 480)
     assert (message["stream"], message["seq"], message["pts"]) == (name, 0, 0)
     noses = sorted(person["landmarks"][0][0] for person in message["poses"])
-    assert len(noses) == 2 and noses[0] < 0.5 < noses[1]
+    if name == "deep.png":  # without colours MediaPipe finds one of them
+        assert len(noses) == 1
+    else:
+        assert len(noses) == 2 and noses[0] < 0.5 < noses[1]
     with Image.open(tmp_path / "out" / f"{path.stem}.jpg") as drawn:
         assert drawn.size == (800, 480)
         orange = np.asarray(drawn).astype(int) - (255, 138, 0)
