@@ -273,7 +273,6 @@ def test_at_the_seams_landmarks_move_no_more_than_elsewhere_and_differ_no_more_t
         for each in (frames, brighter(frames))
     )
     assert len(cut) == len(alone) == 360
-    seams = [90, 180, 270]
     moved = np.linalg.norm(np.diff(cut, axis=0), axis=2).mean(axis=1)
     apart = np.linalg.norm(cut - alone, axis=2).mean(axis=1)
     chance = np.linalg.norm(shaken - alone, axis=2).mean(axis=1)
