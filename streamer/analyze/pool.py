@@ -3,6 +3,7 @@
 They hold one another up less than threads would, and end by themselves when this process is gone.
 """
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -112,7 +113,8 @@ class Pool:
     def _hire(self) -> _Worker:
         here, there = self._context.Pipe()
         process = self._context.Process(target=_work, args=(there,), daemon=True)
-        process.start()
+        with _ctrl_c_later():
+            process.start()
         there.close()  # so that its end is seen here
         worker = _Worker(process, here)
         self._workers.append(worker)
@@ -130,9 +132,23 @@ class Pool:
         return f"the process that worked on it ended with {how}; is there enough memory?"
 
 
+@contextlib.contextmanager
+def _ctrl_c_later() -> Iterator[None]:
+    """Ctrl+C reaches all processes of a terminal. One that is started in here never sees it (the mask is
+    handed on), and this one sees it afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _work(connection: Connection) -> None:
     """A process's life: tasks one by one, until the other end is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches all; the first process decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process decides
     _silence()
     while True:
         try:
