@@ -73,12 +73,14 @@ async def _services(config: Config) -> AsyncIterator[Services]:
     workshop = Workshop(
         camera_source=lambda source: RtspCamera(source, config.rtsp),
         estimator=estimator_factory,
-        painter=SkeletonPainter(),
+        painter=SkeletonPainter,
         retry=RetryPolicy(cap_s=config.rtsp.retry_cap_s, rejected_s=config.rtsp.rejected_retry_s),
     )
     await asyncio.to_thread(_try_estimator, config.pose)
     state = StateFile(Path(config.server.state_file or default_state_file()))
-    streams = Streams(workshop, config.pose, config.video, config.server.max_streams, state)
+    streams = Streams(
+        workshop, config.pose, config.video, config.server.max_streams, state, config.overlay
+    )
     peers = Peers(config.webrtc, streams)
     probes = asyncio.Semaphore(MAX_PROBES)
     try:
@@ -92,6 +94,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
             check_address=lambda source: _check_address(source, config.rtsp),
             pose=config.pose,
             video=config.video,
+            overlay=config.overlay,
             ice_servers=config.webrtc.ice_servers,
             ready=True,
         )

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from streamer.config import PoseConfig, RtspSource, StreamConfig, VideoConfig
+from streamer.config import OverlayConfig, PoseConfig, RtspSource, StreamConfig, VideoConfig
 from streamer.errors import Conflict, LimitReached, NotFound, StreamerError
 from streamer.model import StreamState
 from streamer.ports import EstimatorFactory, Painter, Source
@@ -28,6 +28,7 @@ class Stream:
     source: Source
     pose: PoseConfig
     video: VideoConfig
+    overlay: OverlayConfig
     listed: bool
     camera: StreamConfig | None = None
     kept: bool = False  # comes back after a restart
@@ -45,7 +46,7 @@ class Workshop:
 
     camera_source: Callable[[RtspSource], Source]
     estimator: Callable[[PoseConfig], EstimatorFactory]
-    painter: Painter
+    painter: Callable[[OverlayConfig], Painter]
     retry: RetryPolicy
 
 
@@ -59,10 +60,12 @@ class Streams:
         video: VideoConfig,
         max_streams: int,
         state: StateFile,
+        overlay: OverlayConfig | None = None,
     ) -> None:
         self._workshop = workshop
         self._pose = pose
         self._video = video
+        self._overlay = overlay or OverlayConfig()
         self._max_streams = max_streams
         self._state = state
         self._streams: dict[str, Stream] = {}
@@ -91,7 +94,9 @@ class Streams:
 
     def add_peer(self, stream_id: str, kind: str, source: Source, *, listed: bool) -> Stream:
         """Starts the stream of a browser or a WHIP publisher."""
-        return self._add(stream_id, kind, source, self._pose, self._video, listed=listed)
+        return self._add(
+            stream_id, kind, source, self._pose, self._video, self._overlay, listed=listed
+        )
 
     async def remove(self, stream: Stream) -> None:
         if self._streams.get(stream.id) is stream:
@@ -131,6 +136,11 @@ class Streams:
         stream.session.watchers.idle = video.idle
         self._remember(stream, video=video)
 
+    def set_overlay(self, stream: Stream, overlay: OverlayConfig) -> None:
+        stream.session.repaint(self._workshop.painter(overlay))
+        stream.overlay = overlay
+        self._remember(stream, overlay=overlay)
+
     def set_listed(self, stream: Stream, listed: bool) -> None:
         stream.listed = listed
         self._remember(stream, listed=listed)
@@ -148,6 +158,7 @@ class Streams:
             self._workshop.camera_source(config.source),
             config.pose or self._pose,
             config.video or self._video,
+            config.overlay or self._overlay,
             listed=config.listed,
         )
         stream.camera, stream.kept = config, keep
@@ -160,6 +171,7 @@ class Streams:
         source: Source,
         pose: PoseConfig,
         video: VideoConfig,
+        overlay: OverlayConfig,
         *,
         listed: bool,
     ) -> Stream:
@@ -174,11 +186,11 @@ class Streams:
             stream_id,
             source,
             self._workshop.estimator(pose),
-            self._workshop.painter,
+            self._workshop.painter(overlay),
             self._workshop.retry,
             video.idle,
         )
-        stream = Stream(stream_id, kind, session, source, pose, video, listed)
+        stream = Stream(stream_id, kind, session, source, pose, video, overlay, listed)
         self._streams[stream_id] = stream
         session.subscribe(StateWatcher(StreamState.ENDED, lambda: self.remove_soon(stream)))
         session.start()

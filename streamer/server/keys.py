@@ -1,12 +1,12 @@
 """What handlers find in the application and on a request, typed."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
-from streamer.config import IceServer, PoseConfig, RtspSource, VideoConfig
+from streamer.config import IceServer, OverlayConfig, PoseConfig, RtspSource, VideoConfig
 from streamer.streams import Streams
 from streamer.webrtc.peers import Peers
 
@@ -26,6 +26,7 @@ class Services:
     pose: PoseConfig
     video: VideoConfig
     ice_servers: list[IceServer]
+    overlay: OverlayConfig = field(default_factory=OverlayConfig)
     ready: bool = False
 
 
