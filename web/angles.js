@@ -64,9 +64,19 @@ export function jointAngle({ landmarks, world }, { at }, side) {
   return angleBetween(world[a] ?? [], world[b] ?? [], world[c] ?? []);
 }
 
+/** @typedef {{t_s: number, epoch: number, degrees: Map<string, number | null>}} Moment */
+
+/**
+ * @param {Moment} before
+ * @param {Moment} now
+ */
+function goesOn(before, now) {
+  return before.epoch === now.epoch && now.t_s - before.t_s < GAP_S;
+}
+
 /** All joints' angles of one person over the last seconds of media time. */
 export class AngleHistory {
-  /** @type {{t_s: number, epoch: number, degrees: Map<string, number | null>}[]} in order of time */
+  /** @type {Moment[]} in order of time */
   #samples = [];
 
   /** Media time of the newest frame, in seconds. */
@@ -116,18 +126,15 @@ export class AngleHistory {
   pieces(joint, side) {
     /** @type {Sample[][]} */
     const pieces = [];
-    /** @type {{t_s: number, epoch: number} | null} of the last known angle, if it was the last one */
+    /** @type {Moment | null} the one before, if its angle is known */
     let before = null;
-    for (const { t_s, epoch, degrees } of this.#samples) {
-      const value = degrees.get(`${side} ${joint.key}`) ?? null;
-      if (value === null) {
-        before = null;
-        continue;
+    for (const sample of this.#samples) {
+      const value = sample.degrees.get(`${side} ${joint.key}`) ?? null;
+      if (value !== null) {
+        if (!before || !goesOn(before, sample)) pieces.push([]);
+        pieces.at(-1)?.push({ t_s: sample.t_s, degrees: value });
       }
-      const goesOn = before?.epoch === epoch && t_s - before.t_s < GAP_S;
-      if (!goesOn) pieces.push([]);
-      pieces.at(-1)?.push({ t_s, degrees: value });
-      before = { t_s, epoch };
+      before = value === null ? null : sample;
     }
     return pieces;
   }
