@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from streamer.config import ServerConfig
-from streamer.server import metrics, pages, peers, streams
+from streamer.server import landmarks, metrics, pages, peers, streams
 from streamer.server.guard import GUARD, Guard
 from streamer.server.keys import SERVICES, Services
 from streamer.server.problems import problem_middleware
@@ -16,10 +16,12 @@ def make_application(config: ServerConfig, services: Services) -> web.Applicatio
     app = web.Application(
         middlewares=[guard.middleware, problem_middleware], client_max_size=MAX_BODY_BYTES
     )
+    app.on_response_prepare.append(guard.add_headers)
     app[GUARD] = guard
     app[SERVICES] = services
     app.add_routes(streams.routes)
     app.add_routes(peers.routes)
+    landmarks.add_landmarks(app, config.max_readers)
     metrics.add_metrics(app)
     pages.add_pages(app)
     return app

@@ -16,7 +16,7 @@ from aiohttp.http_exceptions import PayloadEncodingError
 from aiohttp.typedefs import Handler
 
 from streamer.config import ServerConfig
-from streamer.server.keys import REQUEST_ID
+from streamer.server.keys import ANSWER_BEGUN, REQUEST_ID
 from streamer.server.problems import problem
 
 SESSION_COOKIE: Final = "streamer_session"
@@ -49,11 +49,15 @@ class Guard:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         request[REQUEST_ID] = secrets.token_hex(8)
-        response: web.StreamResponse = self._refusal(request) or await handler(request)
-        if not response.prepared:
-            response.headers.update(_HEADERS)
+        return self._refusal(request) or await handler(request)
+
+    async def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
+        """A signal of aiohttp: before any answer begins, a stream's too."""
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        request[ANSWER_BEGUN] = True
+        if REQUEST_ID in request:
             response.headers["X-Request-Id"] = request[REQUEST_ID]
-        return response
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         if not self._host_is_ours(request.host):

@@ -31,3 +31,4 @@ class Services:
 
 SERVICES = web.AppKey("services", Services)
 REQUEST_ID = web.RequestKey("request_id", str)
+ANSWER_BEGUN = web.RequestKey("answer_begun", bool)
