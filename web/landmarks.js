@@ -11,6 +11,7 @@
 /**
  * @typedef {object} PoseMessage
  * @property {"pose"} type
+ * @property {1} v
  * @property {string} stream
  * @property {number} epoch rises when seq starts again
  * @property {number} seq
@@ -135,6 +136,7 @@ export function decodePose(buffer, stream) {
   if (buffer.byteLength < start + count * POSE_BYTES) return null;
   return {
     type: "pose",
+    v: 1,
     stream,
     epoch: view.getUint32(4, true),
     seq: view.getUint32(8, true),

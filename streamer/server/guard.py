@@ -22,7 +22,7 @@ from streamer.server.problems import problem
 SESSION_COOKIE: Final = "streamer_session"
 BODY_TIMEOUT_S: Final = 15.0
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_PUBLIC: Final = frozenset({"/healthz", "/readyz", "/login", "/api/v1/login"})
+_PUBLIC: Final = frozenset({"/healthz", "/readyz", "/login", "/api/v1/login", "/client.js"})
 _PUBLIC_PREFIX: Final = "/static/"
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "

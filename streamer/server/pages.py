@@ -33,6 +33,12 @@ def add_pages(app: web.Application) -> None:
     app.add_routes(routes)
 
 
+@routes.get("/client.js")
+async def client_module(request: web.Request) -> web.Response:
+    """The JavaScript client, whose own modules lie beside it."""
+    raise web.HTTPPermanentRedirect("static/client.js")
+
+
 def _page(file: Path) -> Handler:
     async def show(request: web.Request) -> web.StreamResponse:
         return web.FileResponse(file)

@@ -57,7 +57,7 @@ async def events(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, An
 
 def has_connection(http: Http, address: tuple[str, int]) -> bool:
     """Whether the server holds a connection of this client open."""
-    handler: Any = http.server.handler  # type: ignore[attr-defined]
+    handler: Any = http.server.handler
     transports = [each.transport for each in handler.connections]
     return any(each and each.get_extra_info("peername") == address for each in transports)
 
