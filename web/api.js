@@ -17,7 +17,7 @@
  * @property {number} attempt
  * @property {{type: string, detail: string} | null} last_error
  */
-/** @typedef {"connecting" | "live" | "reconnecting" | "failed" | "ended" | "paused"} StreamState */
+/** @typedef {import("./landmarks.js").StreamState} StreamState */
 /**
  * @typedef {object} StreamStats
  * @property {number} frames_dropped

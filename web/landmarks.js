@@ -23,11 +23,12 @@
  * @property {Record<string, number>} latency_ms
  * @property {number} dropped
  */
+/** @typedef {"connecting" | "live" | "reconnecting" | "failed" | "ended" | "paused"} StreamState */
 /**
  * @typedef {object} StateMessage
  * @property {"state"} type
  * @property {string} stream
- * @property {import("./api.js").StreamState} state
+ * @property {StreamState} state
  * @property {string} detail
  * @property {string} [error]
  * @property {number} [retry_in_s]
