@@ -16,7 +16,8 @@ from aiohttp.http_exceptions import PayloadEncodingError
 from aiohttp.typedefs import Handler
 
 from streamer.config import ServerConfig
-from streamer.server.keys import ANSWER_BEGUN, REQUEST_ID
+from streamer.server.keys import ANSWER_BEGUN, OUTSIDE, REQUEST_ID
+from streamer.server.outside import Proxies
 from streamer.server.problems import problem
 
 SESSION_COOKIE: Final = "streamer_session"
@@ -26,7 +27,7 @@ _PUBLIC: Final = frozenset({"/healthz", "/readyz", "/login", "/api/v1/login", "/
 _PUBLIC_PREFIX: Final = "/static/"
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "
-    "media-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "media-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
     "frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -44,11 +45,13 @@ class Guard:
     def __init__(self, config: ServerConfig) -> None:
         self._token = config.token
         self._names = _own_names(config)
-        self._any_address = not is_loopback(config.host)
+        self._proxies = Proxies(config)
+        self._any_address = is_exposed(config)
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         request[REQUEST_ID] = secrets.token_hex(8)
+        request[OUTSIDE] = self._proxies.outside(request)
         return self._refusal(request) or await handler(request)
 
     async def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
@@ -60,7 +63,7 @@ class Guard:
             response.headers["X-Request-Id"] = request[REQUEST_ID]
 
     def _refusal(self, request: web.Request) -> web.Response | None:
-        if not self._host_is_ours(request.host):
+        if not self._host_is_ours(request[OUTSIDE].host):
             return problem(
                 request,
                 HTTPStatus.MISDIRECTED_REQUEST,
@@ -75,7 +78,8 @@ class Guard:
                 "foreign-origin",
                 "Pages of another origin may not use this server.",
             )
-        if self._token and not self._is_public(request.path) and not self._may_enter(request):
+        path = self._proxies.inside(request.path)
+        if self._token and not self._is_public(path) and not self._may_enter(request):
             return self._unauthorized(request)
         return None
 
@@ -91,7 +95,7 @@ class Guard:
         origin = request.headers.get("Origin")
         if origin is None or (request.method in _SAFE_METHODS and not is_upgrade):
             return True  # no browser, or a request that changes nothing and can't be read there
-        return origin == f"{request.scheme}://{request.host}"
+        return origin == request[OUTSIDE].origin
 
     @staticmethod
     def _is_public(path: str) -> bool:
@@ -105,10 +109,10 @@ class Guard:
 
     def _unauthorized(self, request: web.Request) -> web.Response:
         if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
-            return web.Response(
-                status=HTTPStatus.SEE_OTHER,
-                headers={"Location": f"/login?next={quote(request.path_qs, safe='')}"},
-            )
+            outside = request[OUTSIDE]
+            wanted = quote(outside.path(self._proxies.inside(request.path_qs)), safe="")
+            login = f"{outside.path('/login')}?next={wanted}"
+            return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": login})
         return problem(
             request,
             HTTPStatus.UNAUTHORIZED,
@@ -136,6 +140,11 @@ def _equal(given: str, secret: str) -> bool:
 def is_loopback(host: str) -> bool:
     address = _as_address(host)
     return host == "localhost" or (address is not None and address.is_loopback)
+
+
+def is_exposed(config: ServerConfig) -> bool:
+    """Whether others than this machine can reach the server, by themselves or through a proxy."""
+    return not is_loopback(config.host) or bool(config.trusted_proxies)
 
 
 async def read_text(request: web.Request, content_type: str, limit_bytes: int) -> str:
