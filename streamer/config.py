@@ -14,6 +14,9 @@ _HOST_PORT = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
 _ICE_URL = re.compile(rf"stuns?:{_HOST_PORT}|turns?:{_HOST_PORT}(\?transport=(udp|tcp))?")
 """RFC 7064, section 3.1, and RFC 7065, section 3.1."""
 
+_ORIGIN = re.compile(rf"https?://{_HOST_PORT}".replace("A-Z", ""))
+"""RFC 6454, section 6.2, as browsers write it."""
+
 _PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -48,6 +51,7 @@ class ServerConfig(Section):
     token: str = ""
     insecure_lan: bool = False
     allowed_hosts: list[str] = []
+    allowed_origins: list[str] = []
     base_path: str = ""
     trusted_proxies: list[str] = []
     tls_cert: str = ""
@@ -63,6 +67,15 @@ class ServerConfig(Section):
         if token and len(token) < 16:
             raise ValueError("an access token needs at least 16 characters")
         return token
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, origins: list[str]) -> list[str]:
+        if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+            raise ValueError(
+                "write an origin as http://host:port, in small letters, without a path"
+            )
+        return origins
 
     @field_validator("base_path")
     @classmethod
