@@ -22,7 +22,7 @@ from streamer.ports import Estimator, EstimatorFactory
 from streamer.pose.mediapipe import MediaPipeEstimator
 from streamer.pose.models import Complexity, model_path
 from streamer.server.application import make_application
-from streamer.server.guard import is_loopback
+from streamer.server.guard import is_exposed
 from streamer.server.keys import Services
 from streamer.session import RetryPolicy
 from streamer.sources.address import parse_rtsp_url, resolve
@@ -141,9 +141,10 @@ async def _check_address(source: RtspSource, config: RtspConfig) -> None:
 
 
 def _check_exposure(config: ServerConfig) -> None:
-    if not (is_loopback(config.host) or config.token or config.insecure_lan):
+    if is_exposed(config) and not (config.token or config.insecure_lan):
+        way = f"Through {'a proxy' if config.trusted_proxies else config.host}"
         raise ConfigError(
-            f"On {config.host} other machines can reach this server and watch its cameras. Set an "
+            f"{way} other machines can reach this server and watch its cameras. Set an "
             "access token ([server] token, or STREAMER_SERVER__TOKEN), or say --insecure-lan if "
             "everybody in your network may."
         )

@@ -14,6 +14,11 @@ _HOST_PORT = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
 _ICE_URL = re.compile(rf"stuns?:{_HOST_PORT}|turns?:{_HOST_PORT}(\?transport=(udp|tcp))?")
 """RFC 7064, section 3.1, and RFC 7065, section 3.1."""
 
+_ORIGIN = re.compile(rf"https?://{_HOST_PORT}".replace("A-Z", ""))
+"""RFC 6454, section 6.2, as browsers write it."""
+
+_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
+
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -29,15 +34,30 @@ class Section(BaseModel):
     )
 
 
+def is_prefix(path: str) -> bool:
+    """Whether it can stand before every path of the server: empty, or as `/pose`."""
+    return _PREFIX.fullmatch(path) is not None
+
+
+def _checked_networks(networks: list[str]) -> list[str]:
+    for network in networks:
+        ipaddress.ip_network(network)
+    return networks
+
+
 class ServerConfig(Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     token: str = ""
     insecure_lan: bool = False
     allowed_hosts: list[str] = []
+    allowed_origins: list[str] = []
+    base_path: str = ""
+    trusted_proxies: list[str] = []
     tls_cert: str = ""
     tls_key: str = ""
     max_streams: int = Field(default=16, ge=1)
+    max_readers: int = Field(default=256, ge=1)
     state_file: str = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -47,6 +67,27 @@ class ServerConfig(Section):
         if token and len(token) < 16:
             raise ValueError("an access token needs at least 16 characters")
         return token
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, origins: list[str]) -> list[str]:
+        if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+            raise ValueError(
+                "write an origin as http://host:port, in small letters, without a path"
+            )
+        return origins
+
+    @field_validator("base_path")
+    @classmethod
+    def _base_path_is_a_path(cls, path: str) -> str:
+        if not is_prefix(path):
+            raise ValueError("write it as /pose: a slash before each part, none at the end")
+        return path
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, networks: list[str]) -> list[str]:
+        return _checked_networks(networks)
 
     @model_validator(mode="after")
     def _tls_has_both_halves(self) -> "ServerConfig":
@@ -134,9 +175,7 @@ class RtspConfig(Section):
     @field_validator("allowed_networks")
     @classmethod
     def _are_networks(cls, networks: list[str]) -> list[str]:
-        for network in networks:
-            ipaddress.ip_network(network)
-        return networks
+        return _checked_networks(networks)
 
 
 class RtspSource(Section):

@@ -1,5 +1,6 @@
 // Requests to this server, and the errors that they end in.
 
+import { pathOf, url } from "./base.js";
 import { serverWords, t } from "./i18n.js";
 
 /**
@@ -20,7 +21,7 @@ import { serverWords, t } from "./i18n.js";
  * @property {number} attempt
  * @property {{type: string, detail: string} | null} last_error
  */
-/** @typedef {"connecting" | "live" | "reconnecting" | "failed" | "ended" | "paused"} StreamState */
+/** @typedef {import("./landmarks.js").StreamState} StreamState */
 /**
  * @typedef {object} StreamStats
  * @property {number} frames_dropped
@@ -77,8 +78,8 @@ export class ServerGone extends Error {
 export async function request(method, path, options = {}) {
   const response = await send(method, path, options);
   if (response.ok) return response;
-  if (response.status === UNAUTHORIZED && location.pathname !== "/login") {
-    location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+  if (response.status === UNAUTHORIZED && pathOf(location.href) !== "/login") {
+    location.assign(`${url("/login")}?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
   throw await problemOf(response);
 }
@@ -93,7 +94,7 @@ async function send(method, path, { json, sdp, signal, keepalive, timeout_ms = T
   const body = sdp ?? (json === undefined ? undefined : JSON.stringify(json));
   const timeout = AbortSignal.timeout(timeout_ms);
   try {
-    return await fetch(path, {
+    return await fetch(url(path), {
       method,
       body,
       headers: body === undefined ? {} : { "Content-Type": type },

@@ -66,13 +66,11 @@ export class Recording {
 }
 
 /** @param {PoseMessage} message */
-function rounded({ type, poses, latency_ms, ...rest }) {
-  const stages = Object.entries(latency_ms).map(([stage, ms]) => [stage, round(ms, DIGITS.ms)]);
+function rounded(message) {
+  const stages = Object.entries(message.latency_ms).map(([stage, ms]) => [stage, round(ms, DIGITS.ms)]);
   return {
-    type,
-    v: 1,
-    ...rest,
-    poses: poses.map(({ id, score, landmarks, world }) => ({
+    ...message,
+    poses: message.poses.map(({ id, score, landmarks, world }) => ({
       id,
       score: round(score, DIGITS.share),
       landmarks: landmarks.map((each) =>

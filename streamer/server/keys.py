@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from streamer.config import IceServer, OverlayConfig, PoseConfig, RtspSource, VideoConfig
+from streamer.server.outside import Outside
 from streamer.streams import Streams
 from streamer.webrtc.peers import Peers
 
@@ -32,3 +33,5 @@ class Services:
 
 SERVICES = web.AppKey("services", Services)
 REQUEST_ID = web.RequestKey("request_id", str)
+ANSWER_BEGUN = web.RequestKey("answer_begun", bool)
+OUTSIDE = web.RequestKey("outside", Outside)

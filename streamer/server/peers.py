@@ -8,7 +8,7 @@ from aiohttp import web
 from streamer.errors import InvalidRequest
 from streamer.model import VideoMode
 from streamer.server.guard import read_text
-from streamer.server.keys import SERVICES
+from streamer.server.keys import OUTSIDE, SERVICES
 from streamer.webrtc.peers import Answer
 from streamer.webrtc.sdp import MAX_OFFER_BYTES
 
@@ -24,7 +24,7 @@ async def open_webcam(request: web.Request) -> web.Response:
     mode = _video_mode(request)
     offer = await read_text(request, SDP, MAX_OFFER_BYTES)
     peers = request.app[SERVICES].peers
-    return _created(await peers.open_webcam(offer, request.match_info.get("id"), mode))
+    return _created(request, await peers.open_webcam(offer, request.match_info.get("id"), mode))
 
 
 @routes.post("/whip")
@@ -32,7 +32,7 @@ async def open_webcam(request: web.Request) -> web.Response:
 async def open_whip(request: web.Request) -> web.Response:
     offer = await read_text(request, SDP, MAX_OFFER_BYTES)
     peers = request.app[SERVICES].peers
-    return _created(await peers.open_whip(offer, request.match_info.get("id")))
+    return _created(request, await peers.open_whip(offer, request.match_info.get("id")))
 
 
 @routes.post("/whep/{id}")
@@ -40,7 +40,7 @@ async def open_whep(request: web.Request) -> web.Response:
     mode = _video_mode(request)
     offer = await read_text(request, SDP, MAX_OFFER_BYTES)
     peers = request.app[SERVICES].peers
-    return _created(await peers.open_whep(offer, request.match_info["id"], mode))
+    return _created(request, await peers.open_whep(offer, request.match_info["id"], mode))
 
 
 @routes.patch("/api/v1/peers/{id}")
@@ -71,10 +71,13 @@ def _video_mode(request: web.Request) -> VideoMode:
     raise InvalidRequest(f"There is no video mode of this name. There are {modes}.")
 
 
-def _created(answer: Answer) -> web.Response:
+def _created(request: web.Request, answer: Answer) -> web.Response:
     return web.Response(
         status=HTTPStatus.CREATED,
         text=answer.sdp,
         content_type=SDP,
-        headers={"Location": f"/api/v1/peers/{answer.peer}", "X-Stream-Id": answer.stream},
+        headers={
+            "Location": request[OUTSIDE].path(f"/api/v1/peers/{answer.peer}"),
+            "X-Stream-Id": answer.stream,
+        },
     )

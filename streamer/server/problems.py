@@ -21,7 +21,7 @@ from streamer.errors import (
     SourceRejected,
     StreamerError,
 )
-from streamer.server.keys import REQUEST_ID
+from streamer.server.keys import ANSWER_BEGUN, REQUEST_ID
 from streamer.telemetry import redact
 
 logger = logging.getLogger(__name__)
@@ -91,6 +91,8 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
         return problem(request, HTTPStatus(error.status), kind, _words(error), allow)
     except Exception:
         logger.exception("request %s failed", request.get(REQUEST_ID, ""))
+        if request.get(ANSWER_BEGUN):
+            raise  # it can't become another answer: the connection is closed
         return problem(
             request,
             HTTPStatus.INTERNAL_SERVER_ERROR,

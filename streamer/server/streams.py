@@ -10,7 +10,7 @@ from pydantic import Field
 from streamer.config import RtspSource, Section, StreamConfig, StreamId
 from streamer.model import StreamState
 from streamer.server.guard import read_json
-from streamer.server.keys import SERVICES
+from streamer.server.keys import OUTSIDE, SERVICES
 from streamer.sources.address import parse_rtsp_url
 from streamer.streams import Stream, Streams
 from streamer.telemetry import redact
@@ -68,7 +68,7 @@ async def create_stream(request: web.Request) -> web.Response:
     return web.json_response(
         stream_json(stream),
         status=HTTPStatus.CREATED,
-        headers={"Location": f"/api/v1/streams/{stream.id}"},
+        headers={"Location": request[OUTSIDE].path(f"/api/v1/streams/{stream.id}")},
     )
 
 

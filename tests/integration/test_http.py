@@ -148,6 +148,56 @@ async def test_page_of_another_origin_can_open_no_websocket(http: Http, foreign:
     await problem(response, 403, "foreign-origin")
 
 
+FRIEND = "http://friend.example:8000"
+
+
+@pytest.fixture
+async def friendly(tmp_path: Path) -> AsyncIterator[Http]:
+    """A server that names another site, and has a token."""
+    config = ServerConfig(allowed_origins=[FRIEND], token=TOKEN)
+    async with serving(Service(tmp_path, server=config)) as http:
+        yield http
+
+
+async def test_page_of_a_named_origin_may_ask_and_read(friendly: Http) -> None:
+    headers = {"Origin": FRIEND, "Authorization": f"Bearer {TOKEN}"}
+    response = await friendly.post("/api/v1/streams", json={"source": CAMERA}, headers=headers)
+    assert response.status == 201
+    assert response.headers["Access-Control-Allow-Origin"] == FRIEND
+    assert "Location" in response.headers["Access-Control-Expose-Headers"]
+    module = await friendly.get("/client.js", headers={"Origin": FRIEND})
+    assert module.status == 200 and module.headers["Access-Control-Allow-Origin"] == FRIEND
+    assert module.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+
+
+async def test_page_of_a_named_origin_needs_the_token_too(friendly: Http) -> None:
+    response = await friendly.get("/api/v1/streams", headers={"Origin": FRIEND})
+    await problem(response, 401, "token-needed")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": FRIEND}, 204),
+        ({"Origin": "http://evil.example"}, 401),
+        ({"Origin": FRIEND, "Host": "evil.example"}, 421),
+    ],
+)
+async def test_browser_may_ask_first_for_a_named_origin_only(
+    friendly: Http, headers: dict[str, str], status: int
+) -> None:
+    headers |= {"Access-Control-Request-Method": "POST"}
+    response = await friendly.options("/api/v1/streams", headers=headers)
+    assert response.status == status
+    assert ("Access-Control-Allow-Methods" in response.headers) is (status == 204)
+
+
+async def test_others_are_told_nothing_of_the_named_origin(friendly: Http) -> None:
+    for origin in ("http://evil.example", f"{FRIEND}.evil.example", "null"):
+        response = await friendly.get("/client.js", headers={"Origin": origin})
+        assert not [name for name in response.headers if name.startswith("Access-Control")]
+
+
 async def test_own_page_may_change_things(http: Http) -> None:
     headers = {"Origin": origin(http)}
     response = await http.post("/api/v1/streams", json={"source": CAMERA}, headers=headers)

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from streamer import errors
-from streamer.server import guard, pages, problems
+from streamer.server import problems
 
+SERVER = Path(__file__).parents[2] / "streamer" / "server"
 WEB = Path(__file__).parents[2] / "web"
 SCRIPTS = sorted(path for path in WEB.glob("*.js") if path.name not in ("i18n.js", "zh.js"))
 PAGES = sorted(WEB.glob("*.html"))
@@ -117,8 +118,8 @@ def test_every_kind_of_error_has_its_meaning_in_chinese(
     for each in tree:  # grows as it goes
         kinds.add(each.kind)
         tree += each.__subclasses__()
-    for module in (problems, pages, guard):
-        source = Path(module.__file__).read_text("utf-8")
+    for module in ("problems", "pages", "guard", "landmarks"):
+        source = (SERVER / f"{module}.py").read_text("utf-8")
         kinds |= set(re.findall(r'HTTPStatus\.\w+,\s*"([a-z-]+)"', source))
     never_seen = {"invalid-config", "estimator-failed", "source-ended"}
     assert kinds - never_seen == set(chinese["problems"])
