@@ -59,11 +59,14 @@ export class AngleCharts {
     this.#redraw();
   }
 
-  /** The figures, which change less often than the lines: they are to be read. */
-  showValues() {
+  /**
+   * The figures, which change less often than the lines: they are to be read.
+   * @param {boolean} isLive without it there are none
+   */
+  showValues(isLive = true) {
     for (const { joint, values } of this.#charts) {
       for (const side of SIDES) {
-        const degrees = this.#history.current(joint, side);
+        const degrees = isLive ? this.#history.current(joint, side) : null;
         setText(values[side], degrees === null ? "–" : `${Math.round(degrees)}°`);
       }
     }

@@ -59,7 +59,7 @@ export class Panel {
       this.#willRead = false;
       this.#readAt_ms = now_ms;
       this.#table.show(this.#chosen);
-      this.#charts.showValues();
+      this.#charts.showValues(this.#newest !== null);
     };
     requestAnimationFrame(read);
   }

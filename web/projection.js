@@ -18,8 +18,7 @@ const PITCH_MAX = 1.5;
 const DISTANCE_MIN_M = 1.2;
 const DISTANCE_MAX_M = 9;
 const NEAR_M = 0.1;
-const FOCAL = 1.55; // of the canvas' shorter side: a person stands in it whole at START
-const CENTRE_M = 0.08; // below the hips: the middle between head and feet
+const FOCAL = 1.45; // of the canvas' shorter side: a person stands in it whole at START, arms up too
 
 /**
  * @param {Viewpoint} from
@@ -47,8 +46,7 @@ export function projector(view, { width, height }) {
   const focal_px = FOCAL * Math.min(width, height);
   return ([x, y, z]) => {
     const [across, back] = [x * cosYaw - z * sinYaw, x * sinYaw + z * cosYaw];
-    const below = y - CENTRE_M;
-    const [down, away] = [below * cosPitch - back * sinPitch, below * sinPitch + back * cosPitch];
+    const [down, away] = [y * cosPitch - back * sinPitch, y * sinPitch + back * cosPitch];
     const depth_m = Math.max(NEAR_M, away + view.distance_m);
     const scale = focal_px / depth_m;
     return { x: width / 2 + across * scale, y: height / 2 + down * scale, depth_m, scale };

@@ -55,6 +55,8 @@ export class Stage {
     peer: null,
     /** @type {PoseMessage | null} */
     lastMessage: null,
+    /** @type {PoseMessage | null} beside the picture: the last one before a pause */
+    shown: null,
     /** @type {PoseMessage[]} */
     recent: [],
     messages: 0,
@@ -154,7 +156,9 @@ export class Stage {
     this.#figures.onPose(message);
     this.#overlay.onPose(message);
     this.#recorder.add(message);
-    if (!this.#isPaused) this.#panel.show(message);
+    if (this.#isPaused) return;
+    debug.shown = message;
+    this.#panel.show(message);
   }
 
   /** @param {import("./link.js").LinkStats} stats */

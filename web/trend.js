@@ -20,7 +20,7 @@ export class Trend {
    */
   constructor(canvases, colour) {
     this.#surfaces = canvases.map(
-      (canvas) => new Surface(canvas, (context, size, colours) => this.#draw(context, size, colours[colour])),
+      (canvas) => new Surface(canvas, (context, size, colours) => this.#draw(context, size, colours[colour], colours.line)),
     );
   }
 
@@ -45,8 +45,11 @@ export class Trend {
    * @param {CanvasRenderingContext2D} context
    * @param {import("./surface.js").Size} size
    * @param {string} colour
+   * @param {string} groundColour
    */
-  #draw(context, { width, height }, colour) {
+  #draw(context, { width, height }, colour, groundColour) {
+    context.fillStyle = groundColour;
+    context.fillRect(0, height - 1, width, 1);
     const newest_ms = this.#samples.at(-1)?.at_ms ?? 0;
     const top = Math.max(1, this.range?.high ?? 1);
     context.strokeStyle = colour;
