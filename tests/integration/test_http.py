@@ -657,11 +657,22 @@ async def test_person_signs_in_with_a_cookie_that_is_not_the_token(guarded: Http
 
 
 @pytest.mark.parametrize(
-    "body", [{"token": "wrong"}, {"token": ""}, {"token": 5}, {}, [], None, {"token": "\ud800"}]
+    ("body", "status", "kind"),
+    [
+        ({"token": "wrong"}, 401, "wrong-token"),
+        ({"token": ""}, 401, "wrong-token"),
+        ({"token": "\ud800"}, 401, "wrong-token"),
+        ({"token": 5}, 400, "invalid-request"),
+        ({}, 400, "invalid-request"),
+        ([], 400, "invalid-request"),
+        (None, 400, "invalid-request"),
+    ],
 )
-async def test_wrong_token_signs_nobody_in(guarded: Http, body: object) -> None:
+async def test_wrong_token_signs_nobody_in(
+    guarded: Http, body: object, status: int, kind: str
+) -> None:
     response = await guarded.post("/api/v1/login", data=json.dumps(body), headers=JSON)
-    await problem(response, 401, "wrong-token")
+    await problem(response, status, kind)
     assert not response.cookies
 
 
