@@ -5,9 +5,19 @@
 
 import ipaddress
 import re
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 StreamId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
 _HOST_PORT = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
@@ -181,9 +191,61 @@ class RtspSource(Section):
     transport: Literal["tcp", "udp"] | None = None
 
 
+class FileSource(Section):
+    """A file of the server, played as if it were a camera.
+
+    ``path``: in one of the folders of ``[files]``, relative to it or absolute.
+    """
+
+    type: Literal["file"] = "file"
+    path: str = Field(min_length=1, max_length=1024, pattern=r"^[^\x00]*$")
+    loop: bool = True
+
+
+class UsbSource(Section):
+    """A camera that is plugged into the server. What is left out, the camera chooses.
+
+    ``format``: how it is to send its pictures, in FFmpeg's names.
+    """
+
+    type: Literal["usb"] = "usb"
+    device: str = Field(pattern=r"^/dev/(video[0-9]{1,3}|v4l/by-id/[A-Za-z0-9_.:+-]{1,200})$")
+    size: str | None = Field(default=None, pattern=r"^[1-9][0-9]{1,3}x[1-9][0-9]{1,3}$")
+    fps: float | None = Field(default=None, gt=0, le=240)
+    format: Literal["mjpeg", "yuyv422", "h264", "nv12", "yuv420p"] | None = None
+
+
+def _rtsp_by_default(source: Any) -> Any:
+    """Once there was no other, and a source did not need to say what it is."""
+    return {"type": "rtsp", **source} if isinstance(source, dict) else source
+
+
+AnySource = Annotated[
+    RtspSource | FileSource | UsbSource,
+    Field(discriminator="type"),
+    BeforeValidator(_rtsp_by_default),
+]
+
+SOURCES: dict[str, type[Section]] = {"rtsp": RtspSource, "file": FileSource, "usb": UsbSource}
+"""By their ``type``."""
+
+
+class FilesConfig(Section):
+    """Which files of the server may be played as streams: those in these folders, and no others."""
+
+    folders: list[str] = []
+
+    @field_validator("folders")
+    @classmethod
+    def _are_absolute(cls, folders: list[str]) -> list[str]:
+        if not all(PurePath(folder).is_absolute() for folder in folders):
+            raise ValueError("give each folder's whole path, from / on")
+        return folders
+
+
 class StreamConfig(Section):
     id: StreamId
-    source: RtspSource
+    source: AnySource
     pose: PoseConfig | None = None
     video: VideoConfig | None = None
     listed: bool = True
@@ -195,6 +257,7 @@ class Config(Section):
     video: VideoConfig = VideoConfig()
     webrtc: WebRtcConfig = WebRtcConfig()
     rtsp: RtspConfig = RtspConfig()
+    files: FilesConfig = FilesConfig()
     streams: list[StreamConfig] = []  # in TOML: [[streams]]
 
     @field_validator("streams")
@@ -211,5 +274,15 @@ def explain(error: ValidationError) -> str:
     return "; ".join(
         f"{name + ': ' if name else ''}{each['msg'].removeprefix('Value error, ')}"
         for each in error.errors(include_url=False, include_input=False)
-        for name in [".".join(str(part) for part in each["loc"])]
+        for name in [key_of(each["loc"])]
+    )
+
+
+def key_of(place: Sequence[int | str]) -> str:
+    """An error's place as a person writes it: pydantic puts a source's type behind ``source``."""
+    parts = [str(part) for part in place]
+    return ".".join(
+        part
+        for before, part in zip(["", *parts], parts, strict=False)
+        if not (before == "source" and part in SOURCES)
     )

@@ -7,13 +7,12 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import Field
 
-from streamer.config import RtspSource, Section, StreamConfig, StreamId
+from streamer.config import AnySource, Section, StreamConfig, StreamId
 from streamer.model import StreamState
 from streamer.server.guard import read_json
 from streamer.server.keys import OUTSIDE, SERVICES
 from streamer.server.openapi import Answer, describe, json_answer, json_body
 from streamer.server.shapes import StreamInfo
-from streamer.sources.address import parse_rtsp_url
 from streamer.sources.probe import ProbeReport
 from streamer.streams import Stream, Streams
 from streamer.telemetry import redact
@@ -28,7 +27,7 @@ class StreamRequest(Section):
     ([pose] and [video] in its configuration)."""
 
     id: StreamId | None = None
-    source: RtspSource
+    source: AnySource
     pose: dict[str, Any] = Field(default_factory=dict)
     video_options: dict[str, Any] = Field(default_factory=dict)
 
@@ -44,7 +43,7 @@ class StreamPatch(Section):
 class ProbeRequest(Section):
     """Body of POST /api/v1/probe."""
 
-    source: RtspSource
+    source: AnySource
 
 
 @routes.get("/api/v1/streams")
@@ -65,7 +64,7 @@ async def list_streams(request: web.Request) -> web.Response:
 async def create_stream(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     body = StreamRequest.model_validate(await read_json(request))
-    await services.check_address(body.source)
+    await services.check_source(body.source)
     config = StreamConfig(
         id=body.id or _free_id(services.streams),
         source=body.source,
@@ -142,16 +141,13 @@ async def probe_camera(request: web.Request) -> web.Response:
 def stream_json(stream: Stream) -> dict[str, Any]:
     """A stream as the API shows it; never a credential."""
     session, status = stream.session, stream.session.status
-    source = {"type": stream.kind}
-    if stream.camera is not None:
-        source["url"] = parse_rtsp_url(stream.camera.source).shown
     live = status.state is StreamState.LIVE
     result = session.last_result if live else None
     return {
         "id": stream.id,
         "state": status.state.value,
         "detail": status.detail,
-        "source": source,
+        "source": stream.shown,
         "listed": stream.listed,
         "video": asdict(session.video) if session.video else None,
         "people": len(result.poses) if result else None,
