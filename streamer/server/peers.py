@@ -1,5 +1,6 @@
 """/webcam, /whip, /whep: SDP offers in, answers out (RFC 9725 for WHIP)."""
 
+import re
 from http import HTTPStatus
 from typing import cast, get_args
 
@@ -43,10 +44,42 @@ async def open_whep(request: web.Request) -> web.Response:
     return _created(request, await peers.open_whep(offer, request.match_info["id"], mode))
 
 
+@routes.options("/whip")
+@routes.options("/whip/{id}")
+@routes.options("/whep/{id}")
+async def describe_endpoint(request: web.Request) -> web.Response:
+    """What may be sent here. Without a word of other origins, whose pages come no further."""
+    return web.Response(headers={"Allow": "GET,HEAD,OPTIONS,POST", "Accept-Post": SDP})
+
+
+@routes.get("/whip")
+@routes.get("/whip/{id}")
+@routes.get("/whep/{id}")
+async def read_endpoint(request: web.Request) -> web.Response:
+    """There is nothing to read (RFC 9725, section 4.1)."""
+    return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+@routes.options("/api/v1/peers/{id}")
+async def describe_peer(request: web.Request) -> web.Response:
+    """The same for every id: this tells nobody which ones there are."""
+    allowed = {"Allow": "DELETE,GET,HEAD,OPTIONS,PATCH", "Accept-Patch": SDP_FRAGMENT}
+    return web.Response(headers=allowed)
+
+
+@routes.get("/api/v1/peers/{id}")
+async def read_peer(request: web.Request) -> web.Response:
+    """Nothing to read either, but whether the peer is there."""
+    request.app[SERVICES].peers.ice_tag(request.match_info["id"])
+    return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
 @routes.patch("/api/v1/peers/{id}")
 async def add_candidates(request: web.Request) -> web.Response:
+    peers, peer = request.app[SERVICES].peers, request.match_info["id"]
+    _check_ice_session(request, peers.ice_tag(peer))
     fragment = await read_text(request, SDP_FRAGMENT, MAX_OFFER_BYTES)
-    await request.app[SERVICES].peers.add_candidates(request.match_info["id"], fragment)
+    await peers.add_candidates(peer, fragment)
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
@@ -71,6 +104,17 @@ def _video_mode(request: web.Request) -> VideoMode:
     raise InvalidRequest(f"There is no video mode of this name. There are {modes}.")
 
 
+def _check_ice_session(request: web.Request, tag: str) -> None:
+    """RFC 9725, section 4.3.1: candidates say which ICE session they are for."""
+    wanted = request.headers.get("If-Match")
+    if wanted is None:
+        raise web.HTTPPreconditionRequired(
+            reason="Send the ETag of the answer as If-Match: it names the ICE session."
+        )
+    if wanted.strip() != "*" and f'"{tag}"' not in re.split(r"\s*,\s*", wanted.strip()):
+        raise web.HTTPPreconditionFailed(reason="If-Match names another ICE session than this.")
+
+
 def _created(request: web.Request, answer: Answer) -> web.Response:
     return web.Response(
         status=HTTPStatus.CREATED,
@@ -78,6 +122,7 @@ def _created(request: web.Request, answer: Answer) -> web.Response:
         content_type=SDP,
         headers={
             "Location": request[OUTSIDE].path(f"/api/v1/peers/{answer.peer}"),
+            "ETag": f'"{answer.ice_tag}"',
             "X-Stream-Id": answer.stream,
         },
     )

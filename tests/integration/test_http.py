@@ -332,6 +332,8 @@ async def test_publisher_can_not_make_a_stream_whose_id_is_none(
         ("PATCH", "/api/v1/streams/nowhere"),
         ("DELETE", "/api/v1/streams/nowhere"),
         ("POST", "/api/v1/streams/nowhere/restart"),
+        ("GET", "/api/v1/peers/nowhere"),
+        ("PATCH", "/api/v1/peers/nowhere"),
         ("DELETE", "/api/v1/peers/nowhere"),
         ("GET", "/nowhere"),
         ("GET", "/static/nowhere.js"),
@@ -350,9 +352,11 @@ async def test_what_is_not_there_is_not_found(http: Http, method: str, path: str
         ("DELETE", "/api/v1/streams", "GET,HEAD,POST"),
         ("PUT", "/api/v1/streams/door", "DELETE,GET,HEAD,PATCH"),
         ("GET", "/api/v1/probe", "POST"),
-        ("GET", "/whip", "POST"),
+        ("PUT", "/whip", "GET,HEAD,OPTIONS,POST"),
+        ("PATCH", "/whip/door", "GET,HEAD,OPTIONS,POST"),
+        ("DELETE", "/whep/door", "GET,HEAD,OPTIONS,POST"),
         ("POST", "/", "GET,HEAD"),
-        ("GET", "/api/v1/peers/x", "DELETE,PATCH"),
+        ("POST", "/api/v1/peers/x", "DELETE,GET,HEAD,OPTIONS,PATCH"),
     ],
 )
 async def test_wrong_method_is_told_with_the_right_ones(
@@ -785,19 +789,6 @@ async def test_too_many_streams_are_asked_to_come_back(tmp_path: Path) -> None:
         response = await add(http, "two")
         assert int(response.headers["Retry-After"]) > 0
         await problem(response, 503, "limit-reached")
-
-
-async def test_candidates_may_come_later(http: Http) -> None:
-    peer = WebcamPeer()
-    await peer.join(http)
-    headers = {"Content-Type": "application/trickle-ice-sdpfrag"}
-    fragment = "a=mid:0\r\na=candidate:1 1 udp 1 127.0.0.1 9 typ host\r\na=end-of-candidates\r\n"
-    assert (await http.patch(peer.location, data=fragment, headers=headers)).status == 204
-    response = await http.patch(peer.location, data="a=candidate:x", headers=headers)
-    await problem(response, 400, "invalid-request")
-    assert (await http.delete(peer.location)).status == 200
-    await problem(await http.delete(peer.location), 404, "not-found")
-    await peer.close()
 
 
 async def test_ice_servers_are_those_of_the_configuration_only(tmp_path: Path) -> None:
