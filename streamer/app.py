@@ -92,7 +92,6 @@ async def _services(config: Config) -> AsyncIterator[Services]:
             check_address=lambda source: _check_address(source, config.rtsp),
             pose=config.pose,
             video=config.video,
-            ice_servers=config.webrtc.ice_servers,
             ready=True,
         )
     finally:

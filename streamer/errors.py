@@ -16,7 +16,8 @@
     ├── InvalidRequest          what the client sent can't be used (also: InvalidOffer, an SDP offer)
     ├── NotFound                no such stream or peer
     ├── Conflict                the id is taken, or the stream is not of a kind that can do that
-    └── LimitReached            the server is full; try later
+    ├── LimitReached            the server is full; try later
+    └── MediaUnreachable        there is no way for a peer's video: no address, no TURN server that works
 
 Errors of other libraries become one of these where they enter, with ``from err``.
 Each class carries ``kind``, the stable last part of the problem type a client sees.
@@ -97,3 +98,7 @@ class Conflict(StreamerError):
 
 class LimitReached(StreamerError):
     kind = "limit-reached"
+
+
+class MediaUnreachable(StreamerError):
+    kind = "media-unreachable"

@@ -80,7 +80,6 @@ class Service:
             check_address=lambda source: _check_address(source, RtspConfig()),
             pose=PoseConfig(),
             video=video,
-            ice_servers=webrtc.ice_servers,
             ready=True,
         )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from streamer.config import IceServer, PoseConfig, RtspSource, VideoConfig
+from streamer.config import PoseConfig, RtspSource, VideoConfig
 from streamer.streams import Streams
 from streamer.webrtc.peers import Peers
 
@@ -25,7 +25,6 @@ class Services:
     check_address: Callable[[RtspSource], Awaitable[None]]
     pose: PoseConfig
     video: VideoConfig
-    ice_servers: list[IceServer]
     ready: bool = False
 
 
