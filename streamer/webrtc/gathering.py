@@ -171,9 +171,9 @@ class Gathering:
             )
             port = sock.getsockname()[1]
             protocol.local_candidate = _host_candidate(own, own, port, len(opened))
-            connection._local_candidates += [
-                _host_candidate(own, address, port, place) for place, address in enumerate(shown)
-            ]
+            for address in shown:
+                place = len(connection._local_candidates)
+                connection._local_candidates.append(_host_candidate(own, address, port, place))
             await _keep(connection, protocol)
             opened.append(protocol)
         return opened
