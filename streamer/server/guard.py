@@ -33,7 +33,6 @@ _HEADERS: Final = {
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-cache",
 }
 
 
@@ -52,6 +51,7 @@ class Guard:
         response: web.StreamResponse = self._refusal(request) or await handler(request)
         if not response.prepared:
             response.headers.update(_HEADERS)
+            response.headers.setdefault("Cache-Control", "no-cache")
             response.headers["X-Request-Id"] = request[REQUEST_ID]
         return response
 
