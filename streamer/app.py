@@ -93,7 +93,6 @@ async def _services(config: Config) -> AsyncIterator[Services]:
             check_source=lambda source: camera_source(source, config).check(),
             pose=config.pose,
             video=config.video,
-            ice_servers=config.webrtc.ice_servers,
             ready=True,
         )
     finally:

@@ -81,7 +81,6 @@ class Service:
             check_source=lambda source: camera_source(source, config).check(),
             pose=PoseConfig(),
             video=video,
-            ice_servers=webrtc.ice_servers,
             ready=True,
         )
 

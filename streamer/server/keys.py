@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from streamer.config import AnySource, IceServer, PoseConfig, VideoConfig
+from streamer.config import AnySource, PoseConfig, VideoConfig
 from streamer.server.outside import Outside
 from streamer.streams import Streams
 from streamer.webrtc.peers import Peers
@@ -26,7 +26,6 @@ class Services:
     check_source: Callable[[AnySource], Awaitable[None]]
     pose: PoseConfig
     video: VideoConfig
-    ice_servers: list[IceServer]
     ready: bool = False
 
 

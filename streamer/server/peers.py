@@ -1,6 +1,7 @@
 """/webcam, /whip, /whep: SDP offers in, answers out (RFC 9725 for WHIP)."""
 
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import cast, get_args
 
@@ -33,7 +34,8 @@ async def open_webcam(request: web.Request) -> web.Response:
 async def open_whip(request: web.Request) -> web.Response:
     offer = await read_text(request, SDP, MAX_OFFER_BYTES)
     peers = request.app[SERVICES].peers
-    return _created(request, await peers.open_whip(offer, request.match_info.get("id")))
+    answer = await peers.open_whip(offer, request.match_info.get("id"))
+    return _with_links(_created(request, answer), peers.ice_links())
 
 
 @routes.post("/whep/{id}")
@@ -41,15 +43,17 @@ async def open_whep(request: web.Request) -> web.Response:
     mode = _video_mode(request)
     offer = await read_text(request, SDP, MAX_OFFER_BYTES)
     peers = request.app[SERVICES].peers
-    return _created(request, await peers.open_whep(offer, request.match_info["id"], mode))
+    answer = await peers.open_whep(offer, request.match_info["id"], mode)
+    return _with_links(_created(request, answer), peers.ice_links())
 
 
 @routes.options("/whip")
 @routes.options("/whip/{id}")
 @routes.options("/whep/{id}")
 async def describe_endpoint(request: web.Request) -> web.Response:
-    """What may be sent here. Without a word of other origins, whose pages come no further."""
-    return web.Response(headers={"Allow": "GET,HEAD,OPTIONS,POST", "Accept-Post": SDP})
+    """What may be sent here, and through which servers a client may gather before it makes its offer."""
+    response = web.Response(headers={"Allow": "GET,HEAD,OPTIONS,POST", "Accept-Post": SDP})
+    return _with_links(response, request.app[SERVICES].peers.ice_links())
 
 
 @routes.get("/whip")
@@ -91,8 +95,8 @@ async def close_peer(request: web.Request) -> web.Response:
 
 @routes.get("/api/v1/ice")
 async def ice_servers(request: web.Request) -> web.Response:
-    servers = [server.model_dump() for server in request.app[SERVICES].ice_servers]
-    return web.json_response({"iceServers": servers})
+    configuration = request.app[SERVICES].peers.ice_configuration()
+    return web.json_response(configuration, headers={"Cache-Control": "no-store"})
 
 
 def _video_mode(request: web.Request) -> VideoMode:
@@ -126,3 +130,12 @@ def _created(request: web.Request, answer: Answer) -> web.Response:
             "X-Stream-Id": answer.stream,
         },
     )
+
+
+def _with_links(response: web.Response, links: Sequence[str]) -> web.Response:
+    """One ``Link`` for each. They hold credentials: nobody on the way may keep them."""
+    for link in links:
+        response.headers.add("Link", link)
+    if links:
+        response.headers["Cache-Control"] = "no-store"
+    return response

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import secrets
+import time
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -12,7 +14,8 @@ from streamer.errors import Conflict, InvalidOffer, LimitReached, NotFound
 from streamer.model import StreamState, VideoMode
 from streamer.sinks import StateWatcher
 from streamer.streams import Stream, Streams, new_stream_id
-from streamer.webrtc import patches
+from streamer.webrtc import ice_servers, patches
+from streamer.webrtc.gathering import Gathering
 from streamer.webrtc.peer import Peer
 from streamer.webrtc.renditions import Renditions
 from streamer.webrtc.sdp import Offer, parse_offer
@@ -40,11 +43,20 @@ class Peers:
         patches.apply()
         self._config = config
         self._streams = streams
+        self._gathering = Gathering(config)
         self._peers: dict[str, Peer] = {}
         self._renditions: dict[Stream, Renditions] = {}
 
     def __len__(self) -> int:
         return len(self._peers)
+
+    def ice_configuration(self) -> dict[str, Any]:
+        """W3C's RTCConfiguration for a peer that is about to make its offer."""
+        return ice_servers.for_browsers(self._config, time.time())
+
+    def ice_links(self) -> list[str]:
+        """The same for WHIP and WHEP, as values of ``Link`` headers."""
+        return ice_servers.as_links(self._config, time.time())
 
     async def open_webcam(self, sdp: str, stream_id: str | None, mode: VideoMode) -> Answer:
         """Camera up, video back. With an id: the same publisher is coming back."""
@@ -132,7 +144,7 @@ class Peers:
     ) -> Answer:
         self._check_room()
         renditions = self._renditions_of(stream)
-        peer = Peer(secrets.token_urlsafe(24), stream, renditions, self._config)
+        peer = Peer(secrets.token_urlsafe(24), stream, renditions, self._gathering, self._config)
         self._peers[peer.id] = peer
         peer.on_closed(lambda: self._peers.pop(peer.id, None))
         if source is not None:

@@ -623,6 +623,7 @@ async def test_nothing_is_told_without_the_right_token(
         ("POST", "/whip"),
         ("POST", "/api/v1/streams"),
         ("DELETE", "/api/v1/peers/x"),
+        ("OPTIONS", "/whip"),
     ],
 )
 async def test_nothing_is_done_without_the_token(guarded: Http, method: str, path: str) -> None:
@@ -797,4 +798,5 @@ async def test_ice_servers_are_those_of_the_configuration_only(tmp_path: Path) -
         service = Service(tmp_path, webrtc=WebRtcConfig(ice_servers=servers))
         async with serving(service) as http:
             answer = await (await http.get("/api/v1/ice")).json()
-            assert answer == {"iceServers": [server.model_dump() for server in servers]}
+            told = [{"urls": s.urls, "username": "u", "credential": "c"} for s in servers]
+            assert answer == {"iceServers": told, "iceTransportPolicy": "all"}

@@ -83,7 +83,7 @@ class Peer:
         self.pipeline.set_state(Gst.State.NULL)
 
     def _request(self, method: str, url: str, body: bytes | None = None, kind: str = "") -> Any:
-        request = urllib.request.Request(url, body, method=method)  # noqa: S310
+        request = urllib.request.Request(url, body, method=method)
         if kind:
             request.add_header("Content-Type", kind)
         if self._token:

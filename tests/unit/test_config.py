@@ -136,8 +136,20 @@ def test_environment_of_others_is_left_alone(tmp_path: Path) -> None:
     ["stun:h", "stuns:h.example:5349", "turn:10.0.0.1:3478", "turns:[fd00::1]:5349?transport=tcp"],
 )
 def test_stun_or_turn_server_is_taken_as_it_is(tmp_path: Path, url: str) -> None:
-    (server,) = load(tmp_path, f'[[webrtc.ice_servers]]\nurls = ["{url}"]').webrtc.ice_servers
+    text = f'[[webrtc.ice_servers]]\nurls = ["{url}"]\nusername = "u"\ncredential = "c"'
+    (server,) = load(tmp_path, text).webrtc.ice_servers
     assert server.urls == [url]
+
+
+@pytest.mark.parametrize("place", ["203.0.113.7", "2001:db8::7", "pose.lan", "streamer"])
+def test_address_or_name_is_advertised_as_it_is(tmp_path: Path, place: str) -> None:
+    assert load(tmp_path, f'[webrtc]\nadvertise = ["{place}"]').webrtc.advertise == [place]
+
+
+def test_range_of_udp_ports_holds_its_last_too(tmp_path: Path) -> None:
+    webrtc = load(tmp_path, environ={"STREAMER_WEBRTC__UDP_PORTS": "50000-50100"}).webrtc
+    assert webrtc.port_range == range(50000, 50101)
+    assert load(tmp_path).webrtc.port_range is None
 
 
 # -- mistakes ---------------------------------------------------------------------------------------
@@ -187,6 +199,33 @@ def test_stun_or_turn_server_is_taken_as_it_is(tmp_path: Path, url: str) -> None
             '[[streams]]\nid = "door"\nsource = {url = "rtsp://h/"}\npose = {poses = 1}',
             ["streams.0.pose.poses", "no such key", "num_poses"],
         ),
+        (
+            '[[webrtc.ice_servers]]\nurls = ["turn:h"]\nusername = "u"',
+            ["webrtc.ice_servers.0", "secret", "credential"],
+        ),
+        (
+            '[[webrtc.ice_servers]]\nurls = ["turn:h"]\nsecret = "s"\ncredential = "c"',
+            ["webrtc.ice_servers.0", "secret and credential exclude each other"],
+        ),
+        (
+            '[[webrtc.ice_servers]]\nurls = ["turn:h"]\nsecret = "s"\nlifetime_s = 1',
+            ["webrtc.ice_servers.0.lifetime_s", "60"],
+        ),
+        (
+            '[[webrtc.ice_servers]]\nurls = ["stun:h"]\nusername = "a\\r\\nb"',
+            ["webrtc.ice_servers.0.username"],
+        ),
+        ('[webrtc]\nice_transport_policy = "relay"', ["webrtc", "needs a turn: address"]),
+        ('[webrtc]\nice_transport_policy = "none"', ["webrtc.ice_transport_policy", "'relay'"]),
+        *(
+            (f'[webrtc]\nudp_ports = "{text}"', ["webrtc.udp_ports", "50000-50100"])
+            for text in ("50000", "50100-50000", "80-90", "50000-70000", "a-b", "50000 - 50100")
+        ),
+        *(
+            (f'[webrtc]\nadvertise = ["{text}"]', ["webrtc.advertise", "203.0.113.7"])
+            for text in ("0.0.0.0", "224.0.0.1", "192.168.1", "http://h", "h:1", "", "fe80::1")
+        ),
+        ('[webrtc]\naddresses = ["192.168.1.5/24"]', ["webrtc.addresses", "192.168.1.5/24"]),
         (
             '[[webrtc.ice_servers]]\nurls = ["turn:h"]\npassword = "x"',
             ["webrtc.ice_servers.0.password", "no such key", "credential"],
