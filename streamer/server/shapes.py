@@ -1,10 +1,10 @@
 """The answers of the API as types: what its description is made of. Tests hold the handlers to them."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from streamer.config import IceServer, PoseConfig, StreamId, VideoConfig
+from streamer.config import PoseConfig, StreamId, VideoConfig
 from streamer.model import StreamState
 
 Count = Annotated[int, Field(ge=0)]
@@ -88,10 +88,19 @@ class StreamInfo(Shape):
     last_error: ShortProblem | None
 
 
-class IceServers(Shape):
-    """As RTCPeerConnection takes it."""
+class IceServerInfo(Shape):
+    """As W3C's RTCIceServer."""
 
-    iceServers: list[IceServer]
+    urls: list[str]
+    username: str = ""
+    credential: str = ""
+
+
+class IceConfiguration(Shape):
+    """As W3C's RTCConfiguration."""
+
+    iceServers: list[IceServerInfo]
+    iceTransportPolicy: Literal["all", "relay"]
 
 
 class Health(Shape):
