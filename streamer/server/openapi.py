@@ -143,15 +143,13 @@ def make_document(app: web.Application) -> dict[str, Any]:
 
 
 def _operation(method: str, path: str, operation: Operation, schemas: "_Schemas") -> dict[str, Any]:
-    parameters = [
-        {"name": name, "in": "path", "required": True, "schema": _path_schema(path)}
-        for name in ("id",)
-        if f"{{{name}}}" in path
-    ]
-    parameters += [
+    parameters: list[dict[str, Any]] = [
         {"name": each.name, "in": "query", "description": each.meaning, "schema": dict(each.schema)}
         for each in operation.query
     ]
+    if "{id}" in path:
+        schema = _id_schema(method, path)
+        parameters.insert(0, {"name": "id", "in": "path", "required": True, "schema": schema})
     made: dict[str, Any] = {
         "operationId": _name(method, path),
         "tags": [operation.group],
@@ -195,8 +193,10 @@ def _contents(contents: tuple[Content, ...], schemas: "_Schemas") -> dict[str, A
     return {each.media_type: {"schema": schemas.of(each.model)} for each in contents}
 
 
-def _path_schema(path: str) -> dict[str, Any]:
-    return {"type": "string"} if "/peers/" in path else dict(_ID)
+def _id_schema(method: str, path: str) -> dict[str, Any]:
+    """A peer's id is any word, and what an address takes is the same for every id."""
+    is_streams = path.startswith("/api/v1/streams/") or method == "post"
+    return dict(_ID) if is_streams else {"type": "string"}
 
 
 def _name(method: str, path: str) -> str:

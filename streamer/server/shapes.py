@@ -35,10 +35,12 @@ class ShortProblem(Shape):
 
 
 class SourceInfo(Shape):
-    """Where a stream comes from; never a password."""
+    """Where a stream comes from; never a password. Which fields there are goes by the type."""
 
-    type: str
-    url: str | None = None
+    type: Literal["rtsp", "file", "usb", "webcam", "whip"]
+    url: str = Field(default_factory=str)
+    path: str = Field(default_factory=str)
+    device: str = Field(default_factory=str)
 
 
 class VideoInfo(Shape):
