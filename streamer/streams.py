@@ -6,10 +6,10 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from streamer.config import OverlayConfig, PoseConfig, RtspSource, StreamConfig, VideoConfig
+from streamer.config import AnySource, OverlayConfig, PoseConfig, StreamConfig, VideoConfig
 from streamer.errors import Conflict, LimitReached, NotFound, StreamerError
 from streamer.model import StreamState
-from streamer.ports import EstimatorFactory, Painter, Source
+from streamer.ports import CameraSource, EstimatorFactory, Painter, Source
 from streamer.session import RetryPolicy, Session
 from streamer.sinks import MessageFeed, StateWatcher
 from streamer.state import StateFile
@@ -19,11 +19,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class Stream:
-    """``camera``: the camera's address and credentials, for streams that have one; ``kind`` is
-    ``rtsp``, ``webcam`` or ``whip``."""
+    """``camera``: how the stream was added, credentials too, for those that were not published; ``kind``
+    is the source's type: ``rtsp``, ``file`` or ``usb``, ``webcam`` or ``whip``; ``shown`` is what may be
+    told of the source."""
 
     id: str
-    kind: str
+    shown: dict[str, str]
     session: Session
     source: Source
     pose: PoseConfig
@@ -35,6 +36,10 @@ class Stream:
     viewers: int = 0
     feed: MessageFeed = field(init=False)
 
+    @property
+    def kind(self) -> str:
+        return self.shown["type"]
+
     def __post_init__(self) -> None:
         self.feed = MessageFeed(self.id)
         self.session.subscribe(self.feed)
@@ -44,7 +49,7 @@ class Stream:
 class Workshop:
     """Makes the parts of a session; ``app`` decides which."""
 
-    camera_source: Callable[[RtspSource], Source]
+    camera_source: Callable[[AnySource], CameraSource]
     estimator: Callable[[PoseConfig], EstimatorFactory]
     painter: Callable[[OverlayConfig], Painter]
     retry: RetryPolicy
@@ -94,8 +99,9 @@ class Streams:
 
     def add_peer(self, stream_id: str, kind: str, source: Source, *, listed: bool) -> Stream:
         """Starts the stream of a browser or a WHIP publisher."""
+        shown = {"type": kind}
         return self._add(
-            stream_id, kind, source, self._pose, self._video, self._overlay, listed=listed
+            stream_id, shown, source, self._pose, self._video, self._overlay, listed=listed
         )
 
     async def remove(self, stream: Stream) -> None:
@@ -152,10 +158,11 @@ class Streams:
                 self._save()
 
     def _start_camera(self, config: StreamConfig, *, keep: bool) -> Stream:
+        source = self._workshop.camera_source(config.source)
         stream = self._add(
             config.id,
-            "rtsp",
-            self._workshop.camera_source(config.source),
+            source.shown,
+            source,
             config.pose or self._pose,
             config.video or self._video,
             config.overlay or self._overlay,
@@ -167,7 +174,7 @@ class Streams:
     def _add(
         self,
         stream_id: str,
-        kind: str,
+        shown: dict[str, str],
         source: Source,
         pose: PoseConfig,
         video: VideoConfig,
@@ -190,7 +197,7 @@ class Streams:
             self._workshop.retry,
             video.idle,
         )
-        stream = Stream(stream_id, kind, session, source, pose, video, overlay, listed)
+        stream = Stream(stream_id, shown, session, source, pose, video, overlay, listed)
         self._streams[stream_id] = stream
         session.subscribe(StateWatcher(StreamState.ENDED, lambda: self.remove_soon(stream)))
         session.start()

@@ -283,6 +283,20 @@ export const words = {
     "令牌在服务器的配置中：[server] token，或环境变量 STREAMER_SERVER__TOKEN。",
   "That token is not right.": "令牌不正确。",
 
+  // The API's description.
+  "API · Streamer": "API · Streamer",
+  "Contents": "目录",
+  "Reading the description…": "正在读取说明…",
+  "Cameras": "摄像头",
+  "Service": "服务",
+  "WebRTC": "WebRTC",
+  "Parameters": "参数",
+  "Body": "请求体",
+  "Problems": "错误",
+  "A list of:": "列表，每项为：",
+  "fields": "字段",
+  "required": "必填",
+
   // Comments in the code to copy.
   "Run it with the server's .venv, or any Python that has streamer, aiohttp and NumPy.":
     "请用服务器的 .venv 运行，或任何装有 streamer、aiohttp 和 NumPy 的 Python。",
@@ -318,6 +332,10 @@ export const problems = {
   "unsupported-media-type": "不支持的内容类型",
   "expectation-failed": "不支持的请求头",
   "http-error": "请求失败",
+  "not-supported": "不支持这种操作",
+  "media-unreachable": "视频无法在浏览器和服务器之间传输",
+  "precondition-failed": "状态已经改变，请求未被执行",
+  "precondition-required": "请求缺少前提条件（If-Match）",
   "not-acceptable": "服务器不提供所要求的格式",
   "unknown-host": "服务器不认识这个主机名",
   "foreign-origin": "来自其他网站的请求被拒绝",

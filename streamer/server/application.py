@@ -6,7 +6,7 @@ from aiohttp import web
 
 from streamer.config import ServerConfig
 from streamer.errors import ConfigError
-from streamer.server import landmarks, metrics, pages, peers, streams
+from streamer.server import landmarks, metrics, openapi, pages, peers, streams
 from streamer.server.guard import GUARD, Guard
 from streamer.server.keys import OUTSIDE, SERVICES, Services
 from streamer.server.problems import problem_middleware
@@ -27,6 +27,7 @@ def make_application(config: ServerConfig, services: Services) -> web.Applicatio
     landmarks.add_landmarks(app, config.max_readers)
     metrics.add_metrics(app)
     pages.add_pages(app)
+    openapi.add_document(app)
     if config.base_path:
         _add_base_path(app, config.base_path)
     return app

@@ -12,7 +12,9 @@ from aiohttp import WSCloseCode, web
 
 from streamer.errors import LimitReached
 from streamer.model import StreamState
+from streamer.schema import AnyMessage
 from streamer.server.keys import SERVICES
+from streamer.server.openapi import Answer, Content, describe
 from streamer.server.problems import problem
 from streamer.sinks import Form, StateWatcher, form_of
 from streamer.streams import Stream
@@ -129,7 +131,18 @@ def add_landmarks(app: web.Application, max_readers: int) -> None:
 
 
 @routes.get("/api/v1/streams/{id}/landmarks", allow_head=False)
+@describe(
+    "Landmarks",
+    "A stream's messages as they come",
+    answers={
+        101: Answer(f"A WebSocket; its subprotocol `{PROTOCOL}` asks for binary pose messages"),
+        200: Answer("Server-sent events", (Content(EVENTS, AnyMessage),)),
+    },
+    problems=(404, 406, 503),
+)
 async def read_landmarks(request: web.Request) -> web.StreamResponse:
+    """Over a WebSocket each message is one frame, as events it is the data of one event. Each message is
+    one of the schema AnyMessage, the state of the stream first."""
     stream = request.app[SERVICES].streams.get(request.match_info["id"])
     if request.headers.get("Upgrade", "").lower() == "websocket":
         return await _over_websocket(request, stream)
