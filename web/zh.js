@@ -285,6 +285,7 @@ export const words = {
 
   // The API's description.
   "API · Streamer": "API · Streamer",
+  "API": "API",
   "Contents": "目录",
   "Reading the description…": "正在读取说明…",
   "Cameras": "摄像头",
