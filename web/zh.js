@@ -299,8 +299,7 @@ export const words = {
   "required": "必填",
 
   // Comments in the code to copy.
-  "Run it with the server's .venv, or any Python that has streamer, aiohttp and NumPy.":
-    "请用服务器的 .venv 运行，或任何装有 streamer、aiohttp 和 NumPy 的 Python。",
+  "It needs aiohttp and NumPy; the server's .venv has all of it.": "需要 aiohttp 和 NumPy；服务器的 .venv 里都有。",
   "If this server has an access token, add: {option}": "如果服务器设置了访问令牌，请加上：{option}",
   "In a page of this server: pages of other origins are refused.":
     "在本服务器的页面中使用：来自其他源的页面会被拒绝。",
