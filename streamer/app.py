@@ -74,12 +74,14 @@ async def _services(config: Config) -> AsyncIterator[Services]:
     workshop = Workshop(
         camera_source=lambda source: camera_source(source, config),
         estimator=estimator_factory,
-        painter=SkeletonPainter(),
+        painter=SkeletonPainter,
         retry=RetryPolicy(cap_s=config.rtsp.retry_cap_s, rejected_s=config.rtsp.rejected_retry_s),
     )
     await asyncio.to_thread(_try_estimator, config.pose)
     state = StateFile(Path(config.server.state_file or default_state_file()))
-    streams = Streams(workshop, config.pose, config.video, config.server.max_streams, state)
+    streams = Streams(
+        workshop, config.pose, config.video, config.server.max_streams, state, config.overlay
+    )
     peers = Peers(config.webrtc, streams)
     probes = asyncio.Semaphore(MAX_PROBES)
     try:
@@ -93,6 +95,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
             check_source=lambda source: camera_source(source, config).check(),
             pose=config.pose,
             video=config.video,
+            overlay=config.overlay,
             ready=True,
         )
     finally:
