@@ -37,7 +37,10 @@ from streamer.webrtc.relaying import RelayedProtocol
 logger = logging.getLogger(__name__)
 
 SERVERS_S = 5.0
-"""For STUN and TURN servers to answer, as aioice's own. It adds to the time of a peer's answer."""
+SERVERS_BESIDE_HOSTS_S = 2.0
+"""For STUN and TURN servers to answer: as long as aioice waits where only they give a way, less where
+there are others, since it adds to the time of a peer's answer. One that is alive takes two round trips,
+or four over TCP and TLS."""
 
 LOOK_UP_S = 2.0
 
@@ -228,7 +231,8 @@ class Gathering:
         if not tasks:
             return
         try:
-            await asyncio.wait(tasks, timeout=SERVERS_S)
+            timeout_s = SERVERS_BESIDE_HOSTS_S if hosts else SERVERS_S
+            await asyncio.wait(tasks, timeout=timeout_s)
         finally:
             await cancel_and_wait(*tasks)
             for task, name in tasks.items():

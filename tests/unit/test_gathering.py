@@ -256,7 +256,7 @@ def lost() -> "Future[Any]":
 async def test_silent_turn_server_costs_a_wait_and_no_candidate(
     answering: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(gathering, "SERVERS_S", 0.05)
+    monkeypatch.setattr(gathering, "SERVERS_BESIDE_HOSTS_S", 0.05)
     url = f"turn:127.0.0.1:{free_port()}"
     turn = IceServer(urls=[url], secret="s")
     found = await answering(addresses=LOOPBACK, ice_servers=[turn]).candidates()
