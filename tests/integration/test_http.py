@@ -300,7 +300,7 @@ async def test_what_is_not_there_is_not_found(http: Http, method: str, path: str
         ("DELETE", "/api/v1/streams", "GET,HEAD,POST"),
         ("PUT", "/api/v1/streams/door", "DELETE,GET,HEAD,PATCH"),
         ("GET", "/api/v1/probe", "POST"),
-        ("GET", "/whip", "POST"),
+        ("GET", "/whip", "OPTIONS,POST"),
         ("POST", "/", "GET,HEAD"),
         ("GET", "/api/v1/peers/x", "DELETE,PATCH"),
     ],
