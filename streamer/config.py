@@ -5,9 +5,19 @@
 
 import ipaddress
 import re
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 StreamId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
 ICE_URL = re.compile(
@@ -18,6 +28,11 @@ ICE_URL = re.compile(
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _PORT_RANGE = re.compile(r"(\d{4,5})-(\d{4,5})")
+
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+"""RFC 6454, section 6.2, as browsers write it."""
+
+_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -34,15 +49,30 @@ class Section(BaseModel):
     )
 
 
+def is_prefix(path: str) -> bool:
+    """Whether it can stand before every path of the server: empty, or as `/pose`."""
+    return _PREFIX.fullmatch(path) is not None
+
+
+def _checked_networks(networks: list[str]) -> list[str]:
+    for network in networks:
+        ipaddress.ip_network(network)
+    return networks
+
+
 class ServerConfig(Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     token: str = ""
     insecure_lan: bool = False
     allowed_hosts: list[str] = []
+    allowed_origins: list[str] = []
+    base_path: str = ""
+    trusted_proxies: list[str] = []
     tls_cert: str = ""
     tls_key: str = ""
     max_streams: int = Field(default=16, ge=1)
+    max_readers: int = Field(default=256, ge=1)
     state_file: str = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -52,6 +82,27 @@ class ServerConfig(Section):
         if token and len(token) < 16:
             raise ValueError("an access token needs at least 16 characters")
         return token
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, origins: list[str]) -> list[str]:
+        if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+            raise ValueError(
+                "write an origin as http://host:port, in small letters, without a path"
+            )
+        return origins
+
+    @field_validator("base_path")
+    @classmethod
+    def _base_path_is_a_path(cls, path: str) -> str:
+        if not is_prefix(path):
+            raise ValueError("write it as /pose: a slash before each part, none at the end")
+        return path
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, networks: list[str]) -> list[str]:
+        return _checked_networks(networks)
 
     @model_validator(mode="after")
     def _tls_has_both_halves(self) -> "ServerConfig":
@@ -210,9 +261,7 @@ class RtspConfig(Section):
     @field_validator("allowed_networks")
     @classmethod
     def _are_networks(cls, networks: list[str]) -> list[str]:
-        for network in networks:
-            ipaddress.ip_network(network)
-        return networks
+        return _checked_networks(networks)
 
 
 class RtspSource(Section):
@@ -225,9 +274,61 @@ class RtspSource(Section):
     transport: Literal["tcp", "udp"] | None = None
 
 
+class FileSource(Section):
+    """A file of the server, played as if it were a camera.
+
+    ``path``: in one of the folders of ``[files]``, relative to it or absolute.
+    """
+
+    type: Literal["file"] = "file"
+    path: str = Field(min_length=1, max_length=1024, pattern=r"^[^\x00]*$")
+    loop: bool = True
+
+
+class UsbSource(Section):
+    """A camera that is plugged into the server. What is left out, the camera chooses.
+
+    ``format``: how it is to send its pictures, in FFmpeg's names.
+    """
+
+    type: Literal["usb"] = "usb"
+    device: str = Field(pattern=r"^/dev/(video[0-9]{1,3}|v4l/by-id/[A-Za-z0-9_.:+-]{1,200})$")
+    size: str | None = Field(default=None, pattern=r"^[1-9][0-9]{1,3}x[1-9][0-9]{1,3}$")
+    fps: float | None = Field(default=None, gt=0, le=240)
+    format: Literal["mjpeg", "yuyv422", "h264", "nv12", "yuv420p"] | None = None
+
+
+def _rtsp_by_default(source: Any) -> Any:
+    """Once there was no other, and a source did not need to say what it is."""
+    return {"type": "rtsp", **source} if isinstance(source, dict) else source
+
+
+AnySource = Annotated[
+    RtspSource | FileSource | UsbSource,
+    Field(discriminator="type"),
+    BeforeValidator(_rtsp_by_default),
+]
+
+SOURCES: dict[str, type[Section]] = {"rtsp": RtspSource, "file": FileSource, "usb": UsbSource}
+"""By their ``type``."""
+
+
+class FilesConfig(Section):
+    """Which files of the server may be played as streams: those in these folders, and no others."""
+
+    folders: list[str] = []
+
+    @field_validator("folders")
+    @classmethod
+    def _are_absolute(cls, folders: list[str]) -> list[str]:
+        if not all(PurePath(folder).is_absolute() for folder in folders):
+            raise ValueError("give each folder's whole path, from / on")
+        return folders
+
+
 class StreamConfig(Section):
     id: StreamId
-    source: RtspSource
+    source: AnySource
     pose: PoseConfig | None = None
     video: VideoConfig | None = None
     listed: bool = True
@@ -239,6 +340,7 @@ class Config(Section):
     video: VideoConfig = VideoConfig()
     webrtc: WebRtcConfig = WebRtcConfig()
     rtsp: RtspConfig = RtspConfig()
+    files: FilesConfig = FilesConfig()
     streams: list[StreamConfig] = []  # in TOML: [[streams]]
 
     @field_validator("streams")
@@ -255,5 +357,15 @@ def explain(error: ValidationError) -> str:
     return "; ".join(
         f"{name + ': ' if name else ''}{each['msg'].removeprefix('Value error, ')}"
         for each in error.errors(include_url=False, include_input=False)
-        for name in [".".join(str(part) for part in each["loc"])]
+        for name in [key_of(each["loc"])]
+    )
+
+
+def key_of(place: Sequence[int | str]) -> str:
+    """An error's place as a person writes it: pydantic puts a source's type behind ``source``."""
+    parts = [str(part) for part in place]
+    return ".".join(
+        part
+        for before, part in zip(["", *parts], parts, strict=False)
+        if not (before == "source" and part in SOURCES)
     )

@@ -14,6 +14,7 @@
     ├── SourceForbidden         the address is not one that the configuration allows
     ├── SourceEnded             the end, on purpose: not a failure
     ├── InvalidRequest          what the client sent can't be used (also: InvalidOffer, an SDP offer)
+    ├── Unsupported             well said, but not something this service does
     ├── NotFound                no such stream or peer
     ├── Conflict                the id is taken, or the stream is not of a kind that can do that
     ├── LimitReached            the server is full; try later
@@ -86,6 +87,10 @@ class InvalidRequest(StreamerError):
 
 class InvalidOffer(InvalidRequest):
     kind = "invalid-offer"
+
+
+class Unsupported(StreamerError):
+    kind = "not-supported"
 
 
 class NotFound(StreamerError):

@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")"
 
-parts="chrome coturn libatomic node rtsp_server strace"
+parts="chrome coturn libatomic nginx node rtsp_server strace"
 case "${1-}" in
   "") ;;
   --firefox) parts="$parts firefox" ;;
@@ -25,6 +25,8 @@ has_chrome() {
 has_libatomic() { [ "$(uname -s)" != Linux ] || PATH="$PATH:/sbin" ldconfig -p | grep -q libatomic.so.1; }
 
 has_strace() { has strace; }
+
+has_nginx() { PATH="$PATH:/usr/sbin" command -v nginx >/dev/null 2>&1; }
 
 has_coturn() { has turnserver; }
 
@@ -74,6 +76,7 @@ if has apt-get; then
     gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
     gstreamer1.0-plugins-bad gstreamer1.0-rtsp
   ! lacks strace || set -- "$@" strace
+  ! lacks nginx || set -- "$@" nginx-light
   ! lacks firefox || set -- "$@" firefox-esr
   [ $# = 0 ] || install "$@"
 fi
@@ -91,6 +94,7 @@ complain() {
 ! lacks rtsp_server || complain "no Python with GStreamer's RTSP server and its good and bad plugins; \
 set STREAMER_TEST_GST_PYTHON to one that has them"
 ! lacks strace || complain "no strace, with which the tests see that nothing leaves the machine (Linux)"
+! lacks nginx || complain "no nginx, behind which the tests put the server"
 ! lacks firefox || complain "no Firefox; install it, or set STREAMER_TEST_FIREFOX to its path"
 [ -z "$missing" ] || exit 1
 

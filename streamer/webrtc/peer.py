@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import Callable
 
 from aiortc import (
@@ -52,6 +53,7 @@ class Peer:
         config: WebRtcConfig,
     ) -> None:
         self.id = peer_id
+        self.ice_tag = secrets.token_hex(8)
         self.stream = stream
         self._renditions = renditions
         self._connect_timeout_s = config.connect_timeout_s
@@ -171,7 +173,7 @@ class Peer:
             self._channel.news(clock_message(epoch=epoch, ntp=ntp, rtp=rtp, pts=pts))
 
     async def add_candidates(self, fragment: str) -> None:
-        """Raises InvalidRequest."""
+        """Raises InvalidRequest, Unsupported."""
         candidates = parse_fragment(fragment, self._username_fragment)
         self._candidates += len(candidates)
         if self._candidates > MAX_CANDIDATES:

@@ -28,9 +28,10 @@ _STREAM_ID: TypeAdapter[str] = TypeAdapter(StreamId)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a peer gets for its offer."""
+    """What a peer gets for its offer. ``ice_tag`` names its ICE session, as ``Peers.ice_tag`` does."""
 
     peer: str
+    ice_tag: str
     stream: str
     sdp: str
 
@@ -66,6 +67,8 @@ class Peers:
     async def open_whip(self, sdp: str, stream_id: str | None) -> Answer:
         """WHIP (RFC 9725): camera up, nothing back."""
         offer = _publishing_offer(sdp)
+        if offer.videos > 1:  # section 4.4.2: rather no session than one of which half is missing
+            raise InvalidOffer("The SDP offer sends several videos: publish each under its own id.")
         stream, source = self._place("whip", stream_id, listed=stream_id is not None)
         return await self._open(offer, stream, source, "none")
 
@@ -75,6 +78,10 @@ class Peers:
         if mode != "none" and not offer.receives_video:
             raise InvalidOffer("The SDP offer takes no video: a viewer's m=video is recvonly.")
         return await self._open(offer, self._streams.get(stream_id), None, mode)
+
+    def ice_tag(self, peer_id: str) -> str:
+        """What names the peer's ICE session, the only one it has. Raises NotFound."""
+        return self._get(peer_id).ice_tag
 
     async def add_candidates(self, peer_id: str, fragment: str) -> None:
         await self._get(peer_id).add_candidates(fragment)
@@ -150,7 +157,7 @@ class Peers:
                 await self._streams.remove(stream)
             raise
         peer.start()
-        return Answer(peer.id, stream.id, sdp)
+        return Answer(peer.id, peer.ice_tag, stream.id, sdp)
 
     def _renditions_of(self, stream: Stream) -> Renditions:
         """Made for the stream's first peer, and kept while there is the stream."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streamer.config import Config
+from streamer.config import Config, RtspSource
 from streamer.errors import ConfigError
 from streamer.settings import load_config
 
@@ -72,6 +72,20 @@ def test_shipped_example_of_a_stream_is_one_that_works(tmp_path: Path) -> None:
     assert stream.id == "door"
     assert stream.listed
     assert stream.pose is not None and stream.pose.model_complexity == 2
+
+
+def test_shipped_examples_of_other_sources_work_too(tmp_path: Path) -> None:
+    examples = re.findall(r"^# # or:\s+(\{.*?\})", SHIPPED.read_text("utf-8"), re.MULTILINE)
+    text = "\n".join(
+        f'[[streams]]\nid = "camera-{n}"\nsource = {example}' for n, example in enumerate(examples)
+    )
+    assert [stream.source.type for stream in load(tmp_path, text).streams] == ["file", "usb"]
+
+
+def test_source_that_does_not_say_what_it_is_is_an_rtsp_camera(tmp_path: Path) -> None:
+    """As before there were others."""
+    (stream,) = load(tmp_path, '[[streams]]\nid = "door"\nsource = {url = "rtsp://h/"}').streams
+    assert stream.source == RtspSource(url="rtsp://h/")
 
 
 # -- who overrides whom -----------------------------------------------------------------------------
@@ -168,6 +182,19 @@ def test_range_of_udp_ports_holds_its_last_too(tmp_path: Path) -> None:
             '[[streams]]\nid = "door"\nsource = {url = "rtsp://h/", uri = ""}',
             ["streams.0.source.uri", "no such key", "url"],
         ),
+        (
+            '[[streams]]\nid = "door"\nsource = {type = "file", url = "rtsp://h/"}',
+            ["streams.0.source.url", "no such key", "loop, path, type", "streams.0.source.path"],
+        ),
+        (
+            '[[streams]]\nid = "door"\nsource = {type = "usb", device = "/dev/sda"}',
+            ["streams.0.source.device", "/dev/"],
+        ),
+        (
+            '[[streams]]\nid = "door"\nsource = {type = "http", url = "http://h/"}',
+            ["streams.0.source", "'rtsp'", "'file'", "'usb'"],
+        ),
+        ('[files]\nfolders = ["clips"]', ["my.toml", "files.folders", "whole path"]),
         (
             '[[streams]]\nid = "door"\nsource = {url = "rtsp://h/"}\npose = {poses = 1}',
             ["streams.0.pose.poses", "no such key", "num_poses"],
