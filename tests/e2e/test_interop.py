@@ -96,6 +96,18 @@ async def test_ffmpeg_publishes_with_a_certificate_on_p256(
         await messages.until(lambda now: now.state == "ended")
 
 
+async def test_ffmpeg_whose_own_certificate_is_on_p224_is_refused_and_the_log_says_why(
+    server: Callable[..., StreamerServer], clips: Clips
+) -> None:
+    """What FFmpeg 8.1 on GnuTLS makes for itself, and OpenSSL 4 can't take (docs/decisions/0020). When this
+    fails, one of them has changed, and docs/interop.md needs no ``-cert_file`` any more."""
+    running = server()
+    command = (*FFMPEG, f"{running.url}/whip/ff", str(clips.person))
+    async with run_program(*command) as publisher:
+        assert await publisher.wait() != 0
+    assert running.log_tail().count("P-256") == 1
+
+
 # -- npm's clients in Chromium ----------------------------------------------------------------------
 
 
