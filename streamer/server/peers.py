@@ -115,8 +115,8 @@ def _check_ice_session(request: web.Request, tag: str) -> None:
 def _created(answer: Answer) -> web.Response:
     return web.Response(
         status=HTTPStatus.CREATED,
-        text=answer.sdp,
-        content_type=SDP,
+        body=answer.sdp.encode(),
+        content_type=SDP,  # and no charset, which it has not (RFC 8866, section 8.1)
         headers={
             "Location": f"/api/v1/peers/{answer.peer}",
             "ETag": f'"{answer.ice_tag}"',

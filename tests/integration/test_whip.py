@@ -29,7 +29,7 @@ class Publisher(WebcamPeer):
         offer = (await self.offer()).replace("sendrecv", "sendonly")
         response = await self._http.post("/whip/gym", data=offer, headers=SDP)
         assert response.status == 201
-        assert response.content_type == "application/sdp"
+        assert response.headers["Content-Type"] == "application/sdp"
         self.location, self.tag = response.headers["Location"], response.headers["ETag"]
         answer = RTCSessionDescription(await response.text(), "answer")
         await self.connection.setRemoteDescription(answer)
