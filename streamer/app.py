@@ -37,8 +37,8 @@ logger = logging.getLogger(__name__)
 
 SHUTDOWN_TIMEOUT_S = 5.0
 EXECUTOR_THREADS = 16
-"""For short work and for waiting until threads have ended. aioice looks up a TURN server's name here too:
-with asyncio's default, six on two cores, a few of these that hang would hold up everybody."""
+"""For short work and for waiting until threads have ended: more than asyncio's default, six on two cores,
+of which a few that take long would hold up everybody."""
 
 MAX_PROBES = 4
 """At a time: each decodes a camera's video for some seconds."""

@@ -180,7 +180,7 @@ class WebRtcConfig(Section):
     def _is_a_range(cls, text: str) -> str:
         found = _PORT_RANGE.fullmatch(text)
         if text and not (found and 1024 <= int(found[1]) <= int(found[2]) <= 65535):
-            raise ValueError("give the first and the last port, of 1024 to 65535, as 50000-50100")
+            raise ValueError("give the first and the last port, of 1024 to 65535, as 20000-20100")
         return text
 
     @field_validator("advertise")
