@@ -335,7 +335,6 @@ export const problems = {
   "not-supported": "不支持这种操作",
   "media-unreachable": "视频无法在浏览器和服务器之间传输",
   "precondition-failed": "状态已经改变，请求未被执行",
-  "precondition-required": "请求缺少前提条件（If-Match）",
   "not-acceptable": "服务器不提供所要求的格式",
   "unknown-host": "服务器不认识这个主机名",
   "foreign-origin": "来自其他网站的请求被拒绝",
