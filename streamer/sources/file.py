@@ -222,11 +222,19 @@ class _FileReader:
     def _pictures(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
         """All that can be decoded; what is damaged is left out."""
         for packet in self._packets(container, stream):
-            try:
-                yield from packet.decode()
-            except (av.error.FFmpegError, OSError) as error:
-                self._note_damage(error)
-                check_size(stream)
+            yield from self._decoded(stream, packet)
+        if not self._quit.is_set():
+            yield from self._decoded(stream, None)  # what the decoder still held back
+
+    def _decoded(
+        self, stream: VideoStream, packet: "av.Packet[VideoStream] | None"
+    ) -> list[av.VideoFrame]:
+        try:
+            return stream.codec_context.decode(packet)
+        except (av.error.FFmpegError, OSError) as error:
+            self._note_damage(error)
+            check_size(stream)
+            return []
 
     def _packets(
         self, container: InputContainer, stream: VideoStream
@@ -234,7 +242,9 @@ class _FileReader:
         """Up to the end, or to where the file breaks off."""
         try:
             for packet in container.demux(stream):
-                if self._quit.is_set():
+                if (
+                    self._quit.is_set() or packet.size == 0
+                ):  # FFmpeg marks the end with an empty packet
                     return
                 self.progress.last_packet_mono = time.monotonic()
                 yield packet

@@ -4,7 +4,7 @@ libraries: imported when somebody asks a camera, not before."""
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,25 +62,35 @@ class Talk:
     async def run(self) -> list[CameraStream]:
         """Raises SourceRejected, SourceForbidden or a SourceError; none of them holds a secret."""
         try:
-            async with asyncio.timeout(self._timeout_s), self._session() as session:
-                return await self._ask(session)
+            async with self._session() as session:
+                await self._load(session)
+                async with asyncio.timeout(self._timeout_s):
+                    return await self._ask(session)
         except TimeoutError as error:
             raise SourceUnreachable(
                 f"{self._door.place} does not answer within {self._timeout_s:g} s"
             ) from error
 
+    async def _load(self, session: aiohttp.ClientSession) -> None:
+        """The first time the library takes seconds to read its WSDLs, which is not the camera's fault."""
+        for name in ("devicemgmt", "media"):
+            async with self._service(session, name, self._door):
+                pass
+
     async def _ask(self, session: aiohttp.ClientSession) -> list[CameraStream]:
         async with self._service(session, "devicemgmt", self._door) as device:
             self._clock_offset = await self._ask_clock(device)
         async with self._service(session, "devicemgmt", self._door) as device:
-            abilities = await self._answer(device.GetCapabilities({"Category": "Media"}))
+            abilities = await self._answer(
+                self._ability(device, "GetCapabilities")({"Category": "Media"})
+            )
         place = _get(abilities, "Media", "XAddr")
         if not isinstance(place, str):
             raise SourceUnusable(
                 f"what answers at {self._door.place} speaks ONVIF, but has no video"
             )
         async with self._service(session, "media", self._same_camera(place)) as media:
-            profiles = await self._answer(media.GetProfiles())
+            profiles = await self._answer(self._ability(media, "GetProfiles")())
             return [await self._stream(media, each) for each in list(profiles or ())[:MAX_STREAMS]]
 
     async def _ask_clock(self, device: ONVIFService) -> timedelta | None:
@@ -99,9 +109,16 @@ class Talk:
             return None  # it has none, or one that is no date
         return there - datetime.now(UTC)
 
+    def _ability(self, service: ONVIFService, name: str) -> Callable[..., Awaitable[Any]]:
+        """What a service can do, with our login if there is one."""
+        ability: Callable[..., Awaitable[Any]] = getattr(
+            service, name if self._login.username else f"authless_{name}"
+        )
+        return ability
+
     async def _stream(self, media: ONVIFService, profile: Any) -> CameraStream:
         question = {"StreamSetup": _SETUP, "ProfileToken": _get(profile, "token")}
-        answer = await self._answer(media.GetStreamUri(question))
+        answer = await self._answer(self._ability(media, "GetStreamUri")(question))
         encoder = _get(profile, "VideoEncoderConfiguration")
         return CameraStream(
             name=str(_get(profile, "Name") or _get(profile, "token") or "")[:100],
@@ -131,8 +148,8 @@ class Talk:
         definition = SERVICES[name]
         service = ONVIFService(
             f"{place.scheme}://{place.place}{place.path}",
-            self._login.username or None,
-            self._login.password or None,
+            self._login.username,
+            self._login.password,
             str(_WSDL / definition["wsdl"]),
             no_cache=True,
             dt_diff=self._clock_offset,
