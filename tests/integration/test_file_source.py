@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import socket
+import struct
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -150,6 +151,19 @@ async def test_many_formats_play(play: Play, tmp_path: Path, name: str, codec: s
     playing = play(name)
     await playing.frames_come(8)
     assert all(step > 0 for step in playing.steps)
+
+
+async def test_clip_of_a_phone_held_upright_is_turned(play: Play, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mp4", 5)
+    quarter_turn = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+    straight = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    before, tkhd, after = path.read_bytes().partition(b"tkhd")
+    assert straight in after
+    path.write_bytes(before + tkhd + after.replace(straight, quarter_turn, 1))
+    playing = play("clip.mp4")
+    await playing.frames_come(1)
+    assert playing.recorder.videos == [VideoInfo(48, 64, "h264", 25.0)]
+    assert playing.recorder.frames[0].width == 48
 
 
 async def test_probe_tells_what_is_in_a_file(clips: Clips) -> None:
