@@ -333,6 +333,22 @@ class FilesConfig(Section):
         return folders
 
 
+class OnvifConfig(Section):
+    """How cameras are found and asked. ``interfaces``: addresses of this machine from which it searches,
+    all of them if there is none."""
+
+    search_s: float = Field(default=3.0, gt=0, le=30)
+    timeout_s: float = Field(default=10.0, gt=0)
+    interfaces: list[str] = []
+
+    @field_validator("interfaces")
+    @classmethod
+    def _are_addresses(cls, interfaces: list[str]) -> list[str]:
+        for address in interfaces:
+            ipaddress.IPv4Address(address)
+        return interfaces
+
+
 class StreamConfig(Section):
     id: StreamId
     source: AnySource
@@ -350,6 +366,7 @@ class Config(Section):
     webrtc: WebRtcConfig = WebRtcConfig()
     rtsp: RtspConfig = RtspConfig()
     files: FilesConfig = FilesConfig()
+    onvif: OnvifConfig = OnvifConfig()
     streams: list[StreamConfig] = []  # in TOML: [[streams]]
 
     @field_validator("streams")
