@@ -94,6 +94,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
             video=config.video,
             ice_servers=config.webrtc.ice_servers,
             ready=True,
+            max_picture_readers=config.server.max_picture_readers,
         )
     finally:
         await peers.close()

@@ -38,6 +38,7 @@ class ServerConfig(Section):
     tls_cert: str = ""
     tls_key: str = ""
     max_streams: int = Field(default=16, ge=1)
+    max_picture_readers: int = Field(default=64, ge=1)
     state_file: str = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

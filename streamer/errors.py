@@ -16,6 +16,7 @@
     ├── InvalidRequest          what the client sent can't be used (also: InvalidOffer, an SDP offer)
     ├── NotFound                no such stream or peer
     ├── Conflict                the id is taken, or the stream is not of a kind that can do that
+    ├── NoPicture               a stream has no picture to give now; try later
     └── LimitReached            the server is full; try later
 
 Errors of other libraries become one of these where they enter, with ``from err``.
@@ -93,6 +94,10 @@ class NotFound(StreamerError):
 
 class Conflict(StreamerError):
     kind = "conflict"
+
+
+class NoPicture(StreamerError):
+    kind = "no-picture"
 
 
 class LimitReached(StreamerError):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from streamer.config import PoseConfig, RtspSource, StreamConfig, VideoConfig
 from streamer.errors import Conflict, LimitReached, NotFound, StreamerError
 from streamer.model import StreamState
+from streamer.outputs.stills import Stills
 from streamer.ports import EstimatorFactory, Painter, Source
 from streamer.session import RetryPolicy, Session
 from streamer.sinks import MessageFeed, StateWatcher
@@ -33,10 +34,17 @@ class Stream:
     kept: bool = False  # comes back after a restart
     viewers: int = 0
     feed: MessageFeed = field(init=False)
+    stills: Stills = field(init=False)
 
     def __post_init__(self) -> None:
         self.feed = MessageFeed(self.id)
         self.session.subscribe(self.feed)
+        self.stills = Stills(self.session)
+
+    async def close(self) -> None:
+        """Everything that it has, the ways out first. Twice is safe."""
+        await self.stills.close()
+        await self.session.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +106,12 @@ class Streams:
             del self._streams[stream.id]
             if stream.kept:
                 self._save()
-        await stream.session.close()
+        await stream.close()
 
     async def close(self) -> None:
         streams = tuple(self)
         self._streams.clear()
-        await asyncio.gather(*(stream.session.close() for stream in streams), *self._removals)
+        await asyncio.gather(*(stream.close() for stream in streams), *self._removals)
         if self._saving is not None:
             await self._saving
 

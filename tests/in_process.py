@@ -82,6 +82,7 @@ class Service:
             video=video,
             ice_servers=webrtc.ice_servers,
             ready=True,
+            max_picture_readers=self.server_config.max_picture_readers,
         )
 
     def _camera(self, source: RtspSource) -> Source:

@@ -24,7 +24,7 @@ BODY_TIMEOUT_S: Final = 15.0
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _PUBLIC: Final = frozenset({"/healthz", "/readyz", "/login", "/api/v1/login"})
 _PUBLIC_PREFIX: Final = "/static/"
-_HEADERS: Final = {
+SECURITY_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "
     "media-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'",
@@ -51,7 +51,8 @@ class Guard:
         request[REQUEST_ID] = secrets.token_hex(8)
         response: web.StreamResponse = self._refusal(request) or await handler(request)
         if not response.prepared:
-            response.headers.update(_HEADERS)
+            for name, value in SECURITY_HEADERS.items():
+                response.headers.setdefault(name, value)
             response.headers["X-Request-Id"] = request[REQUEST_ID]
         return response
 

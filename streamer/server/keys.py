@@ -27,6 +27,7 @@ class Services:
     video: VideoConfig
     ice_servers: list[IceServer]
     ready: bool = False
+    max_picture_readers: int = 64
 
 
 SERVICES = web.AppKey("services", Services)

@@ -15,6 +15,7 @@ from streamer.errors import (
     InvalidRequest,
     LimitReached,
     ModelError,
+    NoPicture,
     NotFound,
     SourceError,
     SourceForbidden,
@@ -32,6 +33,7 @@ _STATUSES: tuple[tuple[type[StreamerError], HTTPStatus], ...] = (
     (InvalidRequest, HTTPStatus.BAD_REQUEST),
     (NotFound, HTTPStatus.NOT_FOUND),
     (Conflict, HTTPStatus.CONFLICT),
+    (NoPicture, HTTPStatus.SERVICE_UNAVAILABLE),
     (LimitReached, HTTPStatus.SERVICE_UNAVAILABLE),
     (ModelError, HTTPStatus.SERVICE_UNAVAILABLE),
     (SourceForbidden, HTTPStatus.FORBIDDEN),
@@ -102,7 +104,7 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
 def _ours(request: web.Request, error: StreamerError) -> web.Response:
     for kind, status in _STATUSES:
         if isinstance(error, kind):
-            busy = isinstance(error, LimitReached)
+            busy = isinstance(error, LimitReached | NoPicture)
             headers = {"Retry-After": str(RETRY_AFTER_S)} if busy else None
             return problem(request, status, error.kind, str(error), headers)
     logger.error("request %s failed: %s", request.get(REQUEST_ID, ""), error)
