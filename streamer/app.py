@@ -17,6 +17,7 @@ from aiohttp import web
 
 from streamer.config import Config, PoseConfig, RtspConfig, RtspSource, ServerConfig
 from streamer.errors import ConfigError, LimitReached, ModelError, SourceUnreachable
+from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
 from streamer.ports import Estimator, EstimatorFactory
 from streamer.pose.mediapipe import MediaPipeEstimator
@@ -70,11 +71,13 @@ async def serve(config: Config) -> None:
 
 @contextlib.asynccontextmanager
 async def _services(config: Config) -> AsyncIterator[Services]:
+    retry = RetryPolicy(cap_s=config.rtsp.retry_cap_s, rejected_s=config.rtsp.rejected_retry_s)
     workshop = Workshop(
         camera_source=lambda source: RtspCamera(source, config.rtsp),
         estimator=estimator_factory,
         painter=SkeletonPainter(),
-        retry=RetryPolicy(cap_s=config.rtsp.retry_cap_s, rejected_s=config.rtsp.rejected_retry_s),
+        retry=retry,
+        output=lambda session, output, limits: Output(session, output, config.rtsp, retry, limits),
     )
     await asyncio.to_thread(_try_estimator, config.pose)
     state = StateFile(Path(config.server.state_file or default_state_file()))

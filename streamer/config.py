@@ -5,7 +5,7 @@
 
 import ipaddress
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -143,11 +143,25 @@ class RtspSource(Section):
     transport: Literal["tcp", "udp"] | None = None
 
 
+class OutputConfig(Section):
+    """Where a stream's video is published: the address of an RTSP server, with credentials if it wants
+    any; they are never shown again. The address alone will do."""
+
+    url: str = Field(max_length=2048)
+    video: Literal["annotated", "plain"] = "annotated"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_address(cls, value: Any) -> Any:
+        return {"url": value} if isinstance(value, str) else value
+
+
 class StreamConfig(Section):
     id: StreamId
     source: RtspSource
     pose: PoseConfig | None = None
     video: VideoConfig | None = None
+    output: OutputConfig | None = None
     listed: bool = True
 
 

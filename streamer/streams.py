@@ -6,9 +6,10 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from streamer.config import PoseConfig, RtspSource, StreamConfig, VideoConfig
+from streamer.config import OutputConfig, PoseConfig, RtspSource, StreamConfig, VideoConfig
 from streamer.errors import Conflict, LimitReached, NotFound, StreamerError
 from streamer.model import StreamState
+from streamer.outputs.output import Output
 from streamer.outputs.stills import Stills
 from streamer.ports import EstimatorFactory, Painter, Source
 from streamer.session import RetryPolicy, Session
@@ -33,6 +34,7 @@ class Stream:
     camera: StreamConfig | None = None
     kept: bool = False  # comes back after a restart
     viewers: int = 0
+    output: Output | None = None
     feed: MessageFeed = field(init=False)
     stills: Stills = field(init=False)
 
@@ -44,6 +46,8 @@ class Stream:
     async def close(self) -> None:
         """Everything that it has, the ways out first. Twice is safe."""
         await self.stills.close()
+        if self.output is not None:
+            await self.output.close()
         await self.session.close()
 
 
@@ -55,6 +59,7 @@ class Workshop:
     estimator: Callable[[PoseConfig], EstimatorFactory]
     painter: Painter
     retry: RetryPolicy
+    output: Callable[[Session, OutputConfig, Callable[[], VideoConfig]], Output]
 
 
 class Streams:
@@ -139,9 +144,26 @@ class Streams:
         stream.session.watchers.idle = video.idle
         self._remember(stream, video=video)
 
+    async def set_output(self, stream: Stream, config: OutputConfig | None) -> None:
+        """Publishes the stream's video there, or nowhere any more. Raises InvalidRequest."""
+        output = None if config is None else self._output(stream, config)
+        before, stream.output = stream.output, output
+        self._remember(stream, output=config)
+        if before is not None:
+            await before.close()
+        if (
+            output is not None
+            and stream.output is output
+            and self._streams.get(stream.id) is stream
+        ):
+            output.start()
+
     def set_listed(self, stream: Stream, listed: bool) -> None:
         stream.listed = listed
         self._remember(stream, listed=listed)
+
+    def _output(self, stream: Stream, config: OutputConfig) -> Output:
+        return self._workshop.output(stream.session, config, lambda: stream.video)
 
     def _remember(self, stream: Stream, **changed: object) -> None:
         if stream.camera is not None:
@@ -157,6 +179,7 @@ class Streams:
             config.pose or self._pose,
             config.video or self._video,
             listed=config.listed,
+            output=config.output,
         )
         stream.camera, stream.kept = config, keep
         return stream
@@ -170,6 +193,7 @@ class Streams:
         video: VideoConfig,
         *,
         listed: bool,
+        output: OutputConfig | None = None,
     ) -> Stream:
         if stream_id in self._streams:
             raise Conflict(f"There is a stream {stream_id!r} already; choose another id.")
@@ -187,9 +211,13 @@ class Streams:
             video.idle,
         )
         stream = Stream(stream_id, kind, session, source, pose, video, listed)
+        if output is not None:
+            stream.output = self._output(stream, output)
         self._streams[stream_id] = stream
         session.subscribe(StateWatcher(StreamState.ENDED, lambda: self.remove_soon(stream)))
         session.start()
+        if stream.output is not None:
+            stream.output.start()
         return stream
 
     def remove_soon(self, stream: Stream) -> None:

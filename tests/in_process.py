@@ -24,6 +24,7 @@ from av import VideoFrame
 from streamer.aio import cancel_and_wait
 from streamer.app import _check_address
 from streamer.config import (
+    OutputConfig,
     PoseConfig,
     RtspConfig,
     RtspSource,
@@ -33,11 +34,12 @@ from streamer.config import (
 )
 from streamer.errors import SourceUnreachable
 from streamer.model import Frame
+from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
 from streamer.ports import EstimatorFactory, Source
 from streamer.server.application import make_application
 from streamer.server.keys import Services
-from streamer.session import RetryPolicy
+from streamer.session import RetryPolicy, Session
 from streamer.sources.address import parse_rtsp_url
 from streamer.state import StateFile
 from streamer.streams import Streams, Workshop
@@ -69,6 +71,7 @@ class Service:
             estimator=estimator or (lambda pose: self.estimators),
             painter=SkeletonPainter(),
             retry=RetryPolicy(),
+            output=self._output,
         )
         state = StateFile(folder / "streams.json")
         self.streams = Streams(workshop, PoseConfig(), video, self.server_config.max_streams, state)
@@ -89,6 +92,11 @@ class Service:
         parse_rtsp_url(source)
         self.cameras.append(FakeSource())
         return self.cameras[-1]
+
+    def _output(
+        self, session: Session, config: OutputConfig, limits: Callable[[], VideoConfig]
+    ) -> Output:
+        return Output(session, config, RtspConfig(), RetryPolicy(), limits)
 
     async def _probe(self, source: RtspSource) -> dict[str, Any]:
         raise SourceUnreachable(f"nothing answers at {source.url}")
