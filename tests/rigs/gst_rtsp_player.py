@@ -40,7 +40,8 @@ def main() -> None:
         buffer = sample.get_buffer()
         if not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT):
             keyframes.append(number)
-        times.append(buffer.pts / Gst.SECOND)
+        if buffer.pts != Gst.CLOCK_TIME_NONE:  # the second picture of one moment has none
+            times.append(buffer.pts / Gst.SECOND)
         structure = sample.get_caps().get_structure(0)
         caps = {key: structure.get_value(key) for key in ("width", "height", "profile")}
     pipeline.set_state(Gst.State.NULL)
