@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")"
 
-parts="chrome libatomic node rtsp_server strace"
+parts="chrome coturn libatomic nginx node rtsp_server strace"
 case "${1-}" in
   "") ;;
   --firefox) parts="$parts firefox" ;;
@@ -25,6 +25,10 @@ has_chrome() {
 has_libatomic() { [ "$(uname -s)" != Linux ] || PATH="$PATH:/sbin" ldconfig -p | grep -q libatomic.so.1; }
 
 has_strace() { has strace; }
+
+has_nginx() { PATH="$PATH:/usr/sbin" command -v nginx >/dev/null 2>&1; }
+
+has_coturn() { has turnserver; }
 
 has_firefox() { has "${STREAMER_TEST_FIREFOX:-firefox-esr}"; }
 
@@ -65,12 +69,14 @@ install() {
 if has apt-get; then
   set --
   ! lacks chrome || set -- "$@" chromium
+  ! lacks coturn || set -- "$@" coturn
   ! lacks libatomic || set -- "$@" libatomic1
   ! lacks node || set -- "$@" nodejs npm
   ! lacks rtsp_server || set -- "$@" python3-gi gir1.2-gst-rtsp-server-1.0 \
     gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
     gstreamer1.0-plugins-bad gstreamer1.0-rtsp
   ! lacks strace || set -- "$@" strace
+  ! lacks nginx || set -- "$@" nginx-light
   ! lacks firefox || set -- "$@" firefox-esr
   [ $# = 0 ] || install "$@"
 fi
@@ -82,11 +88,13 @@ complain() {
 }
 ! lacks chrome ||
   complain "no Chromium or Chrome; install one, or set STREAMER_TEST_CHROME to its path"
+! lacks coturn || complain "no coturn, the TURN server that the tests relay through"
 ! lacks libatomic || complain "no libatomic.so.1, which the browser's driver needs"
 ! lacks node || complain "no Node 18 or newer with npm"
 ! lacks rtsp_server || complain "no Python with GStreamer's RTSP server and its good and bad plugins; \
 set STREAMER_TEST_GST_PYTHON to one that has them"
 ! lacks strace || complain "no strace, with which the tests see that nothing leaves the machine (Linux)"
+! lacks nginx || complain "no nginx, behind which the tests put the server"
 ! lacks firefox || complain "no Firefox; install it, or set STREAMER_TEST_FIREFOX to its path"
 [ -z "$missing" ] || exit 1
 

@@ -1,5 +1,7 @@
 // Requests to this server, and the errors that they end in.
 
+import { pathOf, url } from "./base.js";
+
 /**
  * A stream as GET /api/v1/streams shows it (docs/protocol.md).
  * @typedef {object} StreamInfo
@@ -17,7 +19,7 @@
  * @property {number} attempt
  * @property {{type: string, detail: string} | null} last_error
  */
-/** @typedef {"connecting" | "live" | "reconnecting" | "failed" | "ended" | "paused"} StreamState */
+/** @typedef {import("./landmarks.js").StreamState} StreamState */
 /**
  * @typedef {object} StreamStats
  * @property {number} frames_dropped
@@ -74,8 +76,8 @@ export class ServerGone extends Error {
 export async function request(method, path, options = {}) {
   const response = await send(method, path, options);
   if (response.ok) return response;
-  if (response.status === UNAUTHORIZED && location.pathname !== "/login") {
-    location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+  if (response.status === UNAUTHORIZED && pathOf(location.href) !== "/login") {
+    location.assign(`${url("/login")}?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
   throw await problemOf(response);
 }
@@ -90,7 +92,7 @@ async function send(method, path, { json, sdp, signal, keepalive, timeout_ms = T
   const body = sdp ?? (json === undefined ? undefined : JSON.stringify(json));
   const timeout = AbortSignal.timeout(timeout_ms);
   try {
-    return await fetch(path, {
+    return await fetch(url(path), {
       method,
       body,
       headers: body === undefined ? {} : { "Content-Type": type },

@@ -1,6 +1,7 @@
 // One stream on the wall: its live picture while it is in sight, its state, its figures, its menu.
 
 import { kindOf, request, sentence, streamPath } from "./api.js";
+import { url } from "./base.js";
 import { button, closeMenuByItself, element, icon, play, setText } from "./dom.js";
 import { peopleWords } from "./figures.js";
 import { ViewerPeer } from "./peers.js";
@@ -90,7 +91,7 @@ export class Card {
 
   /** @param {string} name */
   #build(name) {
-    const href = `/streams/${encodeURIComponent(this.#id)}`;
+    const href = url(`/streams/${encodeURIComponent(this.#id)}`);
     const picture = element("a", { class: "thumb", href, "aria-label": `Open ${name}` });
     picture.append(this.#video);
     const title = element("a", { class: "name", href }, name);
@@ -108,7 +109,7 @@ export class Card {
   #menu(name) {
     const summary = element("summary", { "aria-label": `Menu of ${name}`, title: "Menu" });
     summary.append(icon("more"));
-    const open = element("a", { href: `/streams/${encodeURIComponent(this.#id)}` }, "Open");
+    const open = element("a", { href: url(`/streams/${encodeURIComponent(this.#id)}`) }, "Open");
     const items = [
       open,
       button("Copy code", () => openSnippets(this.#id)),

@@ -1,5 +1,6 @@
 // Code that reads a stream from another program, ready to copy.
 
+import { url } from "./base.js";
 import { button, element } from "./dom.js";
 
 /** @typedef {{name: string, code: (origin: string, id: string) => string}} Snippet */
@@ -88,7 +89,7 @@ export function openSnippets(streamId) {
   const dialog = element("dialog", { class: "wide", "aria-label": "Code" });
   /** @param {Snippet} snippet */
   const choose = (snippet) => {
-    code.textContent = snippet.code(location.origin, streamId);
+    code.textContent = snippet.code(location.origin + url("/").slice(0, -1), streamId);
     copied.textContent = "";
     for (const tab of tabs.children) {
       tab.setAttribute("aria-pressed", String(tab.textContent === snippet.name));

@@ -2,6 +2,7 @@
 // figures, the landmarks, and the controls that act on them.
 
 import { requestJson, sentence, streamPath } from "./api.js";
+import { url } from "./base.js";
 import { StreamClock } from "./clock.js";
 import { button, byId, element, icon, play, setText } from "./dom.js";
 import { Figures } from "./figures.js";
@@ -254,7 +255,7 @@ export function noticeOf({ state, words, detail, kind, ours }, tryAgain, video) 
   }
   if (state === "failed" || state === "ended") {
     const again = button("Try again", tryAgain, { class: "primary" });
-    const wall = element("a", { href: "/", class: "button" }, "All streams");
+    const wall = element("a", { href: url("/"), class: "button" }, "All streams");
     const isOver = state === "ended" && !ours;
     const text = [!isOver && detail ? sentence(detail) : "", NEXT_STEPS.get(kind) ?? ""];
     return { title: isOver ? "The stream has ended" : title, text, actions: [again, wall] };

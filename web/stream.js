@@ -1,12 +1,13 @@
 // /streams/{id}: one stream.
 
 import { request, sentence, streamPath } from "./api.js";
+import { pathOf } from "./base.js";
 import { byId, setText } from "./dom.js";
 import { ModeChoice } from "./modes.js";
 import { ViewerPeer } from "./peers.js";
 import { noticeOf, Stage } from "./stage.js";
 
-const streamId = decodeURIComponent(location.pathname.split("/")[2] ?? "");
+const streamId = decodeURIComponent(pathOf(location.href).split("/")[2] ?? "");
 const OVERLAYS = /** @type {const} */ ({ annotated: "off", plain: "packets", none: "alone" });
 
 const stage = new Stage();

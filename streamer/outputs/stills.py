@@ -53,6 +53,8 @@ class StillFeed:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         self._coming: asyncio.Future[Still | None] | None = None  # what all who wait wait for
+        self._lock = threading.Lock()  # of the next three
+        self._newest: Picture | None = None
         self._is_wanted = False
         self._last_pts = -1
         self._slot: LatestSlot[Picture] = LatestSlot()
@@ -60,13 +62,13 @@ class StillFeed:
         self._thread.start()
 
     def show(self, picture: Picture) -> None:
-        if self._is_wanted and picture.pts > self._last_pts:
-            self._is_wanted, self._last_pts = False, picture.pts
-            self._slot.put(picture)
+        with self._lock:
+            self._newest = picture
+        self._offer()
 
     async def next(self, due_mono: float = 0.0) -> Still | None:
-        """The first picture from ``due_mono`` on (seconds of the monotonic clock) that is shown from
-        now on; None when there will be no more."""
+        """The newest picture that nobody has had yet, but not before ``due_mono`` (seconds of the monotonic
+        clock); None when there will be no more."""
         early_s = due_mono - time.monotonic()
         if early_s > 0:
             with contextlib.suppress(TimeoutError):
@@ -75,8 +77,18 @@ class StillFeed:
             return None
         if self._coming is None:
             self._coming = self._loop.create_future()
-            self._is_wanted = True
+            with self._lock:
+                self._is_wanted = True
+            self._offer()
         return await asyncio.shield(self._coming)  # one who leaves leaves the others waiting
+
+    def _offer(self) -> None:
+        """From any thread."""
+        with self._lock:
+            picture = self._newest
+            if self._is_wanted and picture is not None and picture.pts > self._last_pts:
+                self._is_wanted, self._last_pts = False, picture.pts
+                self._slot.put(picture)
 
     async def close(self) -> None:
         """Readers are told; waits until the thread has ended."""

@@ -16,17 +16,18 @@ from aiohttp.http_exceptions import PayloadEncodingError
 from aiohttp.typedefs import Handler
 
 from streamer.config import ServerConfig
-from streamer.server.keys import REQUEST_ID
+from streamer.server.keys import ANSWER_BEGUN, OUTSIDE, REQUEST_ID
+from streamer.server.outside import Proxies
 from streamer.server.problems import problem
 
 SESSION_COOKIE: Final = "streamer_session"
 BODY_TIMEOUT_S: Final = 15.0
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_PUBLIC: Final = frozenset({"/healthz", "/readyz", "/login", "/api/v1/login"})
+_PUBLIC: Final = frozenset({"/healthz", "/readyz", "/login", "/api/v1/login", "/client.js"})
 _PUBLIC_PREFIX: Final = "/static/"
-SECURITY_HEADERS: Final = {
+_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "
-    "media-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "media-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
     "frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -37,6 +38,18 @@ SECURITY_HEADERS: Final = {
 }
 
 
+_TO_FRIENDS: Final = {
+    "Access-Control-Expose-Headers": "Location, Link, Retry-After, X-Request-Id, X-Stream-Id",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Vary": "Origin",
+}
+_PREFLIGHT: Final = {
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
+    "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE, OPTIONS",
+    "Access-Control-Max-Age": "600",
+}
+
+
 class Guard:
     """Host allow-list, exact Origin, access token. Deny by default: with a token set, every route needs
     it but those that a person or a health check must reach before."""
@@ -44,20 +57,31 @@ class Guard:
     def __init__(self, config: ServerConfig) -> None:
         self._token = config.token
         self._names = _own_names(config)
-        self._any_address = not is_loopback(config.host)
+        self._friends = frozenset(config.allowed_origins)
+        self._proxies = Proxies(config)
+        self._any_address = is_exposed(config)
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         request[REQUEST_ID] = secrets.token_hex(8)
-        response: web.StreamResponse = self._refusal(request) or await handler(request)
-        if not response.prepared:
-            for name, value in SECURITY_HEADERS.items():
-                response.headers.setdefault(name, value)
+        request[OUTSIDE] = self._proxies.outside(request)
+        if self._is_preflight(request):
+            return web.Response(status=HTTPStatus.NO_CONTENT, headers=_PREFLIGHT)
+        return self._refusal(request) or await handler(request)
+
+    async def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
+        """A signal of aiohttp: before any answer begins, a stream's too."""
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        origin = request.headers.get("Origin", "")
+        if origin in self._friends:
+            response.headers.update(_TO_FRIENDS | {"Access-Control-Allow-Origin": origin})
+        request[ANSWER_BEGUN] = True
+        if REQUEST_ID in request:
             response.headers["X-Request-Id"] = request[REQUEST_ID]
-        return response
 
     def _refusal(self, request: web.Request) -> web.Response | None:
-        if not self._host_is_ours(request.host):
+        if not self._host_is_ours(request[OUTSIDE].host):
             return problem(
                 request,
                 HTTPStatus.MISDIRECTED_REQUEST,
@@ -72,7 +96,8 @@ class Guard:
                 "foreign-origin",
                 "Pages of another origin may not use this server.",
             )
-        if self._token and not self._is_public(request.path) and not self._may_enter(request):
+        path = self._proxies.inside(request.path)
+        if self._token and not self._is_public(path) and not self._may_enter(request):
             return self._unauthorized(request)
         return None
 
@@ -88,7 +113,13 @@ class Guard:
         origin = request.headers.get("Origin")
         if origin is None or (request.method in _SAFE_METHODS and not is_upgrade):
             return True  # no browser, or a request that changes nothing and can't be read there
-        return origin == f"{request.scheme}://{request.host}"
+        return origin == request[OUTSIDE].origin or origin in self._friends
+
+    def _is_preflight(self, request: web.Request) -> bool:
+        """A browser asks, without a token, whether a page of another origin may (Fetch, section 3.3)."""
+        asks = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+        is_friend = request.headers.get("Origin") in self._friends
+        return asks and is_friend and self._host_is_ours(request[OUTSIDE].host)
 
     @staticmethod
     def _is_public(path: str) -> bool:
@@ -102,10 +133,10 @@ class Guard:
 
     def _unauthorized(self, request: web.Request) -> web.Response:
         if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
-            return web.Response(
-                status=HTTPStatus.SEE_OTHER,
-                headers={"Location": f"/login?next={quote(request.path_qs, safe='')}"},
-            )
+            outside = request[OUTSIDE]
+            wanted = quote(outside.path(self._proxies.inside(request.path_qs)), safe="")
+            login = f"{outside.path('/login')}?next={wanted}"
+            return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": login})
         return problem(
             request,
             HTTPStatus.UNAUTHORIZED,
@@ -113,6 +144,10 @@ class Guard:
             "Send the access token as `Authorization: Bearer …`, or sign in at /login.",
             {"WWW-Authenticate": "Bearer"},
         )
+
+    def is_friend(self, origin: str) -> bool:
+        """Whether pages of this origin may use the server."""
+        return origin in self._friends
 
     def token_is_right(self, token: str) -> bool:
         return _equal(token.strip(), self._token)
@@ -133,6 +168,11 @@ def _equal(given: str, secret: str) -> bool:
 def is_loopback(host: str) -> bool:
     address = _as_address(host)
     return host == "localhost" or (address is not None and address.is_loopback)
+
+
+def is_exposed(config: ServerConfig) -> bool:
+    """Whether others than this machine can reach the server, by themselves or through a proxy."""
+    return not is_loopback(config.host) or bool(config.trusted_proxies)
 
 
 async def read_text(request: web.Request, content_type: str, limit_bytes: int) -> str:

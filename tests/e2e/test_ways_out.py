@@ -86,7 +86,9 @@ async def test_an_img_of_our_own_page_shows_moving_pictures_with_the_skeleton_by
         seen.append(pixels)
         found.append(best_share(pixels, messages))
         moved.append(best_share(pixels, [shifted(each, 0.1) for each in messages]))
-        await page.wait_for_timeout(200)  # another picture than the last: an <img> has no event of it
+        await page.wait_for_timeout(
+            200
+        )  # another picture than the last: an <img> has no event of it
     assert statistics.median(found) > 0.85
     assert statistics.median(moved) < 0.5
     differences = [
@@ -134,9 +136,14 @@ async def test_the_snippets_of_the_page_do_what_they_say(
     for name in ("curl (snapshot)", "<img>", "Home Assistant"):
         await page.get_by_role("button", name=name, exact=True).click()
         shown[name] = await page.locator("dialog pre").inner_text()
-    assert f"curl -o door.jpg {running.url}/api/v1/streams/door/snapshot.jpg" in shown["curl (snapshot)"]
+    assert (
+        f"curl -o door.jpg {running.url}/api/v1/streams/door/snapshot.jpg"
+        in shown["curl (snapshot)"]
+    )
     assert f'<img src="{running.url}{MJPEG}"' in shown["<img>"]
-    urls = [line.split(": ", 1)[1] for line in shown["Home Assistant"].splitlines() if "_url:" in line]
+    urls = [
+        line.split(": ", 1)[1] for line in shown["Home Assistant"].splitlines() if "_url:" in line
+    ]
     async with aiohttp.ClientSession() as http:
         for url in urls:
             async with http.get(json.loads(url) if url.startswith('"') else url) as response:

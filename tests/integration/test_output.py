@@ -17,14 +17,14 @@ import av
 import numpy as np
 import pytest
 
-from streamer.app import estimator_factory
-from streamer.config import OutputConfig, RtspConfig, RtspSource, VideoConfig
+from streamer.app import camera_source, estimator_factory
+from streamer.config import AnySource, OutputConfig, RtspConfig, VideoConfig
 from streamer.errors import SourceLost
 from streamer.model import StreamState
 from streamer.outputs.output import Output
+from streamer.ports import CameraSource
 from streamer.pose.models import Complexity, ensure_models
 from streamer.session import RetryPolicy, Session
-from streamer.sources.rtsp import RtspCamera
 from streamer.state import StateFile
 from tests.fakes import FakeSource, RecordingListener, RecordingSink, make_frame
 from tests.in_process import Http, Service, serving
@@ -53,8 +53,8 @@ class QuickService(Service):
             self.streams._workshop, camera_source=self._any_camera, output=self._quick_output
         )
 
-    def _any_camera(self, source: RtspSource) -> Any:
-        return RtspCamera(source, RtspConfig()) if self._real else self._camera(source)
+    def _any_camera(self, source: AnySource) -> CameraSource:
+        return camera_source(source, self._config) if self._real else self._camera(source)
 
     def _quick_output(
         self, session: Session, config: OutputConfig, limits: Callable[[], VideoConfig]

@@ -271,9 +271,8 @@ async def nobody_reads(service: Service) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_all_readers_share_one_encoding_and_nothing_is_encoded_for_nobody(
-    http: Http, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def count_encodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The times of the frames that are made JPEG from now on."""
     encoded: list[int] = []
 
     def counting(frame: Frame, width: int | None) -> bytes:
@@ -281,6 +280,13 @@ async def test_all_readers_share_one_encoding_and_nothing_is_encoded_for_nobody(
         return to_jpeg(frame, width)
 
     monkeypatch.setattr(stills, "to_jpeg", counting)
+    return encoded
+
+
+async def test_all_readers_share_one_encoding_and_nothing_is_encoded_for_nobody(
+    http: Http, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded = count_encodings(monkeypatch)
     async with filming(service, http):
         await service.estimators.frames_come(5)
         assert encoded == []
@@ -298,18 +304,19 @@ async def test_all_readers_share_one_encoding_and_nothing_is_encoded_for_nobody(
 async def test_few_pictures_a_second_are_as_few_encodings(
     http: Http, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    encoded = count_encodings(monkeypatch)
     async with filming(service, http), http.get(MJPEG, params={"fps": "10"}) as response:
         parts = Parts(response)
-        await parts.some(4)
+        await parts.some(6)
         times = [int(headers["X-Pts"]) for headers in parts.headers]
-        steps = [after - before for before, after in zip(times, times[1:], strict=False)]
-        assert min(steps) > 0.8 * 9000, "90 kHz ticks; the camera gives five times as many"
+        assert times[-1] - times[0] > 0.6 * 5 * 9000, "90 kHz; the camera gives five times as many"
+        assert len(encoded) <= 7
 
 
 async def test_a_stuck_reader_is_sent_away_and_costs_the_others_nothing(
     http: Http, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(routes, "STUCK_S", 1.0)
+    monkeypatch.setattr("streamer.server.slow_readers.WRITE_TIMEOUT_S", 1.0)
     async with filming(service, http, is_noise=True):
         with socket.socket() as stuck:
             stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from streamer.config import (
+    AnySource,
     OutputConfig,
     PoseConfig,
     RtspConfig,
@@ -25,7 +26,7 @@ from streamer.errors import (
 )
 from streamer.model import StreamState
 from streamer.outputs.output import Output
-from streamer.ports import EstimatorFactory, Source
+from streamer.ports import CameraSource, EstimatorFactory
 from streamer.session import RetryPolicy, Session
 from streamer.state import StateFile
 from streamer.streams import Streams, Workshop, new_stream_id
@@ -65,7 +66,8 @@ class Rig:
     def saved(self) -> list[str]:
         return [config.id for config in StateFile(self.file).load()]
 
-    def _source(self, source: RtspSource) -> Source:
+    def _source(self, source: AnySource) -> CameraSource:
+        assert isinstance(source, RtspSource)
         if not source.url.startswith("rtsp://"):
             raise InvalidRequest("no camera's address")
         self.sources.append(FakeSource())
