@@ -38,8 +38,8 @@ logger = logging.getLogger(__name__)
 
 SHUTDOWN_TIMEOUT_S = 5.0
 EXECUTOR_THREADS = 16
-"""For short work and for waiting until threads have ended. aioice looks up a TURN server's name here too:
-with asyncio's default, six on two cores, a few of these that hang would hold up everybody."""
+"""For short work and for waiting until threads have ended: more than asyncio's default, six on two cores,
+of which a few that take long would hold up everybody."""
 
 MAX_PROBES = 4
 """At a time: each decodes a camera's video for some seconds."""
@@ -76,13 +76,15 @@ async def _services(config: Config) -> AsyncIterator[Services]:
     workshop = Workshop(
         camera_source=lambda source: camera_source(source, config),
         estimator=estimator_factory,
-        painter=SkeletonPainter(),
+        painter=SkeletonPainter,
         retry=retry,
         output=lambda session, output, limits: Output(session, output, config.rtsp, retry, limits),
     )
     await asyncio.to_thread(_try_estimator, config.pose)
     state = StateFile(Path(config.server.state_file or default_state_file()))
-    streams = Streams(workshop, config.pose, config.video, config.server.max_streams, state)
+    streams = Streams(
+        workshop, config.pose, config.video, config.server.max_streams, state, config.overlay
+    )
     peers = Peers(config.webrtc, streams)
     probes = asyncio.Semaphore(MAX_PROBES)
     try:
@@ -96,6 +98,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
             check_source=lambda source: camera_source(source, config).check(),
             pose=config.pose,
             video=config.video,
+            overlay=config.overlay,
             ready=True,
             max_picture_readers=config.server.max_picture_readers,
         )

@@ -181,7 +181,7 @@ class WebRtcConfig(Section):
     def _is_a_range(cls, text: str) -> str:
         found = _PORT_RANGE.fullmatch(text)
         if text and not (found and 1024 <= int(found[1]) <= int(found[2]) <= 65535):
-            raise ValueError("give the first and the last port, of 1024 to 65535, as 50000-50100")
+            raise ValueError("give the first and the last port, of 1024 to 65535, as 20000-20100")
         return text
 
     @field_validator("advertise")
@@ -242,6 +242,13 @@ class VideoConfig(Section):
         if self.max_bitrate and self.max_bitrate < self.min_bitrate:
             raise ValueError("max_bitrate is below min_bitrate; 0 means: by the picture's size")
         return self
+
+
+class OverlayConfig(Section):
+    """What is drawn of each pose on the annotated picture. Lines are as wide as suits the picture."""
+
+    style: Literal["skeleton", "landmarks", "none"] = "skeleton"
+    side_colours: bool = True
 
 
 class RtspConfig(Section):
@@ -345,6 +352,7 @@ class StreamConfig(Section):
     source: AnySource
     pose: PoseConfig | None = None
     video: VideoConfig | None = None
+    overlay: OverlayConfig | None = None
     output: OutputConfig | None = None
     listed: bool = True
 
@@ -353,6 +361,7 @@ class Config(Section):
     server: ServerConfig = ServerConfig()
     pose: PoseConfig = PoseConfig()
     video: VideoConfig = VideoConfig()
+    overlay: OverlayConfig = OverlayConfig()
     webrtc: WebRtcConfig = WebRtcConfig()
     rtsp: RtspConfig = RtspConfig()
     files: FilesConfig = FilesConfig()

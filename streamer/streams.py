@@ -6,7 +6,14 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from streamer.config import AnySource, OutputConfig, PoseConfig, StreamConfig, VideoConfig
+from streamer.config import (
+    AnySource,
+    OutputConfig,
+    OverlayConfig,
+    PoseConfig,
+    StreamConfig,
+    VideoConfig,
+)
 from streamer.errors import Conflict, LimitReached, NotFound, StreamerError
 from streamer.model import StreamState
 from streamer.outputs.output import Output
@@ -31,6 +38,7 @@ class Stream:
     source: Source
     pose: PoseConfig
     video: VideoConfig
+    overlay: OverlayConfig
     listed: bool
     camera: StreamConfig | None = None
     kept: bool = False  # comes back after a restart
@@ -62,7 +70,7 @@ class Workshop:
 
     camera_source: Callable[[AnySource], CameraSource]
     estimator: Callable[[PoseConfig], EstimatorFactory]
-    painter: Painter
+    painter: Callable[[OverlayConfig], Painter]
     retry: RetryPolicy
     output: Callable[[Session, OutputConfig, Callable[[], VideoConfig]], Output]
 
@@ -77,10 +85,12 @@ class Streams:
         video: VideoConfig,
         max_streams: int,
         state: StateFile,
+        overlay: OverlayConfig | None = None,
     ) -> None:
         self._workshop = workshop
         self._pose = pose
         self._video = video
+        self._overlay = overlay or OverlayConfig()
         self._max_streams = max_streams
         self._state = state
         self._streams: dict[str, Stream] = {}
@@ -109,7 +119,10 @@ class Streams:
 
     def add_peer(self, stream_id: str, kind: str, source: Source, *, listed: bool) -> Stream:
         """Starts the stream of a browser or a WHIP publisher."""
-        return self._add(stream_id, {"type": kind}, source, self._pose, self._video, listed=listed)
+        shown = {"type": kind}
+        return self._add(
+            stream_id, shown, source, self._pose, self._video, self._overlay, listed=listed
+        )
 
     async def remove(self, stream: Stream) -> None:
         if self._streams.get(stream.id) is stream:
@@ -163,6 +176,11 @@ class Streams:
         ):
             output.start()
 
+    def set_overlay(self, stream: Stream, overlay: OverlayConfig) -> None:
+        stream.session.repaint(self._workshop.painter(overlay))
+        stream.overlay = overlay
+        self._remember(stream, overlay=overlay)
+
     def set_listed(self, stream: Stream, listed: bool) -> None:
         stream.listed = listed
         self._remember(stream, listed=listed)
@@ -184,6 +202,7 @@ class Streams:
             source,
             config.pose or self._pose,
             config.video or self._video,
+            config.overlay or self._overlay,
             listed=config.listed,
             output=config.output,
         )
@@ -197,6 +216,7 @@ class Streams:
         source: Source,
         pose: PoseConfig,
         video: VideoConfig,
+        overlay: OverlayConfig,
         *,
         listed: bool,
         output: OutputConfig | None = None,
@@ -212,11 +232,11 @@ class Streams:
             stream_id,
             source,
             self._workshop.estimator(pose),
-            self._workshop.painter,
+            self._workshop.painter(overlay),
             self._workshop.retry,
             video.idle,
         )
-        stream = Stream(stream_id, shown, session, source, pose, video, listed)
+        stream = Stream(stream_id, shown, session, source, pose, video, overlay, listed)
         if output is not None:
             stream.output = self._output(stream, output)
         self._streams[stream_id] = stream

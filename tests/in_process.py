@@ -70,7 +70,7 @@ class Service:
         workshop = Workshop(
             camera_source=self._camera,
             estimator=estimator or (lambda pose: self.estimators),
-            painter=SkeletonPainter(),
+            painter=SkeletonPainter,
             retry=RetryPolicy(),
             output=self._output,
         )

@@ -1,12 +1,12 @@
 """What handlers find in the application and on a request, typed."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
-from streamer.config import AnySource, PoseConfig, VideoConfig
+from streamer.config import AnySource, OverlayConfig, PoseConfig, VideoConfig
 from streamer.server.outside import Outside
 from streamer.streams import Streams
 from streamer.webrtc.peers import Peers
@@ -26,6 +26,7 @@ class Services:
     check_source: Callable[[AnySource], Awaitable[None]]
     pose: PoseConfig
     video: VideoConfig
+    overlay: OverlayConfig = field(default_factory=OverlayConfig)
     ready: bool = False
     max_picture_readers: int = 64
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from aiohttp import ClientResponse
+from aiohttp import BasicAuth, ClientResponse
 from numpy.typing import NDArray
 
 from streamer.config import ServerConfig, VideoConfig
@@ -414,9 +414,30 @@ async def test_pictures_need_the_token_or_the_cookie_of_our_own_pages(
             await problem(await http.get(path), 401, "token-needed")
             login = await http.post("/api/v1/login", json={"token": TOKEN})
             cookie = login.headers["Set-Cookie"].partition(";")[0]
-            for headers in ({"Authorization": f"Bearer {TOKEN}"}, {"Cookie": cookie}):
+            basic = BasicAuth("anybody", TOKEN).encode()
+            for headers in (
+                {"Authorization": f"Bearer {TOKEN}"},
+                {"Authorization": basic},
+                {"Cookie": cookie},
+            ):
                 async with http.get(path, headers=headers) as response:
                     assert response.status == 200
+
+
+@pytest.mark.parametrize("password", ["wrong", "", TOKEN[:-1]])
+async def test_a_wrong_password_is_refused_and_only_players_are_asked_for_one(
+    tmp_path: Path, password: str
+) -> None:
+    async with serving(Service(tmp_path, server=ServerConfig(token=TOKEN))) as http:
+        for agent, challenge in (("VLC/3.0", "Basic"), ("Mozilla/5.0 (X11)", "Bearer")):
+            headers = {"User-Agent": agent, "Authorization": BasicAuth("x", password).encode()}
+            response = await http.get(SNAPSHOT, headers=headers)
+            await problem(response, 401, "token-needed")
+            assert ("Basic" in response.headers["WWW-Authenticate"]) == (challenge == "Basic")
+        for broken in ("Basic", "Basic \xff", "Basic ====", "Basic //8=", f"Basic {TOKEN}"):
+            await problem(
+                await http.get(SNAPSHOT, headers={"Authorization": broken}), 401, "token-needed"
+            )
 
 
 @pytest.mark.parametrize("path", [SNAPSHOT, MJPEG])

@@ -10,6 +10,7 @@ import pytest
 from streamer.config import (
     AnySource,
     OutputConfig,
+    OverlayConfig,
     PoseConfig,
     RtspConfig,
     RtspSource,
@@ -35,6 +36,7 @@ from tests.fakes import (
     FakePainter,
     FakeSource,
     RecordingListener,
+    RecordingScreen,
     RecordingSink,
     make_frame,
 )
@@ -54,12 +56,13 @@ class Rig:
         self.file = file
         self.sources: list[FakeSource] = []
         self.poses: list[PoseConfig] = []
+        self.painters: list[tuple[OverlayConfig, FakePainter]] = []
         self.estimators = FakeEstimators()
         self.streams = self.make()
 
     def make(self, max_streams: int = 4) -> Streams:
         workshop = Workshop(
-            self._source, self._estimator, FakePainter(), RetryPolicy(), self._output
+            self._source, self._estimator, self._painter, RetryPolicy(), self._output
         )
         return Streams(workshop, DEFAULT, VideoConfig(), max_streams, StateFile(self.file))
 
@@ -77,6 +80,10 @@ class Rig:
         self, session: Session, config: OutputConfig, limits: Callable[[], VideoConfig]
     ) -> Output:
         return Output(session, config, RtspConfig(), RetryPolicy(), limits)
+
+    def _painter(self, overlay: OverlayConfig) -> FakePainter:
+        self.painters.append((overlay, FakePainter()))
+        return self.painters[-1][1]
 
     def _estimator(self, pose: PoseConfig) -> EstimatorFactory:
         if pose.model_complexity == 2:
@@ -178,6 +185,29 @@ async def test_changed_options_make_a_new_estimator_and_are_remembered(rig: Rig)
     assert stream.pose == changed and rig.poses[-1] == changed
     (config,) = StateFile(rig.file).load()
     assert config.pose == changed
+
+
+async def test_changed_overlay_paints_the_next_frame_of_the_same_connection_and_is_remembered(
+    rig: Rig,
+) -> None:
+    stream = rig.streams.add_camera(camera("door"), keep=True)
+    screen = RecordingScreen()
+    stream.session.screens.add(screen)
+    ((_, first),) = rig.painters
+    await rig.sources[0].connected()
+    rig.sources[0].put(make_frame(0))
+    await screen.until(lambda: len(first.annotated) == 1 and not screen.pictures[-1].is_notice)
+    dots = OverlayConfig(style="landmarks")
+    rig.streams.set_overlay(stream, dots)
+    overlay, second = rig.painters[-1]
+    rig.sources[0].put(make_frame(3000))
+    await screen.until(lambda: len(second.annotated) == 1 and len(screen.pictures) > 1)
+    assert overlay == stream.overlay == dots
+    assert len(first.annotated) == 1
+    assert rig.sources[0].runs == 1
+    await rig.streams.close()
+    (config,) = StateFile(rig.file).load()
+    assert config.overlay == dots
 
 
 async def test_options_that_can_not_be_had_change_nothing(rig: Rig) -> None:
