@@ -59,7 +59,7 @@ curl -X PATCH -H "Content-Type: application/json" ${origin}/api/v1/streams/${id}
   {
     name: "<img>",
     code: (origin, id) => `<!-- ${t("In a page of this server: pages of other origins are refused.")} -->
-<img src="${origin}/api/v1/streams/${id}/mjpeg?width=640&fps=15" alt="${id}">
+<img src="${origin}/api/v1/streams/${id}/mjpeg?width=640" alt="${id}">
 `,
   },
   {

@@ -1,6 +1,7 @@
 """Snapshots and MJPEG over HTTP: what a reader gets, what it costs the others, and when it is told no."""
 
 import asyncio
+import base64
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from aiohttp import BasicAuth, ClientResponse
+from aiohttp import ClientResponse
 from numpy.typing import NDArray
 
 from streamer.config import ServerConfig, VideoConfig
@@ -402,6 +403,10 @@ async def test_readers_beyond_the_limit_are_told_to_come_later(tmp_path: Path) -
 # -- who may ask --------------------------------------------------------------------------------------
 
 
+def basic(name: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
 @pytest.mark.parametrize("path", [SNAPSHOT, MJPEG])
 async def test_pictures_need_the_token_or_the_cookie_of_our_own_pages(
     tmp_path: Path, path: str
@@ -414,10 +419,10 @@ async def test_pictures_need_the_token_or_the_cookie_of_our_own_pages(
             await problem(await http.get(path), 401, "token-needed")
             login = await http.post("/api/v1/login", json={"token": TOKEN})
             cookie = login.headers["Set-Cookie"].partition(";")[0]
-            basic = BasicAuth("anybody", TOKEN).encode()
+            login_of_players = basic("anybody", TOKEN)
             for headers in (
                 {"Authorization": f"Bearer {TOKEN}"},
-                {"Authorization": basic},
+                {"Authorization": login_of_players},
                 {"Cookie": cookie},
             ):
                 async with http.get(path, headers=headers) as response:
@@ -430,7 +435,7 @@ async def test_a_wrong_password_is_refused_and_only_players_are_asked_for_one(
 ) -> None:
     async with serving(Service(tmp_path, server=ServerConfig(token=TOKEN))) as http:
         for agent, challenge in (("VLC/3.0", "Basic"), ("Mozilla/5.0 (X11)", "Bearer")):
-            headers = {"User-Agent": agent, "Authorization": BasicAuth("x", password).encode()}
+            headers = {"User-Agent": agent, "Authorization": basic("x", password)}
             response = await http.get(SNAPSHOT, headers=headers)
             await problem(response, 401, "token-needed")
             assert ("Basic" in response.headers["WWW-Authenticate"]) == (challenge == "Basic")
