@@ -17,6 +17,7 @@ from aiohttp import web
 
 from streamer.config import AnySource, Config, FileSource, PoseConfig, ServerConfig, UsbSource
 from streamer.errors import ConfigError, LimitReached, ModelError
+from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
 from streamer.ports import Estimator, EstimatorFactory
 from streamer.pose.mediapipe import MediaPipeEstimator
@@ -73,11 +74,13 @@ async def serve(config: Config) -> None:
 
 @contextlib.asynccontextmanager
 async def _services(config: Config) -> AsyncIterator[Services]:
+    retry = RetryPolicy(cap_s=config.rtsp.retry_cap_s, rejected_s=config.rtsp.rejected_retry_s)
     workshop = Workshop(
         camera_source=lambda source: camera_source(source, config),
         estimator=estimator_factory,
         painter=SkeletonPainter,
-        retry=RetryPolicy(cap_s=config.rtsp.retry_cap_s, rejected_s=config.rtsp.rejected_retry_s),
+        retry=retry,
+        output=lambda session, output, limits: Output(session, output, config.rtsp, retry, limits),
     )
     await asyncio.to_thread(_try_estimator, config.pose)
     state = StateFile(Path(config.server.state_file or default_state_file()))
@@ -102,6 +105,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
             video=config.video,
             overlay=config.overlay,
             ready=True,
+            max_picture_readers=config.server.max_picture_readers,
         )
     finally:
         await peers.close()

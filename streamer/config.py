@@ -73,6 +73,7 @@ class ServerConfig(Section):
     tls_key: str = ""
     max_streams: int = Field(default=16, ge=1)
     max_readers: int = Field(default=256, ge=1)
+    max_picture_readers: int = Field(default=64, ge=1)
     state_file: str = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -281,6 +282,19 @@ class RtspSource(Section):
     transport: Literal["tcp", "udp"] | None = None
 
 
+class OutputConfig(Section):
+    """Where a stream's video is published: the address of an RTSP server, with credentials if it wants
+    any; they are never shown again. The address alone will do."""
+
+    url: str = Field(max_length=2048)
+    video: Literal["annotated", "plain"] = "annotated"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_address(cls, value: Any) -> Any:
+        return {"url": value} if isinstance(value, str) else value
+
+
 class FileSource(Section):
     """A file of the server, played as if it were a camera.
 
@@ -355,6 +369,7 @@ class StreamConfig(Section):
     pose: PoseConfig | None = None
     video: VideoConfig | None = None
     overlay: OverlayConfig | None = None
+    output: OutputConfig | None = None
     listed: bool = True
 
 

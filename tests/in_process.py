@@ -26,6 +26,7 @@ from streamer.app import camera_source
 from streamer.config import (
     AnySource,
     Config,
+    OutputConfig,
     PoseConfig,
     ServerConfig,
     VideoConfig,
@@ -33,11 +34,12 @@ from streamer.config import (
 )
 from streamer.errors import SourceUnreachable
 from streamer.model import Frame
+from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
 from streamer.ports import CameraSource, EstimatorFactory
 from streamer.server.application import make_application
 from streamer.server.keys import Services
-from streamer.session import RetryPolicy
+from streamer.session import RetryPolicy, Session
 from streamer.sources.discovery import CameraFinder
 from streamer.sources.onvif import OnvifAsker
 from streamer.sources.usb import list_devices
@@ -74,6 +76,7 @@ class Service:
             estimator=estimator or (lambda pose: self.estimators),
             painter=SkeletonPainter,
             retry=RetryPolicy(),
+            output=self._output,
         )
         state = StateFile(folder / "streams.json")
         self.streams = Streams(workshop, PoseConfig(), video, self.server_config.max_streams, state)
@@ -89,6 +92,7 @@ class Service:
             pose=PoseConfig(),
             video=video,
             ready=True,
+            max_picture_readers=self.server_config.max_picture_readers,
         )
 
     def _camera(self, source: AnySource) -> CameraSource:
@@ -96,6 +100,11 @@ class Service:
         fake.shown = camera_source(source, self._config).shown
         self.cameras.append(fake)
         return fake
+
+    def _output(
+        self, session: Session, config: OutputConfig, limits: Callable[[], VideoConfig]
+    ) -> Output:
+        return Output(session, config, self._config.rtsp, RetryPolicy(), limits)
 
     async def _probe(self, source: AnySource) -> dict[str, Any]:
         raise SourceUnreachable(f"nothing answers at {camera_source(source, self._config).shown}")

@@ -301,6 +301,13 @@ export const words = {
   // Comments in the code to copy.
   "Run it with the server's .venv, or any Python that has streamer, aiohttp and NumPy.":
     "请用服务器的 .venv 运行，或任何装有 streamer、aiohttp 和 NumPy 的 Python。",
+  "The picture now, with the poses drawn in; ?video=plain without them.":
+    "此刻的画面，已画上姿态；加 ?video=plain 则不画。",
+  "Publish the stream to an RTSP server too: a recorder, mediamtx, go2rtc.":
+    "同时把该视频流推送到 RTSP 服务器：录像机、mediamtx、go2rtc。",
+  "Settings, Devices & services, Add integration, MJPEG IP Camera:":
+    "设置 → 设备与服务 → 添加集成 → MJPEG IP Camera：",
+  "If this server has an access token:": "如果服务器设置了访问令牌：",
   "If this server has an access token, add: {option}": "如果服务器设置了访问令牌，请加上：{option}",
   "In a page of this server: pages of other origins are refused.":
     "在本服务器的页面中使用：来自其他源的页面会被拒绝。",

@@ -1,6 +1,7 @@
 """The rules that every request meets before a handler: who may ask, from where, in which form."""
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import ipaddress
@@ -129,6 +130,8 @@ class Guard:
         scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self.token_is_right(credentials):
             return True
+        if scheme.lower() == "basic" and self.token_is_right(_password(credentials)):
+            return True
         return _equal(request.cookies.get(SESSION_COOKIE, ""), self.session_value())
 
     def _unauthorized(self, request: web.Request) -> web.Response:
@@ -142,8 +145,16 @@ class Guard:
             HTTPStatus.UNAUTHORIZED,
             "token-needed",
             "Send the access token as `Authorization: Bearer …`, or sign in at /login.",
-            {"WWW-Authenticate": "Bearer"},
+            {
+                "WWW-Authenticate": "Bearer"
+                if _is_browser(request)
+                else "Bearer, Basic realm=Streamer"
+            },
         )
+
+    def is_friend(self, origin: str) -> bool:
+        """Whether pages of this origin may use the server."""
+        return origin in self._friends
 
     def token_is_right(self, token: str) -> bool:
         return _equal(token.strip(), self._token)
@@ -159,6 +170,19 @@ GUARD = web.AppKey("guard", Guard)
 def _equal(given: str, secret: str) -> bool:
     """In a time that tells nothing of the secret. What is given may be bytes that are not UTF-8."""
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), secret.encode())
+
+
+def _password(basic: str) -> str:
+    """Players and home automation know no other login than a name, here any, and a password (RFC 7617)."""
+    try:
+        return base64.b64decode(basic, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
+
+
+def _is_browser(request: web.Request) -> bool:
+    """It would ask for a name and password in a window of its own."""
+    return request.headers.get("User-Agent", "").startswith("Mozilla/")
 
 
 def is_loopback(host: str) -> bool:

@@ -34,6 +34,7 @@ class Services:
     video: VideoConfig
     overlay: OverlayConfig = field(default_factory=OverlayConfig)
     ready: bool = False
+    max_picture_readers: int = 64
 
 
 SERVICES = web.AppKey("services", Services)

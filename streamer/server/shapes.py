@@ -52,6 +52,17 @@ class VideoInfo(Shape):
     fps: float | None
 
 
+class OutputInfo(Shape):
+    """Where a stream's video is published. As the stream's own fields of these names."""
+
+    url: str
+    """Without credentials."""
+    video: Literal["annotated", "plain"]
+    state: Literal["connecting", "live", "reconnecting", "failed"]
+    detail: str
+    retry_in_s: float | None
+
+
 class Percentiles(Shape):
     p50: float
     p95: float
@@ -84,6 +95,7 @@ class StreamInfo(Shape):
     pose: PoseConfig
     video_options: VideoConfig
     overlay: OverlayConfig
+    output: OutputInfo | None
     stats: Stats
     viewers: Count
     retry_in_s: float | None

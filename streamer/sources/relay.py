@@ -88,7 +88,7 @@ async def open_relay(
 
     Raises SourceUnreachable when none does within ``timeout_s``, SourceUnusable when TLS fails.
     """
-    camera = await _connect_to_any(url, addresses, timeout_s)
+    camera = await connect_to_any(url, addresses, timeout_s)
     try:
         # RTP over UDP comes from the camera itself: FFmpeg's sockets must be of its family.
         family = camera[1].get_extra_info("socket").family
@@ -105,7 +105,7 @@ async def open_relay(
         camera[1].close()
 
 
-async def _connect_to_any(
+async def connect_to_any(
     url: CameraUrl, addresses: Sequence[IpAddress], timeout_s: float
 ) -> Conversation:
     share_s = timeout_s / len(addresses)
