@@ -373,6 +373,8 @@ HOSTILE = {
     "file.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{secret}\n#EXT-X-ENDLIST\n",
     "script.ffconcat": "ffconcat version 1.0\nfile '{url}'\n",
     "script.mp4": "ffconcat version 1.0\nfile '{secret}'\n",
+    "beside.ffconcat": "ffconcat version 1.0\nfile beside.mp4\n",
+    "beside.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nbeside.mp4\n#EXT-X-ENDLIST\n",
     "manifest.mpd": (
         '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"'
         ' mediaPresentationDuration="PT1S"><Period><AdaptationSet contentType="video">'
@@ -390,14 +392,15 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_file_that_names_other_places_opens_none(
-    play: Play, tmp_path: Path, canary: Canary, name: str
+    play: Play, tmp_path: Path, canary: Canary, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "allowed"
     folder.mkdir()
+    monkeypatch.chdir(folder)
     secret = write_clip(tmp_path / "secret.mp4", 3)
     shutil.copy(secret, folder / "beside.mp4")
     text = HOSTILE[name]
-    for url in (f"http://127.0.0.1:{canary.port}/x.mp4", f"udp://127.0.0.1:{canary.port}"):
+    for url in (f"http://127.0.0.1:{canary.port}/x.ts", f"udp://127.0.0.1:{canary.port}"):
         filled = text.replace("{url}", url).replace("{secret}", str(secret))
         (folder / name).write_text(filled.replace("{port}", str(canary.port)))
         playing = play(name, folder)
@@ -408,16 +411,15 @@ async def test_file_that_names_other_places_opens_none(
 
 async def test_canary_hears_what_an_unguarded_player_opens(tmp_path: Path, canary: Canary) -> None:
     """Else the tests above would hold by chance."""
-    text = HOSTILE["list.mp4"].replace("{url}", f"http://127.0.0.1:{canary.port}/x.mp4")
+    text = HOSTILE["list.m3u8"].replace("{url}", f"http://127.0.0.1:{canary.port}/x.ts")
     (tmp_path / "list.m3u8").write_text(text)
 
     def play_unguarded() -> None:
-        with pytest.raises((av.error.FFmpegError, OSError)):
-            av.open(
-                tmp_path / "list.m3u8",
-                timeout=1.0,
-                options={"protocol_whitelist": "file,http,tcp"},
-            )
+        with (
+            (tmp_path / "list.m3u8").open("rb") as file,
+            pytest.raises((av.error.FFmpegError, OSError)),
+        ):
+            av.open(file, timeout=1.0)
 
     await asyncio.to_thread(play_unguarded)
     assert canary.heard() == ["tcp"]
