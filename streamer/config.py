@@ -313,7 +313,9 @@ class UsbSource(Section):
     """
 
     type: Literal["usb"] = "usb"
-    device: str = Field(pattern=r"^/dev/(video[0-9]{1,3}|v4l/by-id/[A-Za-z0-9_.:+-]{1,200})$")
+    device: str = Field(
+        pattern=r"^/dev/(video[0-9]{1,3}|v4l/by-id/[A-Za-z0-9_][A-Za-z0-9_.:+-]{0,199})$"
+    )
     size: str | None = Field(default=None, pattern=r"^[1-9][0-9]{1,3}x[1-9][0-9]{1,3}$")
     fps: float | None = Field(default=None, gt=0, le=240)
     format: Literal["mjpeg", "yuyv422", "h264", "nv12", "yuv420p"] | None = None

@@ -180,6 +180,11 @@ class _Clock:
         self.now += gap
         return self.now
 
+    def skip(self, late_s: float) -> int:
+        """Catches up with our time, which a decoder that is too slow has fallen behind."""
+        self.now += round(late_s * VIDEO_CLOCK_HZ)
+        return self.now
+
 
 class _FileReader:
     """One run: ``run`` blocks its thread; ``quit`` comes from another."""
@@ -213,7 +218,7 @@ class _FileReader:
                     clock = _Clock(round(VIDEO_CLOCK_HZ / (claimed_fps(stream) or DEFAULT_FPS)))
                 clock.begin_round()
                 for picture in self._pictures(container, stream):
-                    started_mono += self._show(picture, stream, clock, started_mono)
+                    self._show(picture, stream, clock, started_mono)
             if self.progress.frames == before and not self._quit.is_set():
                 raise SourceUnusable("no picture in this file can be decoded")
             if not self._source.loop and not self._quit.is_set():
@@ -257,20 +262,20 @@ class _FileReader:
 
     def _show(
         self, picture: av.VideoFrame, stream: VideoStream, clock: _Clock, started_mono: float
-    ) -> float:
-        """Waits until the picture is due and puts it. Seconds by which the file's start moves, because
-        decoding is too slow."""
-        base = VIDEO_CLOCK_HZ * (picture.time_base or stream.time_base or 0)
-        pts = clock.place(None if picture.pts is None else round(picture.pts * base))
+    ) -> None:
+        """Waits until the picture is due and puts it."""
+        ticks = VIDEO_CLOCK_HZ * (picture.time_base or stream.time_base or 0)
+        pts = clock.place(None if picture.pts is None else round(picture.pts * ticks))
         due_mono = started_mono + pts / VIDEO_CLOCK_HZ
         if self._quit.wait(max(0.0, due_mono - time.monotonic())):
-            return 0.0
+            return
         now_mono = time.monotonic()
+        if now_mono - due_mono > MAX_LATE_S:
+            pts = clock.skip(now_mono - due_mono)
         frame = turned(to_frame(picture, pts, now_mono, time.time()), picture.rotation)
         self._announce(frame, stream)
         self.progress.frames += 1
         self._receiver.put(frame)
-        return now_mono - due_mono if now_mono - due_mono > MAX_LATE_S else 0.0
 
     def _announce(self, frame: Frame, stream: VideoStream) -> None:
         name, fps = stream.codec_context.name, claimed_fps(stream)
