@@ -308,6 +308,7 @@ export const words = {
   "Settings, Devices & services, Add integration, MJPEG IP Camera:":
     "设置 → 设备与服务 → 添加集成 → MJPEG IP Camera：",
   "If this server has an access token:": "如果服务器设置了访问令牌：",
+  "It needs aiohttp and NumPy; the server's .venv has all of it.": "需要 aiohttp 和 NumPy；服务器的 .venv 里都有。",
   "If this server has an access token, add: {option}": "如果服务器设置了访问令牌，请加上：{option}",
   "In a page of this server: pages of other origins are refused.":
     "在本服务器的页面中使用：来自其他源的页面会被拒绝。",
@@ -343,7 +344,6 @@ export const problems = {
   "not-supported": "不支持这种操作",
   "media-unreachable": "视频无法在浏览器和服务器之间传输",
   "precondition-failed": "状态已经改变，请求未被执行",
-  "precondition-required": "请求缺少前提条件（If-Match）",
   "not-acceptable": "服务器不提供所要求的格式",
   "unknown-host": "服务器不认识这个主机名",
   "foreign-origin": "来自其他网站的请求被拒绝",
