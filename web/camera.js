@@ -25,8 +25,8 @@ export function insecureOrigin() {
     "This page needs https on another device",
     [
       `Browsers open the camera only for https, and this page came by ${location.protocol}//.`,
-      "Give the server a certificate: [server] tls_cert and tls_key in its configuration; " +
-        "README.md shows how. On the computer that runs Streamer, http://localhost works without one.",
+      "Start the server with --tls, and open it here with https://. " +
+        "On the computer that runs Streamer, http://localhost works without.",
     ],
     false,
   );

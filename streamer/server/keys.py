@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from streamer.certificates import Authority
 from streamer.config import IceServer, PoseConfig, RtspSource, VideoConfig
 from streamer.server.outside import Outside
 from streamer.streams import Streams
@@ -27,6 +28,7 @@ class Services:
     pose: PoseConfig
     video: VideoConfig
     ice_servers: list[IceServer]
+    authority: Authority | None = None  # of the server's own certificate
     ready: bool = False
 
 

@@ -22,6 +22,7 @@ _PAGES: Final = {
     "/webcam": "webcam.html",
     "/streams/{id}": "stream.html",
     "/login": "login.html",
+    "/trust": "trust.html",
 }
 
 logger = logging.getLogger(__name__)
