@@ -84,21 +84,19 @@ async def listening(
     runner: web.AppRunner, listener: socket.socket, https: Https | None
 ) -> AsyncIterator[None]:
     """Serves what ``listener`` accepts, with https also those who speak plain http."""
-    tasks = []
-    if https is None or sys.platform == "win32":  # its event loop can't tell of a first byte
-        context = https.context if https else None
-        await web.SockSite(runner, listener, ssl_context=context).start()
-    else:
-        assert runner.server is not None
-        door = Doorman(listener, runner.server, https.context)
-        tasks.append(asyncio.create_task(door.run(), name="doorman"))
-    if https is not None:
-        tasks.append(asyncio.create_task(https.keep_fresh(), name="certificate"))
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        if https is not None:
+            fresh = asyncio.create_task(https.keep_fresh(), name="certificate")
+            stack.push_async_callback(cancel_and_wait, fresh)
+        if https is None or sys.platform == "win32":  # its event loop can't tell of a first byte
+            site = web.SockSite(runner, listener, ssl_context=https.context if https else None)
+            await site.start()
+            stack.push_async_callback(site.stop)
+        else:
+            assert runner.server is not None
+            door = Doorman(listener, runner.server, https.context)
+            stack.push_async_callback(cancel_and_wait, asyncio.create_task(door.run(), name="door"))
         yield
-    finally:
-        for task in tasks:
-            await cancel_and_wait(task)
 
 
 class Doorman:
