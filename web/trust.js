@@ -1,7 +1,7 @@
 // /trust: the server's certificate authority, and how this device learns to trust it.
 
 import { requestJson, sentence } from "./api.js";
-import { byId, setText } from "./dom.js";
+import { byId, element, setText } from "./dom.js";
 
 /** @typedef {{name: string, sha256: string, until: string}} Authority */
 
@@ -18,7 +18,8 @@ const DEVICES = /** @type {const} */ ([
 /** @param {Authority} authority */
 function show({ name, sha256, until }) {
   setText(byId("authority", HTMLElement), name);
-  setText(byId("sha256", HTMLElement), sha256);
+  const bytes = sha256.split(/(?<=:)/); // a line ends between two, never in one
+  byId("sha256", HTMLElement).replaceChildren(...bytes.flatMap((byte) => [byte, element("wbr")]));
   setText(byId("until", HTMLElement), until);
   const device = DEVICES.find(([, names]) => names.test(navigator.userAgent))?.[0];
   for (const steps of document.querySelectorAll("details")) {

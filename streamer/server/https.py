@@ -16,7 +16,7 @@ from streamer.aio import cancel_and_wait
 from streamer.certificates import Authority, machine_hosts
 from streamer.config import ServerConfig
 from streamer.errors import ConfigError
-from streamer.server.guard import own_names
+from streamer.server.guard import is_loopback, own_names
 
 logger = logging.getLogger(__name__)
 
@@ -66,10 +66,11 @@ async def open_https(config: ServerConfig, folder: Path) -> Https | None:
         await asyncio.to_thread(authority.open)
         cert = str(authority.server_file)
         logger.info(
-            "%s is the authority of the certificate; its SHA-256 fingerprint is %s; the page /trust "
-            "says how a device learns to trust it",
+            "%s is the authority of the certificate; its SHA-256 fingerprint is %s; how a device "
+            "learns to trust it: %s",
             authority.name,
             authority.fingerprint,
+            _trust_pages(config),
         )
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
@@ -115,17 +116,26 @@ class Doorman:
 
     async def run(self) -> None:
         """Until cancelled."""
-        loop = asyncio.get_running_loop()
         self._listener.setblocking(False)
-        async with asyncio.TaskGroup() as admissions:
+        admissions = set[asyncio.Task[None]]()  # each with a time limit
+        try:
             while True:
-                try:
-                    connection, _ = await loop.sock_accept(self._listener)
-                except OSError as error:
-                    logger.error("no connection can be accepted: %s", error)
-                    await asyncio.sleep(ACCEPT_RETRY_S)
-                    continue
-                admissions.create_task(self._admit(connection))
+                connection = await self._accept()
+                admission = asyncio.create_task(self._admit(connection), name="admission")
+                admissions.add(admission)
+                admission.add_done_callback(admissions.discard)
+        finally:
+            await cancel_and_wait(*admissions)
+
+    async def _accept(self) -> socket.socket:
+        while True:
+            try:
+                connection, _ = await asyncio.get_running_loop().sock_accept(self._listener)
+            except OSError as error:
+                logger.error("no connection can be accepted: %s", error)
+                await asyncio.sleep(ACCEPT_RETRY_S)
+            else:
+                return connection
 
     async def _admit(self, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -144,6 +154,14 @@ class Doorman:
             )
         except OSError as error:  # it went, said nothing, or does not like our certificate
             logger.debug("a connection was not made: %s", error)
+
+
+def _trust_pages(config: ServerConfig) -> str:
+    """At each IPv4 address where another device may find it; else where it was told to listen."""
+    hosts = machine_hosts() if config.host in _ANY else {config.host}
+    others = [host for host in hosts if host[-1:].isdigit() and not is_loopback(host)]
+    shown = sorted(host for host in others if ":" not in host) or [config.host]
+    return ", ".join(f"https://{host}:{config.port}/trust" for host in shown)
 
 
 async def _readable(connection: socket.socket) -> None:
