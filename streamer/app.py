@@ -14,8 +14,8 @@ from typing import Any
 
 from aiohttp import web
 
-from streamer.config import Config, PoseConfig, RtspConfig, RtspSource, ServerConfig
-from streamer.errors import ConfigError, LimitReached, ModelError, SourceUnreachable
+from streamer.config import AnySource, Config, FileSource, PoseConfig, ServerConfig, UsbSource
+from streamer.errors import ConfigError, LimitReached, ModelError
 from streamer.overlay import SkeletonPainter
 from streamer.ports import Estimator, EstimatorFactory
 from streamer.pose.mediapipe import MediaPipeEstimator
@@ -25,9 +25,10 @@ from streamer.server.guard import is_exposed
 from streamer.server.https import listening, open_https
 from streamer.server.keys import Services
 from streamer.session import RetryPolicy
-from streamer.sources.address import parse_rtsp_url, resolve
-from streamer.sources.probe import probe
+from streamer.sources.file import FileCamera
+from streamer.sources.probe import Camera, probe
 from streamer.sources.rtsp import RtspCamera
+from streamer.sources.usb import UsbCamera
 from streamer.state import StateFile, default_state_file
 from streamer.streams import Streams, Workshop
 from streamer.webrtc.peers import Peers
@@ -75,7 +76,7 @@ async def serve(config: Config) -> None:
 @contextlib.asynccontextmanager
 async def _services(config: Config) -> AsyncIterator[Services]:
     workshop = Workshop(
-        camera_source=lambda source: RtspCamera(source, config.rtsp),
+        camera_source=lambda source: camera_source(source, config),
         estimator=estimator_factory,
         painter=SkeletonPainter(),
         retry=RetryPolicy(cap_s=config.rtsp.retry_cap_s, rejected_s=config.rtsp.rejected_retry_s),
@@ -92,16 +93,26 @@ async def _services(config: Config) -> AsyncIterator[Services]:
         yield Services(
             streams=streams,
             peers=peers,
-            probe=lambda source: _probe(source, config.rtsp, probes),
-            check_address=lambda source: _check_address(source, config.rtsp),
+            probe=lambda source: _probe(camera_source(source, config), probes),
+            check_source=lambda source: camera_source(source, config).check(),
             pose=config.pose,
             video=config.video,
-            ice_servers=config.webrtc.ice_servers,
             ready=True,
         )
     finally:
         await peers.close()
         await streams.close()
+
+
+def camera_source(source: AnySource, config: Config) -> RtspCamera | FileCamera | UsbCamera:
+    """Raises InvalidRequest when the source can't be one."""
+    match source:
+        case FileSource():
+            return FileCamera(source, config.files)
+        case UsbSource():
+            return UsbCamera(source)
+        case _:
+            return RtspCamera(source, config.rtsp)
 
 
 def estimator_factory(pose: PoseConfig) -> EstimatorFactory:
@@ -125,20 +136,11 @@ def _try_estimator(pose: PoseConfig) -> None:
     estimator_factory(pose)().close()
 
 
-async def _probe(
-    source: RtspSource, config: RtspConfig, probes: asyncio.Semaphore
-) -> dict[str, Any]:
+async def _probe(camera: Camera, probes: asyncio.Semaphore) -> dict[str, Any]:
     if probes.locked():
         raise LimitReached("Other cameras are being looked at; try again in a moment.")
     async with probes:
-        return asdict(await probe(source, config))
-
-
-async def _check_address(source: RtspSource, config: RtspConfig) -> None:
-    """A camera whose name can't be resolved now is no error: it may come up later."""
-    url = parse_rtsp_url(source)
-    with contextlib.suppress(SourceUnreachable):
-        await resolve(url, config.allowed_networks, config.open_timeout_s)
+        return asdict(await probe(camera))
 
 
 def _check_exposure(config: ServerConfig) -> None:

@@ -126,6 +126,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _probe(arguments: argparse.Namespace) -> int:
     from streamer.sources.probe import probe
+    from streamer.sources.rtsp import RtspCamera
 
     config = load_config(arguments.config)
     configure_logging("error")
@@ -133,7 +134,7 @@ def _probe(arguments: argparse.Namespace) -> int:
         source = RtspSource(url=arguments.url)
     except ValidationError as error:
         raise ConfigError(explain(error)) from error
-    report = asdict(asyncio.run(probe(source, config.rtsp)))
+    report = asdict(asyncio.run(probe(RtspCamera(source, config.rtsp))))
     if arguments.json:
         sys.stdout.write(json.dumps(report) + "\n")
         return 0

@@ -6,10 +6,10 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from streamer.config import PoseConfig, RtspSource, StreamConfig, VideoConfig
+from streamer.config import AnySource, PoseConfig, StreamConfig, VideoConfig
 from streamer.errors import Conflict, LimitReached, NotFound, StreamerError
 from streamer.model import StreamState
-from streamer.ports import EstimatorFactory, Painter, Source
+from streamer.ports import CameraSource, EstimatorFactory, Painter, Source
 from streamer.session import RetryPolicy, Session
 from streamer.sinks import MessageFeed, StateWatcher
 from streamer.state import StateFile
@@ -19,11 +19,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class Stream:
-    """``camera``: the camera's address and credentials, for streams that have one; ``kind`` is
-    ``rtsp``, ``webcam`` or ``whip``."""
+    """``camera``: how the stream was added, credentials too, for those that were not published; ``kind``
+    is the source's type: ``rtsp``, ``file`` or ``usb``, ``webcam`` or ``whip``; ``shown`` is what may be
+    told of the source."""
 
     id: str
-    kind: str
+    shown: dict[str, str]
     session: Session
     source: Source
     pose: PoseConfig
@@ -34,6 +35,10 @@ class Stream:
     viewers: int = 0
     feed: MessageFeed = field(init=False)
 
+    @property
+    def kind(self) -> str:
+        return self.shown["type"]
+
     def __post_init__(self) -> None:
         self.feed = MessageFeed(self.id)
         self.session.subscribe(self.feed)
@@ -43,7 +48,7 @@ class Stream:
 class Workshop:
     """Makes the parts of a session; ``app`` decides which."""
 
-    camera_source: Callable[[RtspSource], Source]
+    camera_source: Callable[[AnySource], CameraSource]
     estimator: Callable[[PoseConfig], EstimatorFactory]
     painter: Painter
     retry: RetryPolicy
@@ -91,7 +96,7 @@ class Streams:
 
     def add_peer(self, stream_id: str, kind: str, source: Source, *, listed: bool) -> Stream:
         """Starts the stream of a browser or a WHIP publisher."""
-        return self._add(stream_id, kind, source, self._pose, self._video, listed=listed)
+        return self._add(stream_id, {"type": kind}, source, self._pose, self._video, listed=listed)
 
     async def remove(self, stream: Stream) -> None:
         if self._streams.get(stream.id) is stream:
@@ -142,10 +147,11 @@ class Streams:
                 self._save()
 
     def _start_camera(self, config: StreamConfig, *, keep: bool) -> Stream:
+        source = self._workshop.camera_source(config.source)
         stream = self._add(
             config.id,
-            "rtsp",
-            self._workshop.camera_source(config.source),
+            source.shown,
+            source,
             config.pose or self._pose,
             config.video or self._video,
             listed=config.listed,
@@ -156,7 +162,7 @@ class Streams:
     def _add(
         self,
         stream_id: str,
-        kind: str,
+        shown: dict[str, str],
         source: Source,
         pose: PoseConfig,
         video: VideoConfig,
@@ -178,7 +184,7 @@ class Streams:
             self._workshop.retry,
             video.idle,
         )
-        stream = Stream(stream_id, kind, session, source, pose, video, listed)
+        stream = Stream(stream_id, shown, session, source, pose, video, listed)
         self._streams[stream_id] = stream
         session.subscribe(StateWatcher(StreamState.ENDED, lambda: self.remove_soon(stream)))
         session.start()

@@ -22,11 +22,11 @@ from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
 from streamer.aio import cancel_and_wait
-from streamer.app import _check_address
+from streamer.app import camera_source
 from streamer.config import (
+    AnySource,
+    Config,
     PoseConfig,
-    RtspConfig,
-    RtspSource,
     ServerConfig,
     VideoConfig,
     WebRtcConfig,
@@ -34,11 +34,10 @@ from streamer.config import (
 from streamer.errors import SourceUnreachable
 from streamer.model import Frame
 from streamer.overlay import SkeletonPainter
-from streamer.ports import EstimatorFactory, Source
+from streamer.ports import CameraSource, EstimatorFactory
 from streamer.server.application import make_application
 from streamer.server.keys import Services
 from streamer.session import RetryPolicy
-from streamer.sources.address import parse_rtsp_url
 from streamer.state import StateFile
 from streamer.streams import Streams, Workshop
 from streamer.webrtc.peers import Peers
@@ -59,10 +58,12 @@ class Service:
         webrtc: WebRtcConfig | None = None,
         estimator: Callable[[PoseConfig], EstimatorFactory] | None = None,
         video: VideoConfig | None = None,
+        config: Config | None = None,
     ) -> None:
         self.cameras: list[FakeSource] = []
         self.estimators = FakeEstimators()
         self.server_config = server or ServerConfig()
+        self._config = config = config or Config()
         webrtc, video = webrtc or WebRtcConfig(), video or VideoConfig()
         workshop = Workshop(
             camera_source=self._camera,
@@ -77,20 +78,20 @@ class Service:
             streams=self.streams,
             peers=self.peers,
             probe=self._probe,
-            check_address=lambda source: _check_address(source, RtspConfig()),
+            check_source=lambda source: camera_source(source, config).check(),
             pose=PoseConfig(),
             video=video,
-            ice_servers=webrtc.ice_servers,
             ready=True,
         )
 
-    def _camera(self, source: RtspSource) -> Source:
-        parse_rtsp_url(source)
-        self.cameras.append(FakeSource())
-        return self.cameras[-1]
+    def _camera(self, source: AnySource) -> CameraSource:
+        fake = FakeSource()
+        fake.shown = camera_source(source, self._config).shown
+        self.cameras.append(fake)
+        return fake
 
-    async def _probe(self, source: RtspSource) -> dict[str, Any]:
-        raise SourceUnreachable(f"nothing answers at {source.url}")
+    async def _probe(self, source: AnySource) -> dict[str, Any]:
+        raise SourceUnreachable(f"nothing answers at {camera_source(source, self._config).shown}")
 
     async def close(self) -> None:
         await self.peers.close()

@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")"
 
-parts="chrome libatomic node rtsp_server strace nginx certutil"
+parts="certutil chrome coturn libatomic nginx node rtsp_server strace"
 case "${1-}" in
   "") ;;
   --firefox) parts="$parts firefox" ;;
@@ -30,6 +30,8 @@ has_nginx() { PATH="$PATH:/usr/sbin" command -v nginx >/dev/null 2>&1; }
 
 # With it a test's user trusts an authority, as Chromium on Linux has it.
 has_certutil() { [ "$(uname -s)" != Linux ] || has certutil; }
+
+has_coturn() { has turnserver; }
 
 has_firefox() { has "${STREAMER_TEST_FIREFOX:-firefox-esr}"; }
 
@@ -70,6 +72,7 @@ install() {
 if has apt-get; then
   set --
   ! lacks chrome || set -- "$@" chromium
+  ! lacks coturn || set -- "$@" coturn
   ! lacks libatomic || set -- "$@" libatomic1
   ! lacks node || set -- "$@" nodejs npm
   ! lacks rtsp_server || set -- "$@" python3-gi gir1.2-gst-rtsp-server-1.0 \
@@ -89,6 +92,7 @@ complain() {
 }
 ! lacks chrome ||
   complain "no Chromium or Chrome; install one, or set STREAMER_TEST_CHROME to its path"
+! lacks coturn || complain "no coturn, the TURN server that the tests relay through"
 ! lacks libatomic || complain "no libatomic.so.1, which the browser's driver needs"
 ! lacks node || complain "no Node 18 or newer with npm"
 ! lacks rtsp_server || complain "no Python with GStreamer's RTSP server and its good and bad plugins; \

@@ -19,7 +19,7 @@ import { pathOf, url } from "./base.js";
  * @property {number} attempt
  * @property {{type: string, detail: string} | null} last_error
  */
-/** @typedef {"connecting" | "live" | "reconnecting" | "failed" | "ended" | "paused"} StreamState */
+/** @typedef {import("./landmarks.js").StreamState} StreamState */
 /**
  * @typedef {object} StreamStats
  * @property {number} frames_dropped

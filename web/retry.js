@@ -39,6 +39,9 @@ export function statusAfter(error, attempt) {
  * @param {number} retryAt
  */
 function statusAfterProblem({ status, kind, retryAfter_s }, trouble, retryAt) {
+  if (kind === "media-unreachable") {
+    return statusOf("reconnecting", { ...trouble, kind, words: "video blocked", retryAt });
+  }
   if (status === HTTP.FULL || status === HTTP.TOO_MANY) {
     const later = Math.max(retryAt, performance.now() + (retryAfter_s ?? 0) * 1000);
     return statusOf("reconnecting", { ...trouble, kind, words: "server full", retryAt: later });

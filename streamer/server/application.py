@@ -6,7 +6,7 @@ from aiohttp import web
 
 from streamer.config import ServerConfig
 from streamer.errors import ConfigError
-from streamer.server import metrics, pages, peers, streams, trust
+from streamer.server import landmarks, metrics, openapi, pages, peers, streams, trust
 from streamer.server.guard import GUARD, Guard
 from streamer.server.keys import OUTSIDE, SERVICES, Services
 from streamer.server.problems import problem_middleware
@@ -19,13 +19,16 @@ def make_application(config: ServerConfig, services: Services) -> web.Applicatio
     app = web.Application(
         middlewares=[guard.middleware, problem_middleware], client_max_size=MAX_BODY_BYTES
     )
+    app.on_response_prepare.append(guard.add_headers)
     app[GUARD] = guard
     app[SERVICES] = services
     app.add_routes(streams.routes)
     app.add_routes(peers.routes)
     app.add_routes(trust.routes)
+    landmarks.add_landmarks(app, config.max_readers)
     metrics.add_metrics(app)
     pages.add_pages(app)
+    openapi.add_document(app)
     if config.base_path:
         _add_base_path(app, config.base_path)
     return app

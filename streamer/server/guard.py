@@ -16,7 +16,7 @@ from aiohttp.http_exceptions import PayloadEncodingError
 from aiohttp.typedefs import Handler
 
 from streamer.config import ServerConfig
-from streamer.server.keys import OUTSIDE, REQUEST_ID
+from streamer.server.keys import ANSWER_BEGUN, OUTSIDE, REQUEST_ID
 from streamer.server.outside import Proxies
 from streamer.server.problems import problem
 
@@ -25,7 +25,7 @@ BODY_TIMEOUT_S: Final = 15.0
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _PLAIN: Final = frozenset({"/healthz", "/readyz", "/trust", "/trust/authority", "/trust/ca.crt"})
 """Open without https, where there is any, and without the token; so are the pages' files."""
-_PUBLIC: Final = _PLAIN | {"/login", "/api/v1/login"}
+_PUBLIC: Final = _PLAIN | {"/login", "/api/v1/login", "/client.js"}
 _FILES: Final = "/static/"
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "
@@ -40,6 +40,18 @@ _HEADERS: Final = {
 }
 
 
+_TO_FRIENDS: Final = {
+    "Access-Control-Expose-Headers": "Location, Link, Retry-After, X-Request-Id, X-Stream-Id",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Vary": "Origin",
+}
+_PREFLIGHT: Final = {
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
+    "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE, OPTIONS",
+    "Access-Control-Max-Age": "600",
+}
+
+
 class Guard:
     """Host allow-list, exact Origin, access token. Deny by default: with a token set, every route needs
     it but those that a person or a health check must reach before."""
@@ -47,6 +59,7 @@ class Guard:
     def __init__(self, config: ServerConfig) -> None:
         self._token = config.token
         self._names = own_names(config)
+        self._friends = frozenset(config.allowed_origins)
         self._proxies = Proxies(config)
         self._any_address = is_exposed(config)
         self._speaks_https = config.speaks_https
@@ -56,11 +69,20 @@ class Guard:
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         request[REQUEST_ID] = secrets.token_hex(8)
         request[OUTSIDE] = self._proxies.outside(request)
-        response: web.StreamResponse = self._refusal(request) or await handler(request)
-        if not response.prepared:
-            response.headers.update(_HEADERS)
+        if self._is_preflight(request):
+            return web.Response(status=HTTPStatus.NO_CONTENT, headers=_PREFLIGHT)
+        return self._refusal(request) or await handler(request)
+
+    async def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
+        """A signal of aiohttp: before any answer begins, a stream's too."""
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        origin = request.headers.get("Origin", "")
+        if origin in self._friends:
+            response.headers.update(_TO_FRIENDS | {"Access-Control-Allow-Origin": origin})
+        request[ANSWER_BEGUN] = True
+        if REQUEST_ID in request:
             response.headers["X-Request-Id"] = request[REQUEST_ID]
-        return response
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         if not self._host_is_ours(request[OUTSIDE].host):
@@ -99,7 +121,13 @@ class Guard:
         origin = request.headers.get("Origin")
         if origin is None or (request.method in _SAFE_METHODS and not is_upgrade):
             return True  # no browser, or a request that changes nothing and can't be read there
-        return origin == request[OUTSIDE].origin
+        return origin == request[OUTSIDE].origin or origin in self._friends
+
+    def _is_preflight(self, request: web.Request) -> bool:
+        """A browser asks, without a token, whether a page of another origin may (Fetch, section 3.3)."""
+        asks = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+        is_friend = request.headers.get("Origin") in self._friends
+        return asks and is_friend and self._host_is_ours(request[OUTSIDE].host)
 
     def _may_enter(self, request: web.Request) -> bool:
         scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from streamer.certificates import Authority
-from streamer.config import IceServer, PoseConfig, RtspSource, VideoConfig
+from streamer.config import AnySource, PoseConfig, VideoConfig
 from streamer.server.outside import Outside
 from streamer.streams import Streams
 from streamer.webrtc.peers import Peers
@@ -17,21 +17,21 @@ from streamer.webrtc.peers import Peers
 class Services:
     """All that the HTTP edge may use of the rest.
 
-    ``probe``: what a camera is (JSON), or one of our errors. ``check_address``: raises InvalidRequest
-    or SourceForbidden for an address that the configuration rules out.
+    ``probe``: what a camera is (JSON), or one of our errors. ``check_source``: raises InvalidRequest
+    or SourceForbidden for one that the configuration rules out.
     """
 
     streams: Streams
     peers: Peers
-    probe: Callable[[RtspSource], Awaitable[dict[str, Any]]]
-    check_address: Callable[[RtspSource], Awaitable[None]]
+    probe: Callable[[AnySource], Awaitable[dict[str, Any]]]
+    check_source: Callable[[AnySource], Awaitable[None]]
     pose: PoseConfig
     video: VideoConfig
-    ice_servers: list[IceServer]
     authority: Authority | None = None  # of the server's own certificate
     ready: bool = False
 
 
 SERVICES = web.AppKey("services", Services)
 REQUEST_ID = web.RequestKey("request_id", str)
+ANSWER_BEGUN = web.RequestKey("answer_begun", bool)
 OUTSIDE = web.RequestKey("outside", Outside)

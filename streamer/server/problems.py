@@ -14,14 +14,16 @@ from streamer.errors import (
     Conflict,
     InvalidRequest,
     LimitReached,
+    MediaUnreachable,
     ModelError,
     NotFound,
     SourceError,
     SourceForbidden,
     SourceRejected,
     StreamerError,
+    Unsupported,
 )
-from streamer.server.keys import REQUEST_ID
+from streamer.server.keys import ANSWER_BEGUN, REQUEST_ID
 from streamer.telemetry import redact
 
 logger = logging.getLogger(__name__)
@@ -30,9 +32,11 @@ RETRY_AFTER_S = 5
 
 _STATUSES: tuple[tuple[type[StreamerError], HTTPStatus], ...] = (
     (InvalidRequest, HTTPStatus.BAD_REQUEST),
+    (Unsupported, HTTPStatus.UNPROCESSABLE_ENTITY),
     (NotFound, HTTPStatus.NOT_FOUND),
     (Conflict, HTTPStatus.CONFLICT),
     (LimitReached, HTTPStatus.SERVICE_UNAVAILABLE),
+    (MediaUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
     (ModelError, HTTPStatus.SERVICE_UNAVAILABLE),
     (SourceForbidden, HTTPStatus.FORBIDDEN),
     (SourceRejected, HTTPStatus.BAD_GATEWAY),
@@ -45,9 +49,11 @@ _KINDS: dict[int, str] = {
     HTTPStatus.NOT_FOUND: "not-found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method-not-allowed",
     HTTPStatus.REQUEST_TIMEOUT: "request-timeout",
+    HTTPStatus.PRECONDITION_FAILED: "precondition-failed",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request-entity-too-large",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported-media-type",
     HTTPStatus.EXPECTATION_FAILED: "expectation-failed",
+    HTTPStatus.PRECONDITION_REQUIRED: "precondition-required",
 }
 
 
@@ -91,6 +97,8 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
         return problem(request, HTTPStatus(error.status), kind, _words(error), allow)
     except Exception:
         logger.exception("request %s failed", request.get(REQUEST_ID, ""))
+        if request.get(ANSWER_BEGUN):
+            raise  # it can't become another answer: the connection is closed
         return problem(
             request,
             HTTPStatus.INTERNAL_SERVER_ERROR,

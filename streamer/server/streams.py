@@ -7,11 +7,13 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import Field
 
-from streamer.config import RtspSource, Section, StreamConfig, StreamId
+from streamer.config import AnySource, Section, StreamConfig, StreamId
 from streamer.model import StreamState
 from streamer.server.guard import read_json
 from streamer.server.keys import OUTSIDE, SERVICES
-from streamer.sources.address import parse_rtsp_url
+from streamer.server.openapi import Answer, describe, json_answer, json_body
+from streamer.server.shapes import StreamInfo
+from streamer.sources.probe import ProbeReport
 from streamer.streams import Stream, Streams
 from streamer.telemetry import redact
 
@@ -25,7 +27,7 @@ class StreamRequest(Section):
     ([pose] and [video] in its configuration)."""
 
     id: StreamId | None = None
-    source: RtspSource
+    source: AnySource
     pose: dict[str, Any] = Field(default_factory=dict)
     video_options: dict[str, Any] = Field(default_factory=dict)
 
@@ -41,20 +43,28 @@ class StreamPatch(Section):
 class ProbeRequest(Section):
     """Body of POST /api/v1/probe."""
 
-    source: RtspSource
+    source: AnySource
 
 
 @routes.get("/api/v1/streams")
+@describe("Streams", "The listed streams", answers={200: json_answer(list[StreamInfo])})
 async def list_streams(request: web.Request) -> web.Response:
     streams = request.app[SERVICES].streams
     return web.json_response([stream_json(stream) for stream in streams if stream.listed])
 
 
 @routes.post("/api/v1/streams")
+@describe(
+    "Streams",
+    "Adds a camera",
+    body=json_body(StreamRequest),
+    answers={201: Answer("Added", json_body(StreamInfo), {"Location": "The stream's address"})},
+    problems=(409, 503),
+)
 async def create_stream(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     body = StreamRequest.model_validate(await read_json(request))
-    await services.check_address(body.source)
+    await services.check_source(body.source)
     config = StreamConfig(
         id=body.id or _free_id(services.streams),
         source=body.source,
@@ -70,11 +80,19 @@ async def create_stream(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/v1/streams/{id}")
+@describe("Streams", "One stream", answers={200: json_answer(StreamInfo)}, problems=(404,))
 async def show_stream(request: web.Request) -> web.Response:
     return web.json_response(stream_json(_stream(request)))
 
 
 @routes.patch("/api/v1/streams/{id}")
+@describe(
+    "Streams",
+    "Changes a stream's options, live",
+    body=json_body(StreamPatch),
+    answers={200: json_answer(StreamInfo)},
+    problems=(404, 503),
+)
 async def change_stream(request: web.Request) -> web.Response:
     stream = _stream(request)
     patch = StreamPatch.model_validate(await read_json(request))
@@ -91,12 +109,16 @@ async def change_stream(request: web.Request) -> web.Response:
 
 
 @routes.delete("/api/v1/streams/{id}")
+@describe("Streams", "Removes a stream", answers={204: Answer("Removed")}, problems=(404,))
 async def remove_stream(request: web.Request) -> web.Response:
     await request.app[SERVICES].streams.remove(_stream(request))
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
 @routes.post("/api/v1/streams/{id}/restart")
+@describe(
+    "Streams", "Opens the camera anew, now", answers={200: json_answer(StreamInfo)}, problems=(404,)
+)
 async def restart_stream(request: web.Request) -> web.Response:
     stream = _stream(request)
     await stream.session.restart()
@@ -104,6 +126,13 @@ async def restart_stream(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/v1/probe")
+@describe(
+    "Cameras",
+    "What a camera is, or what is wrong with it, without adding it",
+    body=json_body(ProbeRequest),
+    answers={200: json_answer(ProbeReport)},
+    problems=(502, 503),
+)
 async def probe_camera(request: web.Request) -> web.Response:
     body = ProbeRequest.model_validate(await read_json(request))
     return web.json_response(await request.app[SERVICES].probe(body.source))
@@ -112,16 +141,13 @@ async def probe_camera(request: web.Request) -> web.Response:
 def stream_json(stream: Stream) -> dict[str, Any]:
     """A stream as the API shows it; never a credential."""
     session, status = stream.session, stream.session.status
-    source = {"type": stream.kind}
-    if stream.camera is not None:
-        source["url"] = parse_rtsp_url(stream.camera.source).shown
     live = status.state is StreamState.LIVE
     result = session.last_result if live else None
     return {
         "id": stream.id,
         "state": status.state.value,
         "detail": status.detail,
-        "source": source,
+        "source": stream.shown,
         "listed": stream.listed,
         "video": asdict(session.video) if session.video else None,
         "people": len(result.poses) if result else None,

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import secrets
+import time
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -12,7 +14,8 @@ from streamer.errors import Conflict, InvalidOffer, LimitReached, NotFound
 from streamer.model import StreamState, VideoMode
 from streamer.sinks import StateWatcher
 from streamer.streams import Stream, Streams, new_stream_id
-from streamer.webrtc import patches
+from streamer.webrtc import ice_servers, patches
+from streamer.webrtc.gathering import Gathering
 from streamer.webrtc.peer import Peer
 from streamer.webrtc.renditions import Renditions
 from streamer.webrtc.sdp import Offer, parse_offer
@@ -25,9 +28,10 @@ _STREAM_ID: TypeAdapter[str] = TypeAdapter(StreamId)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a peer gets for its offer."""
+    """What a peer gets for its offer. ``ice_tag`` names its ICE session, as ``Peers.ice_tag`` does."""
 
     peer: str
+    ice_tag: str
     stream: str
     sdp: str
 
@@ -39,11 +43,20 @@ class Peers:
         patches.apply()
         self._config = config
         self._streams = streams
+        self._gathering = Gathering(config)
         self._peers: dict[str, Peer] = {}
         self._renditions: dict[Stream, Renditions] = {}
 
     def __len__(self) -> int:
         return len(self._peers)
+
+    def ice_configuration(self) -> dict[str, Any]:
+        """W3C's RTCConfiguration for a peer that is about to make its offer."""
+        return ice_servers.for_browsers(self._config, time.time())
+
+    def ice_links(self) -> list[str]:
+        """The same for WHIP and WHEP, as values of ``Link`` headers."""
+        return ice_servers.as_links(self._config, time.time())
 
     async def open_webcam(self, sdp: str, stream_id: str | None, mode: VideoMode) -> Answer:
         """Camera up, video back. With an id: the same publisher is coming back."""
@@ -54,6 +67,8 @@ class Peers:
     async def open_whip(self, sdp: str, stream_id: str | None) -> Answer:
         """WHIP (RFC 9725): camera up, nothing back."""
         offer = _publishing_offer(sdp)
+        if offer.videos > 1:  # section 4.4.2: rather no session than one of which half is missing
+            raise InvalidOffer("The SDP offer sends several videos: publish each under its own id.")
         stream, source = self._place("whip", stream_id, listed=stream_id is not None)
         return await self._open(offer, stream, source, "none")
 
@@ -63,6 +78,10 @@ class Peers:
         if mode != "none" and not offer.receives_video:
             raise InvalidOffer("The SDP offer takes no video: a viewer's m=video is recvonly.")
         return await self._open(offer, self._streams.get(stream_id), None, mode)
+
+    def ice_tag(self, peer_id: str) -> str:
+        """What names the peer's ICE session, the only one it has. Raises NotFound."""
+        return self._get(peer_id).ice_tag
 
     async def add_candidates(self, peer_id: str, fragment: str) -> None:
         await self._get(peer_id).add_candidates(fragment)
@@ -125,7 +144,7 @@ class Peers:
     ) -> Answer:
         self._check_room()
         renditions = self._renditions_of(stream)
-        peer = Peer(secrets.token_urlsafe(24), stream, renditions, self._config)
+        peer = Peer(secrets.token_urlsafe(24), stream, renditions, self._gathering, self._config)
         self._peers[peer.id] = peer
         peer.on_closed(lambda: self._peers.pop(peer.id, None))
         if source is not None:
@@ -138,7 +157,7 @@ class Peers:
                 await self._streams.remove(stream)
             raise
         peer.start()
-        return Answer(peer.id, stream.id, sdp)
+        return Answer(peer.id, peer.ice_tag, stream.id, sdp)
 
     def _renditions_of(self, stream: Stream) -> Renditions:
         """Made for the stream's first peer, and kept while there is the stream."""

@@ -25,8 +25,7 @@ from streamer.errors import (
 )
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Packet, VideoInfo
 from streamer.sources.probe import probe
-from streamer.sources.reader import Transport
-from streamer.sources.rtsp import RtspCamera
+from streamer.sources.rtsp import RtspCamera, Transport
 from tests.rigs.clips import Clips
 from tests.rigs.net import free_port
 from tests.rigs.rtsp import RtspServer
@@ -310,7 +309,7 @@ async def test_picture_larger_than_4k_is_refused(
 async def test_probe_tells_what_the_camera_sends(
     rtsp_server: StartServer, mounts: dict[str, Path]
 ) -> None:
-    report = await probe(RtspSource(url=rtsp_server(mounts).url("/h264")), QUICK)
+    report = await probe(RtspCamera(RtspSource(url=rtsp_server(mounts).url("/h264")), QUICK))
     assert (report.codec, report.profile) == ("h264", "Constrained Baseline")
     assert (report.width, report.height, report.transport) == (640, 480, "tcp")
     assert report.fps == pytest.approx(30.0, abs=0.5)
@@ -321,9 +320,9 @@ async def test_probe_tells_what_the_camera_sends(
 async def test_probe_tells_what_is_wrong(rtsp_server: StartServer, mounts: dict[str, Path]) -> None:
     server = rtsp_server(mounts)
     with pytest.raises(SourceNotFound):
-        await probe(RtspSource(url=server.url("/nowhere")), QUICK)
+        await probe(RtspCamera(RtspSource(url=server.url("/nowhere")), QUICK))
     with pytest.raises(InvalidRequest):
-        await probe(RtspSource(url="file:///etc/passwd"), QUICK)
+        await probe(RtspCamera(RtspSource(url="file:///etc/passwd"), QUICK))
 
 
 async def test_no_credential_appears_in_any_error_or_log(

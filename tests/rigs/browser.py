@@ -148,7 +148,7 @@ async def until(page: Page, expression: str, timeout_s: float = 30.0) -> None:
 class PageWatch:
     """Notes what goes wrong in all pages of a browser context from its making on.
 
-    ``external`` are requests to any host and port but that of ``origin``.
+    ``external`` are requests to any host and port but those of ``origin`` and of the ``friends``.
     """
 
     context: BrowserContext
@@ -156,6 +156,7 @@ class PageWatch:
     console_errors: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     external: list[str] = field(default_factory=list)
+    friends: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.context.on("console", self._on_console)
@@ -177,7 +178,8 @@ class PageWatch:
 
     def _check_host(self, url: str) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in ("data", "blob") and parts.netloc != urlsplit(self.origin).netloc:
+        ours = {urlsplit(each).netloc for each in (self.origin, *self.friends)}
+        if parts.scheme not in ("data", "blob") and parts.netloc not in ours:
             self.external.append(url)
 
     def assert_only_local(self) -> None:

@@ -33,6 +33,7 @@ PAYLOADERS = {
     "video/x-h264": "h264parse config-interval=-1 ! rtph264pay",
     "video/x-h265": "h265parse config-interval=-1 ! rtph265pay",
     "image/jpeg": "rtpjpegpay",
+    "video/x-vp8": "rtpvp8pay",
 }
 TRANSPORTS = {
     "tcp": GstRtsp.RTSPLowerTrans.TCP,
@@ -72,7 +73,7 @@ def read_clip(path: Path) -> Clip:
     samples = list(iter(lambda: sink.emit("try-pull-sample", 5 * Gst.SECOND), None))
     pipeline.set_state(Gst.State.NULL)
     if not samples or samples[0].get_caps().get_structure(0).get_name() not in PAYLOADERS:
-        raise SystemExit(f"{path}: no H.264, H.265 or MJPEG video")
+        raise SystemExit(f"{path}: no H.264, H.265, MJPEG or VP8 video")
     buffers = [sample.get_buffer() for sample in samples]
     start_ns, end_ns = buffers[0].pts, buffers[-1].pts
     frame_ns = (end_ns - start_ns) // (len(buffers) - 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.config import PoseConfig, RtspSource, StreamConfig, VideoConfig
+from streamer.config import AnySource, PoseConfig, RtspSource, StreamConfig, VideoConfig
 from streamer.errors import (
     Conflict,
     InvalidRequest,
@@ -17,7 +17,7 @@ from streamer.errors import (
     SourceEnded,
 )
 from streamer.model import StreamState
-from streamer.ports import EstimatorFactory, Source
+from streamer.ports import CameraSource, EstimatorFactory
 from streamer.session import RetryPolicy
 from streamer.state import StateFile
 from streamer.streams import Streams, Workshop, new_stream_id
@@ -55,7 +55,8 @@ class Rig:
     def saved(self) -> list[str]:
         return [config.id for config in StateFile(self.file).load()]
 
-    def _source(self, source: RtspSource) -> Source:
+    def _source(self, source: AnySource) -> CameraSource:
+        assert isinstance(source, RtspSource)
         if not source.url.startswith("rtsp://"):
             raise InvalidRequest("no camera's address")
         self.sources.append(FakeSource())
