@@ -1,5 +1,7 @@
 // This computer's camera: asking for it, and what to say when it can't be had.
 
+import { t } from "./i18n.js";
+
 /** @typedef {{width: number, height: number}} Size */
 
 /** Why there is no camera, as a title and what to do. */
@@ -23,11 +25,15 @@ export const canAsk = Boolean(navigator.mediaDevices);
 
 export function insecureOrigin() {
   return new CameraError(
-    "This page needs https on another device",
+    t("This page needs https on another device"),
     [
-      `Browsers open the camera only for https, and this page came by ${location.protocol}//.`,
-      "Start the server with --tls, and open it here with https://. " +
-        "On the computer that runs Streamer, http://localhost works without.",
+      t("Browsers open the camera only for https, and this page came by {protocol}//.", {
+        protocol: location.protocol,
+      }),
+      t(
+        "Start the server with --tls, and open it here with https://. " +
+          "On the computer that runs Streamer, http://localhost works without.",
+      ),
     ],
     { canRetry: false, more: "/trust" },
   );

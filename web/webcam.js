@@ -11,6 +11,7 @@ import {
   openCamera,
 } from "./camera.js";
 import { button, byId, element, setText } from "./dom.js";
+import { t } from "./i18n.js";
 import { ModeChoice, NO_CAPTURE_TIMES, tellsCaptureTimes } from "./modes.js";
 import { WebcamPeer } from "./peers.js";
 import { noticeOf, Stage } from "./stage.js";
@@ -125,7 +126,7 @@ function showCameraError(error) {
   release();
   const known = error instanceof CameraError ? error : new CameraError(sentence(error), []);
   const again = button("Try again", () => void start(), { id: "start", class: "primary" });
-  const more = known.more && element("a", { href: url(known.more), class: "button" }, "What to do");
+  const more = known.more && element("a", { href: url(known.more), class: "button" }, t("What to do"));
   const words = known.message.charAt(0).toLowerCase() + known.message.slice(1);
   stage.showStatus(statusOf("failed", { words, ours: true }), {
     title: known.message,
