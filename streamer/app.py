@@ -78,12 +78,14 @@ async def _services(config: Config) -> AsyncIterator[Services]:
     workshop = Workshop(
         camera_source=lambda source: camera_source(source, config),
         estimator=estimator_factory,
-        painter=SkeletonPainter(),
+        painter=SkeletonPainter,
         retry=RetryPolicy(cap_s=config.rtsp.retry_cap_s, rejected_s=config.rtsp.rejected_retry_s),
     )
     await asyncio.to_thread(_try_estimator, config.pose)
     state = StateFile(_state_path(config.server))
-    streams = Streams(workshop, config.pose, config.video, config.server.max_streams, state)
+    streams = Streams(
+        workshop, config.pose, config.video, config.server.max_streams, state, config.overlay
+    )
     peers = Peers(config.webrtc, streams)
     probes = asyncio.Semaphore(MAX_PROBES)
     try:
@@ -97,6 +99,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
             check_source=lambda source: camera_source(source, config).check(),
             pose=config.pose,
             video=config.video,
+            overlay=config.overlay,
             ready=True,
         )
     finally:

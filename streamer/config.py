@@ -255,6 +255,13 @@ class VideoConfig(Section):
         return self
 
 
+class OverlayConfig(Section):
+    """What is drawn of each pose on the annotated picture. Lines are as wide as suits the picture."""
+
+    style: Literal["skeleton", "landmarks", "none"] = "skeleton"
+    side_colours: bool = True
+
+
 class RtspConfig(Section):
     transport: Literal["tcp", "udp"] = "tcp"
     open_timeout_s: float = Field(default=5.0, gt=0)
@@ -343,6 +350,7 @@ class StreamConfig(Section):
     source: AnySource
     pose: PoseConfig | None = None
     video: VideoConfig | None = None
+    overlay: OverlayConfig | None = None
     listed: bool = True
 
 
@@ -350,6 +358,7 @@ class Config(Section):
     server: ServerConfig = ServerConfig()
     pose: PoseConfig = PoseConfig()
     video: VideoConfig = VideoConfig()
+    overlay: OverlayConfig = OverlayConfig()
     webrtc: WebRtcConfig = WebRtcConfig()
     rtsp: RtspConfig = RtspConfig()
     files: FilesConfig = FilesConfig()

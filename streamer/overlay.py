@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.aio import assert_off_loop
+from streamer.config import OverlayConfig
 from streamer.landmarks import CONNECTIONS, NAMES
 from streamer.model import Frame, Plane, Pose
 
@@ -48,6 +49,7 @@ def _side(index: int) -> Colour:
 
 
 _COLOURS: Final = np.array([_side(index) for index in range(len(NAMES))])
+_ONE_COLOUR: Final = np.array([MIDDLE] * len(NAMES))
 
 
 def _by_colour() -> dict[Colour, NDArray[np.intp]]:
@@ -62,14 +64,19 @@ _CONNECTIONS_BY_COLOUR: Final = _by_colour()
 
 
 class SkeletonPainter:
-    """The usual overlay: connections as lines, landmarks as dots, left and right in two colours."""
+    """The usual overlay: connections as lines, landmarks as dots, left and right in two colours; or as
+    much of it as ``look`` says."""
+
+    def __init__(self, look: OverlayConfig | None = None) -> None:
+        self._look = look or OverlayConfig()
 
     def annotate(self, frame: Frame, poses: tuple[Pose, ...]) -> Frame:
         """A new frame with the poses drawn on it."""
         assert_off_loop()
         canvas = _copy(frame)
-        for pose in poses:
-            _draw_pose(canvas, pose)
+        if self._look.style != "none":
+            for pose in poses:
+                _draw_pose(canvas, pose, self._look)
         return canvas
 
     def notice(self, frame: Frame | None, text: str) -> Frame:
@@ -100,16 +107,17 @@ def _dimmed(frame: Frame) -> Frame:
     return canvas
 
 
-def _draw_pose(canvas: Frame, pose: Pose) -> None:
+def _draw_pose(canvas: Frame, pose: Pose, look: OverlayConfig) -> None:
     thickness = max(2, round(min(canvas.width, canvas.height) / 180))
     places = pose.landmarks[:, :2]
     visible = (pose.landmarks[:, 3] >= MIN_VISIBILITY) & np.isfinite(places).all(axis=1)
     places = np.where(visible[:, None], places, 0.0)
     drawn = [
-        (colour, pairs[visible[pairs].all(axis=1)])
+        (colour if look.side_colours else MIDDLE, pairs[visible[pairs].all(axis=1)])
         for colour, pairs in _CONNECTIONS_BY_COLOUR.items()
+        if look.style == "skeleton"
     ]
-    colours = _COLOURS[visible].T.tolist()
+    colours = (_COLOURS if look.side_colours else _ONE_COLOUR)[visible].T.tolist()
     for plane, channel, scale in zip(canvas.planes(), range(3), (1.0, 0.5, 0.5), strict=True):
         height, width = plane.shape
         points = _fixed_point(places * (width, height))

@@ -182,6 +182,10 @@ class Session:
         """The next frame goes to a new estimator."""
         self._worker.make_estimator = make_estimator
 
+    def repaint(self, painter: Painter) -> None:
+        """The next frame is drawn on by another painter."""
+        self._painter = self._worker.painter = painter
+
     def stats(self) -> SessionStats:
         intake = self._connection.intake
         return self._meter.snapshot(

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from streamer.config import AnySource, PoseConfig, StreamConfig, VideoConfig
+from streamer.config import AnySource, OverlayConfig, PoseConfig, StreamConfig, VideoConfig
 from streamer.errors import Conflict, LimitReached, NotFound, StreamerError
 from streamer.model import StreamState
 from streamer.ports import CameraSource, EstimatorFactory, Painter, Source
@@ -29,6 +29,7 @@ class Stream:
     source: Source
     pose: PoseConfig
     video: VideoConfig
+    overlay: OverlayConfig
     listed: bool
     camera: StreamConfig | None = None
     kept: bool = False  # comes back after a restart
@@ -50,7 +51,7 @@ class Workshop:
 
     camera_source: Callable[[AnySource], CameraSource]
     estimator: Callable[[PoseConfig], EstimatorFactory]
-    painter: Painter
+    painter: Callable[[OverlayConfig], Painter]
     retry: RetryPolicy
 
 
@@ -64,10 +65,12 @@ class Streams:
         video: VideoConfig,
         max_streams: int,
         state: StateFile,
+        overlay: OverlayConfig | None = None,
     ) -> None:
         self._workshop = workshop
         self._pose = pose
         self._video = video
+        self._overlay = overlay or OverlayConfig()
         self._max_streams = max_streams
         self._state = state
         self._streams: dict[str, Stream] = {}
@@ -96,7 +99,10 @@ class Streams:
 
     def add_peer(self, stream_id: str, kind: str, source: Source, *, listed: bool) -> Stream:
         """Starts the stream of a browser or a WHIP publisher."""
-        return self._add(stream_id, {"type": kind}, source, self._pose, self._video, listed=listed)
+        shown = {"type": kind}
+        return self._add(
+            stream_id, shown, source, self._pose, self._video, self._overlay, listed=listed
+        )
 
     async def remove(self, stream: Stream) -> None:
         if self._streams.get(stream.id) is stream:
@@ -136,6 +142,11 @@ class Streams:
         stream.session.watchers.idle = video.idle
         self._remember(stream, video=video)
 
+    def set_overlay(self, stream: Stream, overlay: OverlayConfig) -> None:
+        stream.session.repaint(self._workshop.painter(overlay))
+        stream.overlay = overlay
+        self._remember(stream, overlay=overlay)
+
     def set_listed(self, stream: Stream, listed: bool) -> None:
         stream.listed = listed
         self._remember(stream, listed=listed)
@@ -154,6 +165,7 @@ class Streams:
             source,
             config.pose or self._pose,
             config.video or self._video,
+            config.overlay or self._overlay,
             listed=config.listed,
         )
         stream.camera, stream.kept = config, keep
@@ -166,6 +178,7 @@ class Streams:
         source: Source,
         pose: PoseConfig,
         video: VideoConfig,
+        overlay: OverlayConfig,
         *,
         listed: bool,
     ) -> Stream:
@@ -180,11 +193,11 @@ class Streams:
             stream_id,
             source,
             self._workshop.estimator(pose),
-            self._workshop.painter,
+            self._workshop.painter(overlay),
             self._workshop.retry,
             video.idle,
         )
-        stream = Stream(stream_id, shown, session, source, pose, video, listed)
+        stream = Stream(stream_id, shown, session, source, pose, video, overlay, listed)
         self._streams[stream_id] = stream
         session.subscribe(StateWatcher(StreamState.ENDED, lambda: self.remove_soon(stream)))
         session.start()

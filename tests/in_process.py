@@ -68,7 +68,7 @@ class Service:
         workshop = Workshop(
             camera_source=self._camera,
             estimator=estimator or (lambda pose: self.estimators),
-            painter=SkeletonPainter(),
+            painter=SkeletonPainter,
             retry=RetryPolicy(),
         )
         state = StateFile(folder / "streams.json")

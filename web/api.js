@@ -1,6 +1,7 @@
 // Requests to this server, and the errors that they end in.
 
 import { pathOf, url } from "./base.js";
+import { serverWords, t } from "./i18n.js";
 
 /**
  * A stream as GET /api/v1/streams shows it (docs/protocol.md).
@@ -13,6 +14,7 @@ import { pathOf, url } from "./base.js";
  * @property {{width: number, height: number, fps: number | null, codec: string} | null} video
  * @property {number | null} people
  * @property {{model_complexity: number}} pose
+ * @property {import("./draw.js").Look} [overlay]
  * @property {StreamStats} stats
  * @property {number} viewers
  * @property {number | null} retry_in_s
@@ -60,7 +62,7 @@ export class Problem extends Error {
 /** Nothing answered. */
 export class ServerGone extends Error {
   constructor() {
-    super("The server does not answer.");
+    super(t("The server does not answer."));
     this.name = "ServerGone";
   }
 }
@@ -114,7 +116,7 @@ async function problemOf(response) {
   return new Problem(
     response.status,
     kindOf(body.type),
-    body.detail || body.title || `The server answered ${response.status}.`,
+    body.detail || body.title || t("The server answered {status}.", { status: response.status }),
     after > 0 ? after : null,
   );
 }
@@ -147,7 +149,8 @@ export function streamPath(id) {
  * @param {unknown} error
  */
 export function sentence(error) {
-  const text = error instanceof Error ? error.message : String(error);
+  const words = error instanceof Error ? error.message : String(error);
+  const text = error instanceof Problem ? serverWords(error.kind, words) : words;
   const start = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?…]$/.test(start) ? start : `${start}.`;
+  return /[.!?…。！？）]$/.test(start) ? start : start + t(".");
 }

@@ -69,23 +69,27 @@ function explain(error) {
   switch (error.name) {
     case "NotAllowedError":
     case "SecurityError":
-      return new CameraError("The camera was not allowed", [
-        "Click the sign beside the address, allow the camera for this page, then try again.",
-        "If nothing asks, see whether the system's privacy settings let the browser use it.",
+      return new CameraError(t("The camera was not allowed"), [
+        t("Click the sign beside the address, allow the camera for this page, then try again."),
+        t("If nothing asks, see whether the system's privacy settings let the browser use it."),
       ]);
     case "NotFoundError":
-      return new CameraError("No camera found", [
-        "Connect a camera, or open this page on a device that has one.",
+      return new CameraError(t("No camera found"), [
+        t("Connect a camera, or open this page on a device that has one."),
       ]);
     case "NotReadableError":
     case "AbortError":
-      return new CameraError("The camera is busy", [
-        "Another program seems to use it. Close video calls and the like, then try again.",
+      return new CameraError(t("The camera is busy"), [
+        t("Another program seems to use it. Close video calls and the like, then try again."),
       ]);
     case "OverconstrainedError":
-      return new CameraError("That camera is gone", ["Choose another one, then try again."]);
+      return new CameraError(t("That camera is gone"), [
+        t("Choose another one, then try again."),
+      ]);
     default:
-      return new CameraError("The camera can't be opened", [`The browser says: ${error.message}`]);
+      return new CameraError(t("The camera can't be opened"), [
+        t("The browser says: {message}", { message: error.message }),
+      ]);
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { request, requestJson, sentence } from "./api.js";
 import { byId, setText } from "./dom.js";
+import { t } from "./i18n.js";
 
 const PROBE_TIMEOUT_MS = 30_000;
 const ID = /^[a-z0-9-]{1,64}$/;
@@ -22,10 +23,10 @@ export class CameraForm {
     this.#onAdded = onAdded;
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
-      void this.#act("Adding…", () => this.#add());
+      void this.#act(t("Adding…"), () => this.#add());
     });
     byId("camera-test", HTMLButtonElement).addEventListener("click", () => {
-      void this.#act("Asking the camera…", () => this.#test());
+      void this.#act(t("Asking the camera…"), () => this.#test());
     });
   }
 
@@ -59,7 +60,10 @@ export class CameraForm {
     const fps = found.fps ? ` · ${Number(found.fps).toFixed(1)} fps` : "";
     const first_s = Number(found.time_to_first_frame_s).toFixed(1);
     const video = `${String(found.codec).toUpperCase()} · ${found.width}×${found.height}`;
-    return `It works: ${video}${fps} · first picture after ${first_s} s`;
+    return t("It works: {video} · first picture after {seconds} s", {
+      video: video + fps,
+      seconds: first_s,
+    });
   }
 
   async #add() {
@@ -68,12 +72,12 @@ export class CameraForm {
     await request("POST", "/api/v1/streams", { json: { ...(id ? { id } : {}), source } });
     this.#form.reset();
     this.#onAdded();
-    return "Added.";
+    return t("Added.");
   }
 
   #source() {
     const url = this.#url.value.trim();
-    if (!url) throw new Error("Enter the camera's address; it starts with rtsp://");
+    if (!url) throw new Error(t("Enter the camera's address; it starts with rtsp://"));
     const [username, password] = [this.#user.value, this.#password.value];
     return { type: "rtsp", url, ...(username ? { username, password } : {}) };
   }
@@ -94,6 +98,8 @@ export class CameraForm {
  */
 function idFrom(name) {
   const id = name.trim().toLowerCase().replace(/[\s_.]+/g, "-");
-  if (id && !ID.test(id)) throw new Error("A name has letters a to z, figures and hyphens only.");
+  if (id && !ID.test(id)) {
+    throw new Error(t("A name has letters a to z, figures and hyphens only."));
+  }
   return id;
 }

@@ -26,7 +26,7 @@ let schemas = {};
 
 async function show() {
   try {
-    const document_ = await requestJson("GET", url("/api/v1/openapi.json"));
+    const document_ = await requestJson("GET", "/api/v1/openapi.json");
     schemas = document_.components.schemas;
     list.replaceChildren();
     for (const { name } of document_.tags) showGroup(name, document_.paths);

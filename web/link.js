@@ -1,5 +1,7 @@
 // One peer connection from its offer until it is lost: gathering, connecting, and noticing the end.
 
+import { t } from "./i18n.js";
+
 const GATHERING_TIMEOUT_MS = 1_000;
 const RELAY_GATHERING_TIMEOUT_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -22,14 +24,15 @@ const STATS_INTERVAL_MS = 1_000;
 export class LinkLost extends Error {
   /** @param {"lost" | "blocked"} reason */
   constructor(reason) {
-    super(reason === "lost" ? "The connection to the server broke." : BLOCKED);
+    super(reason === "lost" ? t("The connection to the server broke.") : BLOCKED);
     this.name = "LinkLost";
     this.reason = reason;
   }
 }
 
-const BLOCKED =
-  "The server answers, but its video does not get through. Does a firewall block UDP?";
+const BLOCKED = t(
+  "The server answers, but its video does not get through. Does a firewall block UDP?",
+);
 
 /**
  * Resolves when all candidates are there. It does not wait for a silent STUN server: what has been

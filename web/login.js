@@ -3,6 +3,7 @@
 import { Problem, request, sentence } from "./api.js";
 import { BASE } from "./base.js";
 import { byId, setText } from "./dom.js";
+import { t } from "./i18n.js";
 
 const WRONG_TOKEN = 401;
 const form = byId("login", HTMLFormElement);
@@ -25,7 +26,7 @@ async function signIn() {
     location.replace(nextPath());
   } catch (error) {
     const isWrong = error instanceof Problem && error.status === WRONG_TOKEN;
-    setText(message, isWrong ? "That token is not right." : sentence(error));
+    setText(message, isWrong ? t("That token is not right.") : sentence(error));
     token.select();
   } finally {
     submit.disabled = false;

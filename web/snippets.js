@@ -2,78 +2,47 @@
 
 import { url } from "./base.js";
 import { button, element } from "./dom.js";
+import { t } from "./i18n.js";
 
 /** @typedef {{name: string, code: (origin: string, id: string) => string}} Snippet */
+
+const BEARER = '-H "Authorization: Bearer TOKEN"';
 
 /** @type {Snippet[]} */
 const SNIPPETS = [
   {
-    name: "curl",
-    code: (origin, id) => `# State, size, frames a second, latency of the stream.
-# If this server has an access token, add: -H "Authorization: Bearer TOKEN"
-curl ${origin}/api/v1/streams/${id}
-`,
-  },
-  {
     name: "Python",
-    code: (origin, id) => `# pip install aiohttp aiortc
-import asyncio, json
-import aiohttp
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-from aiortc.contrib.media import MediaBlackhole
+    code: (origin, id) => `# ${t("Run it with the server's .venv, or any Python that has streamer, aiohttp and NumPy.")}
+from streamer.client import landmarks
 
-async def main():
-    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    peer.addTransceiver("video", direction="recvonly")
-    sink = MediaBlackhole()  # or read the pictures: await track.recv()
-    peer.on("track", sink.addTrack)
-    channel = peer.createDataChannel("landmarks", ordered=False, maxRetransmits=0)
-
-    @channel.on("message")
-    def on_message(text):
-        message = json.loads(text)
-        if message["type"] == "pose":
-            for pose in message["poses"]:
-                print(message["seq"], "nose at", pose["landmarks"][0][:2])
-
-    await peer.setLocalDescription(await peer.createOffer())
-    # If this server has an access token, add to headers: "Authorization": "Bearer TOKEN"
-    headers = {"Content-Type": "application/sdp"}
-    url = "${origin}/whep/${id}"
-    offer = peer.localDescription.sdp
-    async with aiohttp.ClientSession(headers=headers, raise_for_status=True) as http:
-        async with http.post(url, data=offer) as reply:
-            answer = await reply.text()
-    await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-    await sink.start()
-    await asyncio.Event().wait()
-
-asyncio.run(main())
+# ${t("If this server has an access token, add: {option}", { option: 'token="…"' })}
+for frame in landmarks("${origin}", "${id}"):
+    for pose in frame.poses:
+        print(frame.seq, "nose at", pose.landmarks[0][:2], pose.world[0])
 `,
   },
   {
     name: "JavaScript",
-    code: (origin, id) => `// In a page of this server: pages of other origins are refused.
-const peer = new RTCPeerConnection();
-peer.addTransceiver("video", { direction: "recvonly" });
-peer.ontrack = ({ track }) => {
-  document.querySelector("video").srcObject = new MediaStream([track]);
-};
-const channel = peer.createDataChannel("landmarks", { ordered: false, maxRetransmits: 0 });
-channel.onmessage = ({ data }) => {
-  const message = JSON.parse(data);
-  if (message.type === "pose") console.log(message.seq, message.poses[0]?.landmarks);
-};
-await peer.setLocalDescription();
-await new Promise((done) => {
-  peer.onicecandidate = ({ candidate }) => candidate ?? done();
-});
-const reply = await fetch("${origin}/whep/${id}", {
-  method: "POST",
-  headers: { "Content-Type": "application/sdp" },
-  body: peer.localDescription.sdp,
-});
-await peer.setRemoteDescription({ type: "answer", sdp: await reply.text() });
+    code: (origin, id) => `// ${t("In a page of this server: pages of other origins are refused.")}
+import { landmarks } from "${origin}/client.js";
+
+for await (const frame of landmarks("${id}")) {
+  for (const pose of frame.poses) console.log(frame.seq, "nose at", pose.landmarks[0]);
+}
+`,
+  },
+  {
+    name: "curl",
+    code: (origin, id) => `# ${t("If this server has an access token, add: {option}", { option: BEARER })}
+# ${t("State, size, frames a second, latency of the stream.")}
+curl ${origin}/api/v1/streams/${id}
+
+# ${t("Its landmarks as they come.")}
+curl -N -H "Accept: text/event-stream" ${origin}/api/v1/streams/${id}/landmarks
+
+# ${t("Another model, another overlay, while it runs.")}
+curl -X PATCH -H "Content-Type: application/json" ${origin}/api/v1/streams/${id} \\
+     -d '{"pose": {"model_complexity": 2}, "overlay": {"style": "landmarks"}}'
 `,
   },
 ];
@@ -86,7 +55,7 @@ export function openSnippets(streamId) {
   const code = element("code");
   const copied = element("span", { role: "status", class: "muted" });
   const tabs = element("div", { class: "tabs" });
-  const dialog = element("dialog", { class: "wide", "aria-label": "Code" });
+  const dialog = element("dialog", { class: "wide", "aria-label": t("Code") });
   /** @param {Snippet} snippet */
   const choose = (snippet) => {
     code.textContent = snippet.code(location.origin + url("/").slice(0, -1), streamId);
@@ -96,8 +65,8 @@ export function openSnippets(streamId) {
     }
   };
   for (const snippet of SNIPPETS) tabs.append(button(snippet.name, () => choose(snippet)));
-  const copy = button("Copy", () => void copyText(code, copied), { class: "primary" });
-  const close = button("Close", () => dialog.close());
+  const copy = button(t("Copy"), () => void copyText(code, copied), { class: "primary" });
+  const close = button(t("Close"), () => dialog.close());
   dialog.append(tabs, element("pre", { tabindex: "0" }, code));
   dialog.append(element("footer", {}, copied, copy, close));
   dialog.addEventListener("close", () => dialog.remove());
@@ -114,9 +83,9 @@ export function openSnippets(streamId) {
 async function copyText(source, report) {
   if (isSecureContext) {
     await navigator.clipboard.writeText(source.textContent ?? "");
-    report.textContent = "copied";
+    report.textContent = t("copied");
   } else {
     getSelection()?.selectAllChildren(source);
-    report.textContent = "selected: press Ctrl+C";
+    report.textContent = t("selected: press Ctrl+C");
   }
 }

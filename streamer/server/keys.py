@@ -1,13 +1,13 @@
 """What handlers find in the application and on a request, typed."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
 from streamer.certificates import Authority
-from streamer.config import AnySource, PoseConfig, VideoConfig
+from streamer.config import AnySource, OverlayConfig, PoseConfig, VideoConfig
 from streamer.server.outside import Outside
 from streamer.streams import Streams
 from streamer.webrtc.peers import Peers
@@ -28,6 +28,7 @@ class Services:
     pose: PoseConfig
     video: VideoConfig
     authority: Authority | None = None  # of the server's own certificate
+    overlay: OverlayConfig = field(default_factory=OverlayConfig)
     ready: bool = False
 
 

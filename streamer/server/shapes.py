@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from streamer.config import PoseConfig, StreamId, VideoConfig
+from streamer.config import OverlayConfig, PoseConfig, StreamId, VideoConfig
 from streamer.model import StreamState
 
 Count = Annotated[int, Field(ge=0)]
@@ -83,6 +83,7 @@ class StreamInfo(Shape):
     """In the newest frame, while live."""
     pose: PoseConfig
     video_options: VideoConfig
+    overlay: OverlayConfig
     stats: Stats
     viewers: Count
     retry_in_s: float | None

@@ -23,13 +23,14 @@ Options = TypeVar("Options", bound=Section)
 
 
 class StreamRequest(Section):
-    """Body of POST /api/v1/streams. ``pose``, ``video_options``: only what differs from the server's own
-    ([pose] and [video] in its configuration)."""
+    """Body of POST /api/v1/streams. ``pose``, ``video_options``, ``overlay``: only what differs from the
+    server's own ([pose], [video] and [overlay] in its configuration)."""
 
     id: StreamId | None = None
     source: AnySource
     pose: dict[str, Any] = Field(default_factory=dict)
     video_options: dict[str, Any] = Field(default_factory=dict)
+    overlay: dict[str, Any] = Field(default_factory=dict)
 
 
 class StreamPatch(Section):
@@ -38,6 +39,7 @@ class StreamPatch(Section):
     listed: bool | None = None
     pose: dict[str, Any] = Field(default_factory=dict)
     video_options: dict[str, Any] = Field(default_factory=dict)
+    overlay: dict[str, Any] = Field(default_factory=dict)
 
 
 class ProbeRequest(Section):
@@ -70,6 +72,7 @@ async def create_stream(request: web.Request) -> web.Response:
         source=body.source,
         pose=_changed(services.pose, body.pose) if body.pose else None,
         video=_changed(services.video, body.video_options) if body.video_options else None,
+        overlay=_changed(services.overlay, body.overlay) if body.overlay else None,
     )
     stream = services.streams.add_camera(config, keep=True)
     return web.json_response(
@@ -98,11 +101,14 @@ async def change_stream(request: web.Request) -> web.Response:
     patch = StreamPatch.model_validate(await read_json(request))
     pose = _changed(stream.pose, patch.pose) if patch.pose else None
     video = _changed(stream.video, patch.video_options) if patch.video_options else None
+    overlay = _changed(stream.overlay, patch.overlay) if patch.overlay else None
     streams = request.app[SERVICES].streams
     if pose is not None:
         streams.set_pose(stream, pose)
     if video is not None:
         streams.set_video(stream, video)
+    if overlay is not None:
+        streams.set_overlay(stream, overlay)
     if patch.listed is not None:
         streams.set_listed(stream, patch.listed)
     return web.json_response(stream_json(stream))
@@ -153,6 +159,7 @@ def stream_json(stream: Stream) -> dict[str, Any]:
         "people": len(result.poses) if result else None,
         "pose": stream.pose.model_dump(),
         "video_options": stream.video.model_dump(),
+        "overlay": stream.overlay.model_dump(),
         "stats": _rounded(asdict(session.stats())),
         "viewers": stream.viewers,
         "retry_in_s": status.retry_in_s,

@@ -274,6 +274,10 @@ async def test_stream_is_made_shown_listed_changed_and_removed(http: Http) -> No
     changed = await (await http.patch("/api/v1/streams/door", json=patch)).json()
     assert changed["pose"]["smooth_landmarks"] is False and changed["pose"]["num_poses"] == 2
     assert await (await http.get("/api/v1/streams")).json() == []
+    assert changed["overlay"] == {"style": "skeleton", "side_colours": True}
+    patch = {"overlay": {"style": "none"}}
+    changed = await (await http.patch("/api/v1/streams/door", json=patch)).json()
+    assert changed["overlay"] == {"style": "none", "side_colours": True}
     assert (await http.delete("/api/v1/streams/door")).status == 204
     await problem(await http.get("/api/v1/streams/door"), 404, "not-found")
 
@@ -377,6 +381,7 @@ async def test_wrong_method_is_told_with_the_right_ones(
         {"source": CAMERA, "pose": {"num_poses": 0}},
         {"source": CAMERA, "pose": {"num_poses": "2"}},
         {"source": CAMERA, "pose": {"poses": 2}},
+        {"source": CAMERA, "overlay": {"style": "bones"}},
         {"source": CAMERA | {"url": "rtsp://h/" + "x" * 3000}},
         {"source": CAMERA | {"username": "\ud800"}},
         {"id": 5, "source": CAMERA},

@@ -5,6 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
+from streamer.config import OverlayConfig
 from streamer.landmarks import NAMES
 from streamer.model import LANDMARK_COUNT, Frame, Pose
 from streamer.overlay import LEFT, MIDDLE, MIN_VISIBILITY, RIGHT, Colour, SkeletonPainter
@@ -147,6 +148,31 @@ def test_smallest_pictures_can_be_drawn_on(width: int, height: int) -> None:
     )
     assert annotate(make_frame(width=width, height=height), everything).width == width
     SkeletonPainter().notice(make_frame(width=width, height=height), "camera lost")
+
+
+# -- what is drawn ----------------------------------------------------------------------------------
+
+ARM = make_pose(left_shoulder=(0.2, 0.3), left_elbow=(0.8, 0.7))
+
+
+def test_landmarks_style_draws_dots_and_no_lines() -> None:
+    frame = make_frame(width=640, height=480)
+    drawn = SkeletonPainter(OverlayConfig(style="landmarks")).annotate(frame, (ARM,))
+    assert colour_at(drawn, 0.2, 0.3) == colour_at(drawn, 0.8, 0.7) == LEFT
+    assert colour_at(drawn, 0.5, 0.5) == colour_at(frame, 0.5, 0.5)
+
+
+def test_none_style_draws_nothing_but_notices() -> None:
+    frame = make_frame(width=640, height=480)
+    painter = SkeletonPainter(OverlayConfig(style="none"))
+    assert np.array_equal(painter.annotate(frame, (ARM,)).i420, frame.i420)
+    assert (painter.notice(frame, "camera lost").planes()[0] > 150).any()
+
+
+def test_without_side_colours_all_is_drawn_in_the_middles() -> None:
+    frame = make_frame(width=640, height=480)
+    drawn = SkeletonPainter(OverlayConfig(side_colours=False)).annotate(frame, (ARM,))
+    assert colour_at(drawn, 0.2, 0.3) == colour_at(drawn, 0.5, 0.5) == MIDDLE
 
 
 # -- notices ----------------------------------------------------------------------------------------

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from streamer.config import AnySource, PoseConfig, RtspSource, StreamConfig, VideoConfig
+from streamer.config import (
+    AnySource,
+    OverlayConfig,
+    PoseConfig,
+    RtspSource,
+    StreamConfig,
+    VideoConfig,
+)
 from streamer.errors import (
     Conflict,
     InvalidRequest,
@@ -26,6 +33,7 @@ from tests.fakes import (
     FakePainter,
     FakeSource,
     RecordingListener,
+    RecordingScreen,
     RecordingSink,
     make_frame,
 )
@@ -45,11 +53,12 @@ class Rig:
         self.file = file
         self.sources: list[FakeSource] = []
         self.poses: list[PoseConfig] = []
+        self.painters: list[tuple[OverlayConfig, FakePainter]] = []
         self.estimators = FakeEstimators()
         self.streams = self.make()
 
     def make(self, max_streams: int = 4) -> Streams:
-        workshop = Workshop(self._source, self._estimator, FakePainter(), RetryPolicy())
+        workshop = Workshop(self._source, self._estimator, self._painter, RetryPolicy())
         return Streams(workshop, DEFAULT, VideoConfig(), max_streams, StateFile(self.file))
 
     def saved(self) -> list[str]:
@@ -61,6 +70,10 @@ class Rig:
             raise InvalidRequest("no camera's address")
         self.sources.append(FakeSource())
         return self.sources[-1]
+
+    def _painter(self, overlay: OverlayConfig) -> FakePainter:
+        self.painters.append((overlay, FakePainter()))
+        return self.painters[-1][1]
 
     def _estimator(self, pose: PoseConfig) -> EstimatorFactory:
         if pose.model_complexity == 2:
@@ -162,6 +175,29 @@ async def test_changed_options_make_a_new_estimator_and_are_remembered(rig: Rig)
     assert stream.pose == changed and rig.poses[-1] == changed
     (config,) = StateFile(rig.file).load()
     assert config.pose == changed
+
+
+async def test_changed_overlay_paints_the_next_frame_of_the_same_connection_and_is_remembered(
+    rig: Rig,
+) -> None:
+    stream = rig.streams.add_camera(camera("door"), keep=True)
+    screen = RecordingScreen()
+    stream.session.screens.add(screen)
+    ((_, first),) = rig.painters
+    await rig.sources[0].connected()
+    rig.sources[0].put(make_frame(0))
+    await screen.until(lambda: len(first.annotated) == 1 and not screen.pictures[-1].is_notice)
+    dots = OverlayConfig(style="landmarks")
+    rig.streams.set_overlay(stream, dots)
+    overlay, second = rig.painters[-1]
+    rig.sources[0].put(make_frame(3000))
+    await screen.until(lambda: len(second.annotated) == 1 and len(screen.pictures) > 1)
+    assert overlay == stream.overlay == dots
+    assert len(first.annotated) == 1
+    assert rig.sources[0].runs == 1
+    await rig.streams.close()
+    (config,) = StateFile(rig.file).load()
+    assert config.overlay == dots
 
 
 async def test_options_that_can_not_be_had_change_nothing(rig: Rig) -> None:
