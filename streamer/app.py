@@ -25,10 +25,12 @@ from streamer.server.guard import is_exposed
 from streamer.server.https import listening, open_https
 from streamer.server.keys import Services
 from streamer.session import RetryPolicy
+from streamer.sources.discovery import CameraFinder
 from streamer.sources.file import FileCamera
+from streamer.sources.onvif import OnvifAsker
 from streamer.sources.probe import Camera, probe
 from streamer.sources.rtsp import RtspCamera
-from streamer.sources.usb import UsbCamera
+from streamer.sources.usb import UsbCamera, list_devices
 from streamer.state import StateFile, default_state_file
 from streamer.streams import Streams, Workshop
 from streamer.webrtc.peers import Peers
@@ -37,8 +39,8 @@ logger = logging.getLogger(__name__)
 
 SHUTDOWN_TIMEOUT_S = 5.0
 EXECUTOR_THREADS = 16
-"""For short work and for waiting until threads have ended. aioice looks up a TURN server's name here too:
-with asyncio's default, six on two cores, a few of these that hang would hold up everybody."""
+"""For short work and for waiting until threads have ended: more than asyncio's default, six on two cores,
+of which a few that take long would hold up everybody."""
 
 MAX_PROBES = 4
 """At a time: each decodes a camera's video for some seconds."""
@@ -97,6 +99,9 @@ async def _services(config: Config) -> AsyncIterator[Services]:
             peers=peers,
             probe=lambda source: _probe(camera_source(source, config), probes),
             check_source=lambda source: camera_source(source, config).check(),
+            devices=lambda: asyncio.to_thread(list_devices),
+            find_cameras=CameraFinder(config.onvif, config.rtsp.allowed_networks).find,
+            ask_camera=OnvifAsker(config.onvif, config.rtsp.allowed_networks).streams,
             pose=config.pose,
             video=config.video,
             overlay=config.overlay,

@@ -192,7 +192,7 @@ class WebRtcConfig(Section):
     def _is_a_range(cls, text: str) -> str:
         found = _PORT_RANGE.fullmatch(text)
         if text and not (found and 1024 <= int(found[1]) <= int(found[2]) <= 65535):
-            raise ValueError("give the first and the last port, of 1024 to 65535, as 50000-50100")
+            raise ValueError("give the first and the last port, of 1024 to 65535, as 20000-20100")
         return text
 
     @field_validator("advertise")
@@ -345,6 +345,22 @@ class FilesConfig(Section):
         return folders
 
 
+class OnvifConfig(Section):
+    """How cameras are found and asked. ``interfaces``: addresses of this machine from which it searches,
+    all of them if there is none."""
+
+    search_s: float = Field(default=3.0, gt=0, le=30)
+    timeout_s: float = Field(default=10.0, gt=0)
+    interfaces: list[str] = []
+
+    @field_validator("interfaces")
+    @classmethod
+    def _are_addresses(cls, interfaces: list[str]) -> list[str]:
+        for address in interfaces:
+            ipaddress.IPv4Address(address)
+        return interfaces
+
+
 class StreamConfig(Section):
     id: StreamId
     source: AnySource
@@ -362,6 +378,7 @@ class Config(Section):
     webrtc: WebRtcConfig = WebRtcConfig()
     rtsp: RtspConfig = RtspConfig()
     files: FilesConfig = FilesConfig()
+    onvif: OnvifConfig = OnvifConfig()
     streams: list[StreamConfig] = []  # in TOML: [[streams]]
 
     @field_validator("streams")

@@ -40,6 +40,18 @@ def must_convert(picture: av.VideoFrame) -> bool:
     return picture.format.name != "yuv420p" or _is_full_range(picture)
 
 
+def turned(frame: Frame, degrees: int) -> Frame:
+    """Turned counterclockwise by a multiple of 90 degrees: phones film as they are held, and note how."""
+    quarters = degrees // 90 % 4
+    if quarters == 0:
+        return frame
+    assert_off_loop()
+    planes = [np.rot90(plane, quarters) for plane in frame.planes()]
+    width = planes[0].shape[1]
+    i420 = np.concatenate([np.ascontiguousarray(plane).reshape(-1) for plane in planes])
+    return replace(frame, i420=i420.reshape(-1, width))
+
+
 def small_rgb(frame: Frame, width_px: int) -> NDArray[np.uint8]:
     """The frame halved until a further half would be narrower than ``width_px``, as RGB.
 

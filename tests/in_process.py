@@ -38,6 +38,9 @@ from streamer.ports import CameraSource, EstimatorFactory
 from streamer.server.application import make_application
 from streamer.server.keys import Services
 from streamer.session import RetryPolicy
+from streamer.sources.discovery import CameraFinder
+from streamer.sources.onvif import OnvifAsker
+from streamer.sources.usb import list_devices
 from streamer.state import StateFile
 from streamer.streams import Streams, Workshop
 from streamer.webrtc.peers import Peers
@@ -63,6 +66,7 @@ class Service:
         self.cameras: list[FakeSource] = []
         self.estimators = FakeEstimators()
         self.server_config = server or ServerConfig()
+        self._folder = folder
         self._config = config = config or Config()
         webrtc, video = webrtc or WebRtcConfig(), video or VideoConfig()
         workshop = Workshop(
@@ -79,6 +83,9 @@ class Service:
             peers=self.peers,
             probe=self._probe,
             check_source=lambda source: camera_source(source, config).check(),
+            devices=self._devices,
+            find_cameras=CameraFinder(config.onvif, config.rtsp.allowed_networks).find,
+            ask_camera=OnvifAsker(config.onvif, config.rtsp.allowed_networks).streams,
             pose=PoseConfig(),
             video=video,
             ready=True,
@@ -92,6 +99,9 @@ class Service:
 
     async def _probe(self, source: AnySource) -> dict[str, Any]:
         raise SourceUnreachable(f"nothing answers at {camera_source(source, self._config).shown}")
+
+    async def _devices(self) -> list[dict[str, str]]:
+        return await asyncio.to_thread(list_devices, self._folder / "sys")
 
     async def close(self) -> None:
         await self.peers.close()

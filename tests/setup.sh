@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")"
 
-parts="certutil chrome coturn libatomic nginx node rtsp_server strace"
+parts="certutil chrome coturn libatomic nginx node rtsp_server strace webrtcbin"
 case "${1-}" in
   "") ;;
   --firefox) parts="$parts firefox" ;;
@@ -52,6 +52,20 @@ assert all(Gst.ElementFactory.find(element) for element in elements.split())
 END
 }
 
+# The same for tests/rigs/gst_whip.py.
+has_webrtcbin() {
+  "${STREAMER_TEST_GST_PYTHON:-/usr/bin/python3}" - >/dev/null 2>&1 <<'END'
+import gi
+gi.require_version("GstWebRTC", "1.0")
+gi.require_version("GstSdp", "1.0")
+from gi.repository import Gst, GstSdp, GstWebRTC
+Gst.init(None)
+elements = "webrtcbin nicesrc nicesink dtlsenc dtlsdec srtpenc srtpdec sctpenc sctpdec matroskademux " \
+    "rtpvp8pay rtpvp8depay vp8dec rtph264depay openh264dec videoconvert pngenc"
+assert all(Gst.ElementFactory.find(element) for element in elements.split())
+END
+}
+
 # Whether part $1 is asked for and not here.
 lacks() {
   case " $parts " in
@@ -81,6 +95,8 @@ if has apt-get; then
   ! lacks strace || set -- "$@" strace
   ! lacks nginx || set -- "$@" nginx-light
   ! lacks certutil || set -- "$@" libnss3-tools
+  ! lacks webrtcbin || set -- "$@" gstreamer1.0-nice gir1.2-gst-plugins-bad-1.0 \
+    gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
   ! lacks firefox || set -- "$@" firefox-esr
   [ $# = 0 ] || install "$@"
 fi
@@ -100,6 +116,8 @@ set STREAMER_TEST_GST_PYTHON to one that has them"
 ! lacks strace || complain "no strace, with which the tests see that nothing leaves the machine (Linux)"
 ! lacks nginx || complain "no nginx, behind which the tests put the server"
 ! lacks certutil || complain "no certutil (NSS), with which the tests trust an authority"
+! lacks webrtcbin || complain "no Python with GStreamer's webrtcbin (gstreamer1.0-nice, \
+gir1.2-gst-plugins-bad-1.0); set STREAMER_TEST_GST_PYTHON to one that has it"
 ! lacks firefox || complain "no Firefox; install it, or set STREAMER_TEST_FIREFOX to its path"
 [ -z "$missing" ] || exit 1
 

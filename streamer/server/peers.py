@@ -161,21 +161,18 @@ def _video_mode(request: web.Request) -> VideoMode:
 
 
 def _check_ice_session(request: web.Request, tag: str) -> None:
-    """RFC 9725, section 4.3.1: candidates say which ICE session they are for."""
-    wanted = request.headers.get("If-Match")
-    if wanted is None:
-        raise web.HTTPPreconditionRequired(
-            reason="Send the ETag of the answer as If-Match: it names the ICE session."
-        )
-    if wanted.strip() != "*" and f'"{tag}"' not in re.split(r"\s*,\s*", wanted.strip()):
+    """Candidates may say which ICE session they are for. Those that don't are for the only one there is:
+    clients in use send none (docs/decisions/0020)."""
+    wanted = request.headers.get("If-Match", "*").strip()
+    if wanted != "*" and f'"{tag}"' not in re.split(r"\s*,\s*", wanted):
         raise web.HTTPPreconditionFailed(reason="If-Match names another ICE session than this.")
 
 
 def _created(request: web.Request, answer: PeerAnswer) -> web.Response:
     return web.Response(
         status=HTTPStatus.CREATED,
-        text=answer.sdp,
-        content_type=SDP,
+        body=answer.sdp.encode(),
+        content_type=SDP,  # and no charset, which it has not (RFC 8866, section 8.1)
         headers={
             "Location": request[OUTSIDE].path(f"/api/v1/peers/{answer.peer}"),
             "ETag": f'"{answer.ice_tag}"',

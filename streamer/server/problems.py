@@ -53,7 +53,6 @@ _KINDS: dict[int, str] = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request-entity-too-large",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported-media-type",
     HTTPStatus.EXPECTATION_FAILED: "expectation-failed",
-    HTTPStatus.PRECONDITION_REQUIRED: "precondition-required",
 }
 
 

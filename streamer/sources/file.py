@@ -26,8 +26,8 @@ from streamer.errors import (
     SourceNotFound,
     SourceUnusable,
 )
-from streamer.model import VIDEO_CLOCK_HZ, VideoInfo
-from streamer.pixels import to_frame
+from streamer.model import VIDEO_CLOCK_HZ, Frame, VideoInfo
+from streamer.pixels import to_frame, turned
 from streamer.ports import FrameReceiver
 from streamer.sources.reader import Progress, ReaderThread, check_size, claimed_fps, first_video
 
@@ -222,11 +222,19 @@ class _FileReader:
     def _pictures(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
         """All that can be decoded; what is damaged is left out."""
         for packet in self._packets(container, stream):
-            try:
-                yield from packet.decode()
-            except (av.error.FFmpegError, OSError) as error:
-                self._note_damage(error)
-                check_size(stream)
+            yield from self._decoded(stream, packet)
+        if not self._quit.is_set():
+            yield from self._decoded(stream, None)  # what the decoder still held back
+
+    def _decoded(
+        self, stream: VideoStream, packet: "av.Packet[VideoStream] | None"
+    ) -> list[av.VideoFrame]:
+        try:
+            return stream.codec_context.decode(packet)
+        except (av.error.FFmpegError, OSError) as error:
+            self._note_damage(error)
+            check_size(stream)
+            return []
 
     def _packets(
         self, container: InputContainer, stream: VideoStream
@@ -234,7 +242,9 @@ class _FileReader:
         """Up to the end, or to where the file breaks off."""
         try:
             for packet in container.demux(stream):
-                if self._quit.is_set():
+                if (
+                    self._quit.is_set() or packet.size == 0
+                ):  # FFmpeg marks the end with an empty packet
                     return
                 self.progress.last_packet_mono = time.monotonic()
                 yield packet
@@ -256,15 +266,17 @@ class _FileReader:
         if self._quit.wait(max(0.0, due_mono - time.monotonic())):
             return 0.0
         now_mono = time.monotonic()
-        self._announce(picture, stream)
+        frame = turned(to_frame(picture, pts, now_mono, time.time()), picture.rotation)
+        self._announce(frame, stream)
         self.progress.frames += 1
-        self._receiver.put(to_frame(picture, pts, now_mono, time.time()))
+        self._receiver.put(frame)
         return now_mono - due_mono if now_mono - due_mono > MAX_LATE_S else 0.0
 
-    def _announce(self, picture: av.VideoFrame, stream: VideoStream) -> None:
-        width, height = picture.width & ~1, picture.height & ~1
-        if self._video is None or (self._video.width, self._video.height) != (width, height):
-            self._video = VideoInfo(width, height, stream.codec_context.name, claimed_fps(stream))
+    def _announce(self, frame: Frame, stream: VideoStream) -> None:
+        name, fps = stream.codec_context.name, claimed_fps(stream)
+        video = VideoInfo(frame.width, frame.height, name, fps)
+        if self._video != video:
+            self._video = video
             self._receiver.opened(self._video)
 
 

@@ -37,7 +37,10 @@ from streamer.webrtc.relaying import RelayedProtocol
 logger = logging.getLogger(__name__)
 
 SERVERS_S = 5.0
-"""For STUN and TURN servers to answer, as aioice's own. It adds to the time of a peer's answer."""
+SERVERS_BESIDE_HOSTS_S = 2.0
+"""For STUN and TURN servers to answer: as long as aioice waits where only they give a way, less where
+there are others, since it adds to the time of a peer's answer. One that is alive takes two round trips,
+or four over TCP and TLS."""
 
 LOOK_UP_S = 2.0
 
@@ -218,17 +221,16 @@ class Gathering:
             tasks[asyncio.create_task(asking, name=f"gather-{name}")] = name
 
         if stun_server is not None:
-            for protocol in hosts:
-                if (
-                    ":" not in protocol.local_candidate.host
-                ):  # as aioice: its look-up knows IPv4 only
-                    ask(f"stun:{stun_server.host}", self._reflexive(protocol, stun_server))
+            # As aioice, whose look-up of the server knows IPv4 only.
+            for protocol in (each for each in hosts if ":" not in each.local_candidate.host):
+                ask(f"stun:{stun_server.host}", self._reflexive(protocol, stun_server))
         if turn_server is not None:
             ask(turn_server.url, self._relayed(connection, turn_server))
         if not tasks:
             return
         try:
-            await asyncio.wait(tasks, timeout=SERVERS_S)
+            timeout_s = SERVERS_BESIDE_HOSTS_S if hosts else SERVERS_S
+            await asyncio.wait(tasks, timeout=timeout_s)
         finally:
             await cancel_and_wait(*tasks)
             for task, name in tasks.items():
@@ -238,17 +240,23 @@ class Gathering:
                     logger.warning("[webrtc] ice_servers: %s %s", name, trouble)
 
     async def _reflexive(self, protocol: StunProtocol, server: StunServer) -> _Found:
-        candidate, _ = await server_reflexive_candidate(protocol, (server.host, server.port))
+        found = await asyncio.wrap_future(look_up(server.host))
+        address = next((str(each) for each in found if each.version == 4), str(found[0]))
+        candidate, _ = await server_reflexive_candidate(protocol, (address, server.port))
         if self._config.advertise:
             candidate.related_address, candidate.related_port = _HIDDEN
         return candidate, None
 
     async def _relayed(self, connection: Any, server: TurnServer) -> _Found:
+        """Looks the name up before aioice would, in a thread that all share. Over TCP aioice gets the
+        name all the same: for its certificate, and to try each of its addresses."""
+        found = await asyncio.wrap_future(look_up(server.host))
+        host = server.host if server.transport == "tcp" else str(found[0])
         return await relayed_candidate(
             component=_COMPONENT,
             hide_related_address=self._is_relay_only or bool(self._config.advertise),
             protocol_factory=lambda: RelayedProtocol(connection),
-            turn_server=(server.host, server.port),
+            turn_server=(host, server.port),
             turn_username=server.username,
             turn_password=server.credential,
             turn_ssl=server.tls,
@@ -280,17 +288,18 @@ async def _adopt(connection: Any, task: asyncio.Task[_Found]) -> str | None:
             await _keep(connection, protocol)
         return None
     if isinstance(error, stun.TransactionFailed):
-        code, _ = error.response.attributes["ERROR-CODE"]
+        code = error.response.error_code
         if code == 401:
             return (
-                "refuses this server's credentials: see its secret, and the clocks of both machines"
+                "refuses this server's credentials: see the secret, and the clocks of both machines"
             )
         return f"refuses to relay (STUN error {code})"
     if isinstance(error, stun.TransactionTimeout):
         return "does not answer"
     if isinstance(error, OSError):
         return f"can't be reached: {error.strerror or type(error).__name__}"
-    raise error
+    logger.info("an answer of a STUN or TURN server", exc_info=error)  # aioice meets it unprepared
+    return "gives no answer that makes sense"
 
 
 async def _keep(connection: Any, protocol: StunProtocol) -> None:

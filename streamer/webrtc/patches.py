@@ -11,16 +11,19 @@ mended in receivers and senders is in receiving.py and sending.py.
 
 from dataclasses import replace
 from functools import cache
+from typing import TYPE_CHECKING
 
 from aiortc import RTCCertificate
 from aiortc.codecs import CODECS, HEADER_EXTENSIONS
-from aiortc.rtcdtlstransport import SRTPProtectionProfile
 from aiortc.rtcrtpparameters import (
     RTCRtcpFeedback,
     RTCRtpCodecParameters,
     RTCRtpHeaderExtensionParameters,
 )
-from OpenSSL import SSL
+
+if TYPE_CHECKING:
+    from aiortc.rtcdtlstransport import SRTPProtectionProfile
+    from OpenSSL import SSL
 
 TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 _TRANSPORT_CC_ID = 5  # free in aiortc's table of extensions
@@ -75,7 +78,7 @@ def _add_h264_profiles() -> None:
 def _add_rsa_suites() -> None:
     stock = RTCCertificate._create_ssl_context
 
-    def create(self: RTCCertificate, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
+    def create(self: RTCCertificate, srtp_profiles: "list[SRTPProtectionProfile]") -> "SSL.Context":
         context = stock(self, srtp_profiles)
         context.set_cipher_list(_CIPHERS.encode())
         return context

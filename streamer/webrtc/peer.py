@@ -251,6 +251,12 @@ class Peer:
         state = self._connection.connectionState
         if state in ("connected", "failed", "closed"):
             self._settled.set()
+        if state == "failed" and self._transport and self._transport.state == "failed":
+            logger.warning(
+                "a peer of stream %s got no further than DTLS: its certificate must be RSA, or on the "
+                "curve P-256, P-384 or P-521 (docs/interop.md)",
+                self.stream.id,
+            )
         if state == "connected":
             self._connected.set()
         elif state in ("failed", "closed"):

@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 _STREAM_ID: TypeAdapter[str] = TypeAdapter(StreamId)
 
+MAX_DEPARTED = 256
+"""Peers that are remembered for the DELETE that may follow the end of their connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -45,6 +48,7 @@ class Peers:
         self._streams = streams
         self._gathering = Gathering(config)
         self._peers: dict[str, Peer] = {}
+        self._departed: dict[str, str | None] = {}  # by peer: the stream that it published
         self._renditions: dict[Stream, Renditions] = {}
 
     def __len__(self) -> int:
@@ -87,11 +91,16 @@ class Peers:
         await self._get(peer_id).add_candidates(fragment)
 
     async def close_peer(self, peer_id: str) -> None:
-        """The peer says that it is done; a publisher's stream ends with it."""
-        peer = self._get(peer_id)
-        await peer.close()
-        if peer.publishes:
-            await self._streams.remove(peer.stream)
+        """The peer says that it is done; a publisher's stream ends with it, if nobody else has taken its
+        place. Many clients close their connection first: what it was is still known then, once."""
+        if peer_id not in self._departed:
+            await self._get(peer_id).close()
+        published = self._departed.pop(peer_id, None)
+        if published is None or not self._streams.has(published):
+            return
+        stream = self._streams.get(published)
+        if isinstance(stream.source, PeerSource) and not stream.source.publishing:
+            await self._streams.remove(stream)
 
     async def close(self) -> None:
         ends = [peer.close() for peer in tuple(self._peers.values())]
@@ -146,7 +155,7 @@ class Peers:
         renditions = self._renditions_of(stream)
         peer = Peer(secrets.token_urlsafe(24), stream, renditions, self._gathering, self._config)
         self._peers[peer.id] = peer
-        peer.on_closed(lambda: self._peers.pop(peer.id, None))
+        peer.on_closed(lambda: self._on_departed(peer))
         if source is not None:
             peer.on_close(lambda: self._on_publisher_left(stream, source))
         try:
@@ -174,6 +183,12 @@ class Peers:
                 source.request_keyframe if isinstance(source, PeerSource) else lambda: False,
             )
         return renditions
+
+    def _on_departed(self, peer: Peer) -> None:
+        del self._peers[peer.id]
+        self._departed[peer.id] = peer.stream.id if peer.publishes else None
+        if len(self._departed) > MAX_DEPARTED:
+            del self._departed[next(iter(self._departed))]
 
     def _on_publisher_left(self, stream: Stream, source: PeerSource) -> None:
         source.detach()

@@ -4,6 +4,7 @@ streamer bench                              all of the next five; `make bench AR
 streamer bench --sizes [640x480,1280x720]   one stream: ours, the stock pattern and FastRTC in turn
 streamer bench --streams [1,2,4]            several streams at once; --stock-streams 1,2 on stock
 streamer bench --viewers [1,5,20,50]        viewers of one stream, with and without landmarks
+streamer bench --readers [1,20,100]         programs that read one stream's landmarks
 streamer bench --modes                      video=none, plain and annotated of an IP camera
 streamer bench --loss                       over a network that loses packets and goes away for 5 s
 streamer bench --first-frame                in Chromium; needs what tests/setup.sh installs
@@ -38,6 +39,7 @@ from tests.bench.modes import modes
 from tests.bench.plan import Plan, Size
 from tests.bench.plot import assert_can_plot, plot
 from tests.bench.process_port import process_port
+from tests.bench.readers import readers
 from tests.bench.sizes import sizes
 from tests.bench.streams import streams
 from tests.bench.viewers import viewers
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 SIZES = "640x480,1280x720,1920x1080"
 STREAMS = "1,2,4"
 VIEWERS = "1,5,20,50"
+READERS = "1,20,100"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,6 +104,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--stock-streams", type=_numbers, metavar="LIST", help="and on the stock pattern (1,2)"
     )
     listed("--viewers", _numbers, VIEWERS, "so many viewers of one stream")
+    listed("--readers", _numbers, READERS, "so many readers of one stream's landmarks")
     parser.add_argument("--modes", action="store_true", help="video modes of an IP camera")
     parser.add_argument("--loss", action="store_true", help="a bad network, ours and stock")
     parser.add_argument("--first-frame", action="store_true", help="waiting times in a browser")
@@ -115,7 +119,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="and a picture (.svg, .png)")
     given = parser.parse_args(arguments)
     wanted = (given.sizes, given.streams or given.stock_streams, given.viewers, given.modes)
-    others = (given.loss, given.first_frame, given.process_port, given.setup)
+    others = (given.readers, given.loss, given.first_frame, given.process_port, given.setup)
     if not any((*wanted, *others)):
         given.sizes, given.streams, given.viewers = (
             _sizes(SIZES),
@@ -146,6 +150,7 @@ def _plan(given: argparse.Namespace, probe: Probe) -> Plan:
         streams=given.streams or (),
         stock_streams=stock_streams,
         viewers=given.viewers or (),
+        readers=given.readers or (),
         rounds=given.rounds or (1 if quick else 3),
         seconds=given.seconds or (3.0 if quick else 5.0),
         stream_seconds=given.stream_seconds or (4.0 if quick else 12.0),
@@ -164,6 +169,8 @@ def _sections(
         yield "streams", lambda: streams(plan)
     if given.viewers:
         yield "viewers", lambda: viewers(plan)
+    if given.readers:
+        yield "readers", lambda: readers(plan)
     if given.modes:
         yield "modes", lambda: modes(plan)
     if given.loss:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -102,6 +103,27 @@ async def test_direct_video_does_not_need_a_turn_server_that_works(
         await peer.plays()
         assert "refuses this server's credentials" in caplog.text
         await peer.close()
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_relayed_peers_leave_no_socket_behind(
+    tmp_path: Path, coturn: TurnServer, transport: str
+) -> None:
+    service = Service(tmp_path, webrtc=relay_only(coturn, transport=transport))
+    async with serving(service) as http:
+        files = []
+        for number in range(4):
+            peer = WebcamPeer()
+            await peer.join(http)
+            await peer.plays()
+            await (peer.connection.close() if number % 2 else http.delete(peer.location))
+            await asyncio.gather(*(each.close() for each in tuple(service.peers._peers.values())))
+            await service.streams.remove(
+                service.streams.get(peer.stream_id)
+            ) if number % 2 else None
+            await peer.close()
+            files.append(len(os.listdir("/proc/self/fd")))
+        assert files[-1] <= files[0]
 
 
 @pytest.mark.timeout(60)

@@ -33,6 +33,9 @@ from gst_rtsp_server import read_clip  # noqa: E402  (beside this file)
 
 WAIT_S = 20.0
 CAPS = "application/x-rtp,media=video,encoding-name={codec},clock-rate=90000,payload=96"
+H264_VIEWER = ",packetization-mode=(string)1,profile-level-id=(string)42e01f"
+"""What a viewer takes: without it, one NAL unit a packet (RFC 6184, section 8.1), which nobody sends."""
+
 DECODERS = {
     "VP8": "rtpvp8depay ! vp8dec",
     "H264": "rtph264depay ! h264parse ! openh264dec",
@@ -180,7 +183,8 @@ def watch(arguments: argparse.Namespace) -> Peer:
     viewer = Viewer(peer, arguments.codec, arguments.picture)
     pipeline.set_state(Gst.State.READY)
     viewer.open_channel()
-    caps = Gst.Caps.from_string(CAPS.format(codec=arguments.codec))
+    form = H264_VIEWER if arguments.codec == "H264" else ""
+    caps = Gst.Caps.from_string(CAPS.format(codec=arguments.codec) + form)
     direction = GstWebRTC.WebRTCRTPTransceiverDirection.RECVONLY
     peer.webrtc.emit("add-transceiver", direction, caps)
     peer.start("recvonly")

@@ -256,12 +256,36 @@ def lost() -> "Future[Any]":
 async def test_silent_turn_server_costs_a_wait_and_no_candidate(
     answering: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(gathering, "SERVERS_S", 0.05)
+    monkeypatch.setattr(gathering, "SERVERS_BESIDE_HOSTS_S", 0.05)
     url = f"turn:127.0.0.1:{free_port()}"
     turn = IceServer(urls=[url], secret="s")
     found = await answering(addresses=LOOPBACK, ice_servers=[turn]).candidates()
     assert [each.type for each in found] == ["host"]
     assert f"{url} does not answer" in caplog.text
+
+
+async def test_server_whose_name_has_no_end_of_look_up_is_not_waited_for(
+    answering: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(gathering, "SERVERS_BESIDE_HOSTS_S", 0.05)
+    monkeypatch.setattr(gathering, "look_up", lambda host: Future())
+    servers = [IceServer(urls=["stun:s.example"]), IceServer(urls=["turns:t.example"], secret="s")]
+    found = await answering(addresses=LOOPBACK, ice_servers=servers).candidates()
+    assert [each.type for each in found] == ["host"]
+    assert caplog.text.count("does not answer") == 2
+
+
+async def test_answer_of_a_server_that_makes_no_sense_is_one_that_does_not_help(
+    answering: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def confused(*_: object) -> None:
+        raise KeyError("XOR-MAPPED-ADDRESS")
+
+    monkeypatch.setattr(gathering, "server_reflexive_candidate", confused)
+    servers = [IceServer(urls=["stun:127.0.0.1"])]
+    found = await answering(addresses=LOOPBACK, ice_servers=servers).candidates()
+    assert [each.type for each in found] == ["host"]
+    assert "no answer that makes sense" in caplog.text
 
 
 async def test_relay_only_without_a_relay_is_told(answering: Any) -> None:
@@ -281,7 +305,9 @@ async def test_answer_that_is_given_up_leaves_no_task(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(gathering, "relayed_candidate", never)
-    one = answering(addresses=LOOPBACK, ice_servers=[IceServer(urls=["turn:h"], secret="s")])
+    one = answering(
+        addresses=LOOPBACK, ice_servers=[IceServer(urls=["turn:127.0.0.1"], secret="s")]
+    )
     task = asyncio.create_task(one.candidates())
     await asyncio.wait_for(asked.wait(), PATIENCE_S)
     task.cancel()
