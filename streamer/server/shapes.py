@@ -91,6 +91,13 @@ class StreamInfo(Shape):
     last_error: ShortProblem | None
 
 
+class Device(Shape):
+    """A USB camera of the server's machine."""
+
+    device: str
+    name: str
+
+
 class IceServerInfo(Shape):
     """As W3C's RTCIceServer."""
 
