@@ -69,8 +69,10 @@ class ServerConfig(Section):
     allowed_origins: list[str] = []
     base_path: str = ""
     trusted_proxies: list[str] = []
+    tls: Literal["", "auto"] = ""
     tls_cert: str = ""
     tls_key: str = ""
+    http_port: int = Field(default=0, ge=0, le=65535)
     max_streams: int = Field(default=16, ge=1)
     max_readers: int = Field(default=256, ge=1)
     max_picture_readers: int = Field(default=64, ge=1)
@@ -109,7 +111,17 @@ class ServerConfig(Section):
     def _tls_has_both_halves(self) -> "ServerConfig":
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ValueError("tls_cert and tls_key belong together: set both or neither")
+        if self.tls and self.tls_cert:
+            raise ValueError("tls makes a certificate of its own: leave tls_cert and tls_key out")
+        if self.http_port and not self.speaks_https:
+            raise ValueError("http_port is for a server that speaks https: set tls, too")
+        if self.http_port and self.http_port == self.port:
+            raise ValueError("http_port must be another port than port")
         return self
+
+    @property
+    def speaks_https(self) -> bool:
+        return bool(self.tls or self.tls_cert)
 
 
 class PoseConfig(Section):

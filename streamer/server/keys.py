@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from streamer.certificates import Authority
 from streamer.config import AnySource, OverlayConfig, PoseConfig, VideoConfig
 from streamer.server.outside import Outside
 from streamer.sources.discovery import FoundCamera
@@ -32,6 +33,7 @@ class Services:
     ask_camera: Callable[[str, Login], Awaitable[list[CameraStream]]]
     pose: PoseConfig
     video: VideoConfig
+    authority: Authority | None = None  # of the server's own certificate
     overlay: OverlayConfig = field(default_factory=OverlayConfig)
     ready: bool = False
     max_picture_readers: int = 64

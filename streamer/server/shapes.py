@@ -135,5 +135,18 @@ class Readiness(Shape):
     ready: bool
 
 
+class AuthorityInfo(Shape):
+    name: str
+    sha256: str
+    """Of its certificate in DER: `AB:CD:…`."""
+    until: str
+    """The last day, as in ISO 8601."""
+
+
+class TrustInfo(Shape):
+    authority: AuthorityInfo | None
+    """None unless the server has made its certificate itself."""
+
+
 class Login(Shape):
     token: str
