@@ -5,7 +5,6 @@ import contextlib
 import logging
 import signal
 import socket
-import ssl
 import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,18 +16,22 @@ from aiohttp import web
 
 from streamer.config import AnySource, Config, FileSource, PoseConfig, ServerConfig, UsbSource
 from streamer.errors import ConfigError, LimitReached, ModelError
+from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
 from streamer.ports import Estimator, EstimatorFactory
 from streamer.pose.mediapipe import MediaPipeEstimator
 from streamer.pose.models import Complexity, model_path
 from streamer.server.application import make_application
 from streamer.server.guard import is_exposed
+from streamer.server.https import listening, open_https
 from streamer.server.keys import Services
 from streamer.session import RetryPolicy
+from streamer.sources.discovery import CameraFinder
 from streamer.sources.file import FileCamera
+from streamer.sources.onvif import OnvifAsker
 from streamer.sources.probe import Camera, probe
 from streamer.sources.rtsp import RtspCamera
-from streamer.sources.usb import UsbCamera
+from streamer.sources.usb import UsbCamera, list_devices
 from streamer.state import StateFile, default_state_file
 from streamer.streams import Streams, Workshop
 from streamer.webrtc.peers import Peers
@@ -47,7 +50,6 @@ MAX_PROBES = 4
 async def serve(config: Config) -> None:
     """Serves until SIGINT or SIGTERM. Raises ConfigError or ModelError when it can't start."""
     _check_exposure(config.server)
-    tls = _tls(config.server)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(EXECUTOR_THREADS, thread_name_prefix="worker"))
@@ -55,30 +57,37 @@ async def serve(config: Config) -> None:
         with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt does it
             loop.add_signal_handler(number, stop.set)
     # The port first: a second server must not open the cameras or write the state file of the first.
-    with _listener(config.server) as listener:
-        async with _services(config) as services:
-            app = make_application(config.server, services)
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
-            await runner.setup()
-            try:
-                await web.SockSite(runner, listener, ssl_context=tls).start()
-                _announce(listener, secure=tls is not None)
-                await stop.wait()
-                services.ready = False
-            finally:
-                await runner.cleanup()
+    async with contextlib.AsyncExitStack() as stack:
+        listener = stack.enter_context(_listener(config.server, config.server.port))
+        http_port = config.server.http_port
+        plain = stack.enter_context(_listener(config.server, http_port)) if http_port else None
+        https = await open_https(config.server, _state_path(config.server).parent / "tls")
+        services = await stack.enter_async_context(_services(config))
+        services.authority = https.authority if https else None
+        app = make_application(config.server, services)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await stack.enter_async_context(listening(runner, listener, https))
+        if plain is not None:
+            await stack.enter_async_context(listening(runner, plain, None))
+        _announce(listener, secure=https is not None)
+        await stop.wait()
+        services.ready = False
 
 
 @contextlib.asynccontextmanager
 async def _services(config: Config) -> AsyncIterator[Services]:
+    retry = RetryPolicy(cap_s=config.rtsp.retry_cap_s, rejected_s=config.rtsp.rejected_retry_s)
     workshop = Workshop(
         camera_source=lambda source: camera_source(source, config),
         estimator=estimator_factory,
         painter=SkeletonPainter,
-        retry=RetryPolicy(cap_s=config.rtsp.retry_cap_s, rejected_s=config.rtsp.rejected_retry_s),
+        retry=retry,
+        output=lambda session, output, limits: Output(session, output, config.rtsp, retry, limits),
     )
     await asyncio.to_thread(_try_estimator, config.pose)
-    state = StateFile(Path(config.server.state_file or default_state_file()))
+    state = StateFile(_state_path(config.server))
     streams = Streams(
         workshop, config.pose, config.video, config.server.max_streams, state, config.overlay
     )
@@ -93,10 +102,14 @@ async def _services(config: Config) -> AsyncIterator[Services]:
             peers=peers,
             probe=lambda source: _probe(camera_source(source, config), probes),
             check_source=lambda source: camera_source(source, config).check(),
+            devices=lambda: asyncio.to_thread(list_devices),
+            find_cameras=CameraFinder(config.onvif, config.rtsp.allowed_networks).find,
+            ask_camera=OnvifAsker(config.onvif, config.rtsp.allowed_networks).streams,
             pose=config.pose,
             video=config.video,
             overlay=config.overlay,
             ready=True,
+            max_picture_readers=config.server.max_picture_readers,
         )
     finally:
         await peers.close()
@@ -152,25 +165,18 @@ def _check_exposure(config: ServerConfig) -> None:
         )
 
 
-def _tls(config: ServerConfig) -> ssl.SSLContext | None:
-    if not config.tls_cert:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(config.tls_cert, config.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"[server] tls_cert, tls_key: can't be used: {error}") from error
-    return context
+def _state_path(config: ServerConfig) -> Path:
+    return Path(config.state_file or default_state_file())
 
 
-def _listener(config: ServerConfig) -> socket.socket:
+def _listener(config: ServerConfig, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     try:
-        return socket.create_server((config.host, config.port), family=family, backlog=128)
+        return socket.create_server((config.host, port), family=family, backlog=128)
     except OSError as error:
         raise ConfigError(
-            f"Can't listen on {config.host} port {config.port}: {error.strerror}. Is another "
-            "Streamer running? Choose another port with --port."
+            f"Can't listen on {config.host} port {port}: {error.strerror}. Is another "
+            "Streamer running? Choose another port with --port or --http-port."
         ) from error
 
 

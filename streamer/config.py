@@ -69,10 +69,13 @@ class ServerConfig(Section):
     allowed_origins: list[str] = []
     base_path: str = ""
     trusted_proxies: list[str] = []
+    tls: Literal["", "auto"] = ""
     tls_cert: str = ""
     tls_key: str = ""
+    http_port: int = Field(default=0, ge=0, le=65535)
     max_streams: int = Field(default=16, ge=1)
     max_readers: int = Field(default=256, ge=1)
+    max_picture_readers: int = Field(default=64, ge=1)
     state_file: str = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -108,7 +111,17 @@ class ServerConfig(Section):
     def _tls_has_both_halves(self) -> "ServerConfig":
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ValueError("tls_cert and tls_key belong together: set both or neither")
+        if self.tls and self.tls_cert:
+            raise ValueError("tls makes a certificate of its own: leave tls_cert and tls_key out")
+        if self.http_port and not self.speaks_https:
+            raise ValueError("http_port is for a server that speaks https: set tls, too")
+        if self.http_port and self.http_port == self.port:
+            raise ValueError("http_port must be another port than port")
         return self
+
+    @property
+    def speaks_https(self) -> bool:
+        return bool(self.tls or self.tls_cert)
 
 
 class PoseConfig(Section):
@@ -281,6 +294,19 @@ class RtspSource(Section):
     transport: Literal["tcp", "udp"] | None = None
 
 
+class OutputConfig(Section):
+    """Where a stream's video is published: the address of an RTSP server, with credentials if it wants
+    any; they are never shown again. The address alone will do."""
+
+    url: str = Field(max_length=2048)
+    video: Literal["annotated", "plain"] = "annotated"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_address(cls, value: Any) -> Any:
+        return {"url": value} if isinstance(value, str) else value
+
+
 class FileSource(Section):
     """A file of the server, played as if it were a camera.
 
@@ -299,7 +325,9 @@ class UsbSource(Section):
     """
 
     type: Literal["usb"] = "usb"
-    device: str = Field(pattern=r"^/dev/(video[0-9]{1,3}|v4l/by-id/[A-Za-z0-9_.:+-]{1,200})$")
+    device: str = Field(
+        pattern=r"^/dev/(video[0-9]{1,3}|v4l/by-id/[A-Za-z0-9_][A-Za-z0-9_.:+-]{0,199})$"
+    )
     size: str | None = Field(default=None, pattern=r"^[1-9][0-9]{1,3}x[1-9][0-9]{1,3}$")
     fps: float | None = Field(default=None, gt=0, le=240)
     format: Literal["mjpeg", "yuyv422", "h264", "nv12", "yuv420p"] | None = None
@@ -333,12 +361,29 @@ class FilesConfig(Section):
         return folders
 
 
+class OnvifConfig(Section):
+    """How cameras are found and asked. ``interfaces``: addresses of this machine from which it searches,
+    all of them if there is none."""
+
+    search_s: float = Field(default=3.0, gt=0, le=30)
+    timeout_s: float = Field(default=10.0, gt=0)
+    interfaces: list[str] = []
+
+    @field_validator("interfaces")
+    @classmethod
+    def _are_addresses(cls, interfaces: list[str]) -> list[str]:
+        for address in interfaces:
+            ipaddress.IPv4Address(address)
+        return interfaces
+
+
 class StreamConfig(Section):
     id: StreamId
     source: AnySource
     pose: PoseConfig | None = None
     video: VideoConfig | None = None
     overlay: OverlayConfig | None = None
+    output: OutputConfig | None = None
     listed: bool = True
 
 
@@ -350,6 +395,7 @@ class Config(Section):
     webrtc: WebRtcConfig = WebRtcConfig()
     rtsp: RtspConfig = RtspConfig()
     files: FilesConfig = FilesConfig()
+    onvif: OnvifConfig = OnvifConfig()
     streams: list[StreamConfig] = []  # in TOML: [[streams]]
 
     @field_validator("streams")

@@ -17,6 +17,7 @@
     ├── Unsupported             well said, but not something this service does
     ├── NotFound                no such stream or peer
     ├── Conflict                the id is taken, or the stream is not of a kind that can do that
+    ├── NoPicture               a stream has no picture to give now; try later
     ├── LimitReached            the server is full; try later
     └── MediaUnreachable        there is no way for a peer's video: no address, no TURN server that works
 
@@ -99,6 +100,10 @@ class NotFound(StreamerError):
 
 class Conflict(StreamerError):
     kind = "conflict"
+
+
+class NoPicture(StreamerError):
+    kind = "no-picture"
 
 
 class LimitReached(StreamerError):

@@ -6,9 +6,18 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from streamer.config import AnySource, OverlayConfig, PoseConfig, StreamConfig, VideoConfig
+from streamer.config import (
+    AnySource,
+    OutputConfig,
+    OverlayConfig,
+    PoseConfig,
+    StreamConfig,
+    VideoConfig,
+)
 from streamer.errors import Conflict, LimitReached, NotFound, StreamerError
 from streamer.model import StreamState
+from streamer.outputs.output import Output
+from streamer.outputs.stills import Stills
 from streamer.ports import CameraSource, EstimatorFactory, Painter, Source
 from streamer.session import RetryPolicy, Session
 from streamer.sinks import MessageFeed, StateWatcher
@@ -34,7 +43,9 @@ class Stream:
     camera: StreamConfig | None = None
     kept: bool = False  # comes back after a restart
     viewers: int = 0
+    output: Output | None = None
     feed: MessageFeed = field(init=False)
+    stills: Stills = field(init=False)
 
     @property
     def kind(self) -> str:
@@ -43,6 +54,14 @@ class Stream:
     def __post_init__(self) -> None:
         self.feed = MessageFeed(self.id)
         self.session.subscribe(self.feed)
+        self.stills = Stills(self.session)
+
+    async def close(self) -> None:
+        """Everything that it has, the ways out first. Twice is safe."""
+        await self.stills.close()
+        if self.output is not None:
+            await self.output.close()
+        await self.session.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +72,7 @@ class Workshop:
     estimator: Callable[[PoseConfig], EstimatorFactory]
     painter: Callable[[OverlayConfig], Painter]
     retry: RetryPolicy
+    output: Callable[[Session, OutputConfig, Callable[[], VideoConfig]], Output]
 
 
 class Streams:
@@ -109,12 +129,12 @@ class Streams:
             del self._streams[stream.id]
             if stream.kept:
                 self._save()
-        await stream.session.close()
+        await stream.close()
 
     async def close(self) -> None:
         streams = tuple(self)
         self._streams.clear()
-        await asyncio.gather(*(stream.session.close() for stream in streams), *self._removals)
+        await asyncio.gather(*(stream.close() for stream in streams), *self._removals)
         if self._saving is not None:
             await self._saving
 
@@ -142,6 +162,20 @@ class Streams:
         stream.session.watchers.idle = video.idle
         self._remember(stream, video=video)
 
+    async def set_output(self, stream: Stream, config: OutputConfig | None) -> None:
+        """Publishes the stream's video there, or nowhere any more. Raises InvalidRequest."""
+        output = None if config is None else self._output(stream, config)
+        before, stream.output = stream.output, output
+        self._remember(stream, output=config)
+        if before is not None:
+            await before.close()
+        if (
+            output is not None
+            and stream.output is output
+            and self._streams.get(stream.id) is stream
+        ):
+            output.start()
+
     def set_overlay(self, stream: Stream, overlay: OverlayConfig) -> None:
         stream.session.repaint(self._workshop.painter(overlay))
         stream.overlay = overlay
@@ -150,6 +184,9 @@ class Streams:
     def set_listed(self, stream: Stream, listed: bool) -> None:
         stream.listed = listed
         self._remember(stream, listed=listed)
+
+    def _output(self, stream: Stream, config: OutputConfig) -> Output:
+        return self._workshop.output(stream.session, config, lambda: stream.video)
 
     def _remember(self, stream: Stream, **changed: object) -> None:
         if stream.camera is not None:
@@ -167,6 +204,7 @@ class Streams:
             config.video or self._video,
             config.overlay or self._overlay,
             listed=config.listed,
+            output=config.output,
         )
         stream.camera, stream.kept = config, keep
         return stream
@@ -181,6 +219,7 @@ class Streams:
         overlay: OverlayConfig,
         *,
         listed: bool,
+        output: OutputConfig | None = None,
     ) -> Stream:
         if stream_id in self._streams:
             raise Conflict(f"There is a stream {stream_id!r} already; choose another id.")
@@ -198,9 +237,13 @@ class Streams:
             video.idle,
         )
         stream = Stream(stream_id, shown, session, source, pose, video, overlay, listed)
+        if output is not None:
+            stream.output = self._output(stream, output)
         self._streams[stream_id] = stream
         session.subscribe(StateWatcher(StreamState.ENDED, lambda: self.remove_soon(stream)))
         session.start()
+        if stream.output is not None:
+            stream.output.start()
         return stream
 
     def remove_soon(self, stream: Stream) -> None:

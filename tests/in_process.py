@@ -26,6 +26,7 @@ from streamer.app import camera_source
 from streamer.config import (
     AnySource,
     Config,
+    OutputConfig,
     PoseConfig,
     ServerConfig,
     VideoConfig,
@@ -33,11 +34,15 @@ from streamer.config import (
 )
 from streamer.errors import SourceUnreachable
 from streamer.model import Frame
+from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
 from streamer.ports import CameraSource, EstimatorFactory
 from streamer.server.application import make_application
 from streamer.server.keys import Services
-from streamer.session import RetryPolicy
+from streamer.session import RetryPolicy, Session
+from streamer.sources.discovery import CameraFinder
+from streamer.sources.onvif import OnvifAsker
+from streamer.sources.usb import list_devices
 from streamer.state import StateFile
 from streamer.streams import Streams, Workshop
 from streamer.webrtc.peers import Peers
@@ -63,6 +68,7 @@ class Service:
         self.cameras: list[FakeSource] = []
         self.estimators = FakeEstimators()
         self.server_config = server or ServerConfig()
+        self._folder = folder
         self._config = config = config or Config()
         webrtc, video = webrtc or WebRtcConfig(), video or VideoConfig()
         workshop = Workshop(
@@ -70,6 +76,7 @@ class Service:
             estimator=estimator or (lambda pose: self.estimators),
             painter=SkeletonPainter,
             retry=RetryPolicy(),
+            output=self._output,
         )
         state = StateFile(folder / "streams.json")
         self.streams = Streams(workshop, PoseConfig(), video, self.server_config.max_streams, state)
@@ -79,9 +86,13 @@ class Service:
             peers=self.peers,
             probe=self._probe,
             check_source=lambda source: camera_source(source, config).check(),
+            devices=self._devices,
+            find_cameras=CameraFinder(config.onvif, config.rtsp.allowed_networks).find,
+            ask_camera=OnvifAsker(config.onvif, config.rtsp.allowed_networks).streams,
             pose=PoseConfig(),
             video=video,
             ready=True,
+            max_picture_readers=self.server_config.max_picture_readers,
         )
 
     def _camera(self, source: AnySource) -> CameraSource:
@@ -90,8 +101,16 @@ class Service:
         self.cameras.append(fake)
         return fake
 
+    def _output(
+        self, session: Session, config: OutputConfig, limits: Callable[[], VideoConfig]
+    ) -> Output:
+        return Output(session, config, self._config.rtsp, RetryPolicy(), limits)
+
     async def _probe(self, source: AnySource) -> dict[str, Any]:
         raise SourceUnreachable(f"nothing answers at {camera_source(source, self._config).shown}")
+
+    async def _devices(self) -> list[dict[str, str]]:
+        return await asyncio.to_thread(list_devices, self._folder / "sys")
 
     async def close(self) -> None:
         await self.peers.close()

@@ -45,6 +45,34 @@ curl -X PATCH -H "Content-Type: application/json" ${origin}/api/v1/streams/${id}
      -d '{"pose": {"model_complexity": 2}, "overlay": {"style": "landmarks"}}'
 `,
   },
+  {
+    name: "curl (snapshot)",
+    code: (origin, id) => `# ${t("If this server has an access token, add: {option}", { option: BEARER })}
+# ${t("The picture now, with the poses drawn in; ?video=plain without them.")}
+curl -o ${id}.jpg ${origin}/api/v1/streams/${id}/snapshot.jpg
+
+# ${t("Publish the stream to an RTSP server too: a recorder, mediamtx, go2rtc.")}
+curl -X PATCH -H "Content-Type: application/json" ${origin}/api/v1/streams/${id} \\
+     -d '{"output": "rtsp://user:password@192.168.1.30:8554/${id}"}'
+`,
+  },
+  {
+    name: "<img>",
+    code: (origin, id) => `<!-- ${t("In a page of this server: pages of other origins are refused.")} -->
+<img src="${origin}/api/v1/streams/${id}/mjpeg?width=640" alt="${id}">
+`,
+  },
+  {
+    name: "Home Assistant",
+    code: (origin, id) => `# ${t("Settings, Devices & services, Add integration, MJPEG IP Camera:")}
+mjpeg_url: ${origin}/api/v1/streams/${id}/mjpeg?fps=10
+still_image_url: ${origin}/api/v1/streams/${id}/snapshot.jpg
+# ${t("If this server has an access token:")}
+authentication: basic
+username: streamer
+password: TOKEN
+`,
+  },
 ];
 
 /**

@@ -6,8 +6,11 @@ from typing import Any
 
 from aiohttp import web
 
+from streamer.certificates import Authority
 from streamer.config import AnySource, OverlayConfig, PoseConfig, VideoConfig
 from streamer.server.outside import Outside
+from streamer.sources.discovery import FoundCamera
+from streamer.sources.onvif import CameraStream, Login
 from streamer.streams import Streams
 from streamer.webrtc.peers import Peers
 
@@ -17,17 +20,23 @@ class Services:
     """All that the HTTP edge may use of the rest.
 
     ``probe``: what a camera is (JSON), or one of our errors. ``check_source``: raises InvalidRequest
-    or SourceForbidden for one that the configuration rules out.
+    or SourceForbidden for one that the configuration rules out. ``devices``: the USB cameras of this
+    machine; ``find_cameras``: those of its network; ``ask_camera``: the streams of the one at an address.
     """
 
     streams: Streams
     peers: Peers
     probe: Callable[[AnySource], Awaitable[dict[str, Any]]]
     check_source: Callable[[AnySource], Awaitable[None]]
+    devices: Callable[[], Awaitable[list[dict[str, str]]]]
+    find_cameras: Callable[[], Awaitable[list[FoundCamera]]]
+    ask_camera: Callable[[str, Login], Awaitable[list[CameraStream]]]
     pose: PoseConfig
     video: VideoConfig
+    authority: Authority | None = None  # of the server's own certificate
     overlay: OverlayConfig = field(default_factory=OverlayConfig)
     ready: bool = False
+    max_picture_readers: int = 64
 
 
 SERVICES = web.AppKey("services", Services)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
@@ -16,6 +15,7 @@ from streamer.schema import AnyMessage
 from streamer.server.keys import SERVICES
 from streamer.server.openapi import Answer, Content, describe
 from streamer.server.problems import problem
+from streamer.server.slow_readers import in_time, keep_buffers_small
 from streamer.sinks import Form, StateWatcher, form_of
 from streamer.streams import Stream
 from streamer.wire import PROTOCOL
@@ -27,9 +27,6 @@ MAX_WAITING: Final = 32
 
 BUFFER_BYTES: Final = 64 * 1024
 """What the system may hold back of a slow reader, which would otherwise be megabytes of the past."""
-
-WRITE_TIMEOUT_S: Final = 10.0
-"""A reader that takes nothing for so long is gone, or stands still."""
 
 CLOSE_TIMEOUT_S: Final = 2.0
 HEARTBEAT_S: Final = 30.0
@@ -169,12 +166,12 @@ async def _over_websocket(request: web.Request, stream: Stream) -> web.StreamRes
     form = form_of(websocket.can_prepare(request).protocol or "")
     with request.app[READERS].one_more(stream, form) as outbox:
         await websocket.prepare(request)
-        _keep_buffers_small(request)
+        keep_buffers_small(request, BUFFER_BYTES)
 
         async def send_all() -> None:
             with contextlib.suppress(ConnectionResetError):  # the loop below ends as well
                 while (message := await outbox.take()) is not None:
-                    async with _in_time(request):
+                    async with in_time(request):
                         if isinstance(message, str):
                             await websocket.send_str(message)
                         else:
@@ -196,10 +193,10 @@ async def _as_events(request: web.Request, stream: Stream) -> web.StreamResponse
     with request.app[READERS].one_more(stream, "json") as outbox:
         writer = await events.prepare(request)
         assert writer is not None
-        _keep_buffers_small(request)
+        keep_buffers_small(request, BUFFER_BYTES)
         with contextlib.suppress(ConnectionResetError):
             async for text in _lines(outbox):
-                async with _in_time(request):
+                async with in_time(request):
                     await events.write(text.encode())
                     await writer.drain()
     return events
@@ -218,22 +215,3 @@ async def _lines(outbox: Outbox) -> AsyncIterator[str]:
             return
         assert isinstance(message, str)
         yield f"data: {message}\n\n"
-
-
-def _keep_buffers_small(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.set_write_buffer_limits(BUFFER_BYTES)
-        connection = request.transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
-
-
-@contextlib.asynccontextmanager
-async def _in_time(request: web.Request) -> AsyncIterator[None]:
-    """Hangs up on a reader that takes nothing: a polite end would have to wait for it as well."""
-    try:
-        async with asyncio.timeout(WRITE_TIMEOUT_S):
-            yield
-    except TimeoutError:
-        if request.transport is not None:
-            request.transport.abort()
-        raise ConnectionResetError("the reader takes nothing") from None

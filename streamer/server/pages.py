@@ -25,6 +25,7 @@ _PAGES: Final = {
     "/streams/{id}": "stream.html",
     "/docs": "docs.html",
     "/login": "login.html",
+    "/trust": "trust.html",
 }
 
 logger = logging.getLogger(__name__)

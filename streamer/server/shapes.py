@@ -52,6 +52,17 @@ class VideoInfo(Shape):
     fps: float | None
 
 
+class OutputInfo(Shape):
+    """Where a stream's video is published. As the stream's own fields of these names."""
+
+    url: str
+    """Without credentials."""
+    video: Literal["annotated", "plain"]
+    state: Literal["connecting", "live", "reconnecting", "failed"]
+    detail: str
+    retry_in_s: float | None
+
+
 class Percentiles(Shape):
     p50: float
     p95: float
@@ -84,11 +95,19 @@ class StreamInfo(Shape):
     pose: PoseConfig
     video_options: VideoConfig
     overlay: OverlayConfig
+    output: OutputInfo | None
     stats: Stats
     viewers: Count
     retry_in_s: float | None
     attempt: Count
     last_error: ShortProblem | None
+
+
+class Device(Shape):
+    """A USB camera of the server's machine."""
+
+    device: str
+    name: str
 
 
 class IceServerInfo(Shape):
@@ -114,6 +133,19 @@ class Health(Shape):
 
 class Readiness(Shape):
     ready: bool
+
+
+class AuthorityInfo(Shape):
+    name: str
+    sha256: str
+    """Of its certificate in DER: `AB:CD:…`."""
+    until: str
+    """The last day, as in ISO 8601."""
+
+
+class TrustInfo(Shape):
+    authority: AuthorityInfo | None
+    """None unless the server has made its certificate itself."""
 
 
 class Login(Shape):

@@ -7,8 +7,16 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import Field
 
-from streamer.config import AnySource, Section, StreamConfig, StreamId
+from streamer.config import (
+    AnySource,
+    OutputConfig,
+    RtspSource,
+    Section,
+    StreamConfig,
+    StreamId,
+)
 from streamer.model import StreamState
+from streamer.outputs.output import Output
 from streamer.server.guard import read_json
 from streamer.server.keys import OUTSIDE, SERVICES
 from streamer.server.openapi import Answer, describe, json_answer, json_body
@@ -31,15 +39,17 @@ class StreamRequest(Section):
     pose: dict[str, Any] = Field(default_factory=dict)
     video_options: dict[str, Any] = Field(default_factory=dict)
     overlay: dict[str, Any] = Field(default_factory=dict)
+    output: OutputConfig | None = None
 
 
 class StreamPatch(Section):
-    """Body of PATCH /api/v1/streams/{id}."""
+    """Body of PATCH /api/v1/streams/{id}. ``output``: null ends it."""
 
     listed: bool | None = None
     pose: dict[str, Any] = Field(default_factory=dict)
     video_options: dict[str, Any] = Field(default_factory=dict)
     overlay: dict[str, Any] = Field(default_factory=dict)
+    output: OutputConfig | None = None
 
 
 class ProbeRequest(Section):
@@ -67,12 +77,15 @@ async def create_stream(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     body = StreamRequest.model_validate(await read_json(request))
     await services.check_source(body.source)
+    if body.output is not None:
+        await services.check_source(RtspSource(url=body.output.url))
     config = StreamConfig(
         id=body.id or _free_id(services.streams),
         source=body.source,
         pose=_changed(services.pose, body.pose) if body.pose else None,
         video=_changed(services.video, body.video_options) if body.video_options else None,
         overlay=_changed(services.overlay, body.overlay) if body.overlay else None,
+        output=body.output,
     )
     stream = services.streams.add_camera(config, keep=True)
     return web.json_response(
@@ -102,7 +115,10 @@ async def change_stream(request: web.Request) -> web.Response:
     pose = _changed(stream.pose, patch.pose) if patch.pose else None
     video = _changed(stream.video, patch.video_options) if patch.video_options else None
     overlay = _changed(stream.overlay, patch.overlay) if patch.overlay else None
-    streams = request.app[SERVICES].streams
+    services = request.app[SERVICES]
+    streams = services.streams
+    if patch.output is not None:
+        await services.check_source(RtspSource(url=patch.output.url))
     if pose is not None:
         streams.set_pose(stream, pose)
     if video is not None:
@@ -111,6 +127,8 @@ async def change_stream(request: web.Request) -> web.Response:
         streams.set_overlay(stream, overlay)
     if patch.listed is not None:
         streams.set_listed(stream, patch.listed)
+    if "output" in patch.model_fields_set:
+        await streams.set_output(stream, patch.output)
     return web.json_response(stream_json(stream))
 
 
@@ -160,6 +178,7 @@ def stream_json(stream: Stream) -> dict[str, Any]:
         "pose": stream.pose.model_dump(),
         "video_options": stream.video.model_dump(),
         "overlay": stream.overlay.model_dump(),
+        "output": _output_json(stream.output) if stream.output else None,
         "stats": _rounded(asdict(session.stats())),
         "viewers": stream.viewers,
         "retry_in_s": status.retry_in_s,
@@ -169,6 +188,16 @@ def stream_json(stream: Stream) -> dict[str, Any]:
             if status.error_kind
             else None
         ),
+    }
+
+
+def _output_json(output: Output) -> dict[str, Any]:
+    return {
+        "url": output.shown_url,
+        "video": output.config.video,
+        "state": output.status.state.value,
+        "detail": redact(output.status.detail),
+        "retry_in_s": output.status.retry_in_s,
     }
 
 

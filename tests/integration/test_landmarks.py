@@ -192,7 +192,7 @@ async def test_what_a_reader_says_is_not_kept(http: Http, door: Door) -> None:
 async def test_reader_that_takes_nothing_is_hung_up_on_and_holds_up_nobody(
     http: Http, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(landmarks, "WRITE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("streamer.server.slow_readers.WRITE_TIMEOUT_S", 0.2)
     monkeypatch.setattr(landmarks, "BUFFER_BYTES", 4096)
     stuck = socket.create_connection(("127.0.0.1", http.port or 0))
     stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -2,15 +2,17 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from streamer.config import (
     AnySource,
+    OutputConfig,
     OverlayConfig,
     PoseConfig,
+    RtspConfig,
     RtspSource,
     StreamConfig,
     VideoConfig,
@@ -24,8 +26,9 @@ from streamer.errors import (
     SourceEnded,
 )
 from streamer.model import StreamState
+from streamer.outputs.output import Output
 from streamer.ports import CameraSource, EstimatorFactory
-from streamer.session import RetryPolicy
+from streamer.session import RetryPolicy, Session
 from streamer.state import StateFile
 from streamer.streams import Streams, Workshop, new_stream_id
 from tests.fakes import (
@@ -58,7 +61,9 @@ class Rig:
         self.streams = self.make()
 
     def make(self, max_streams: int = 4) -> Streams:
-        workshop = Workshop(self._source, self._estimator, self._painter, RetryPolicy())
+        workshop = Workshop(
+            self._source, self._estimator, self._painter, RetryPolicy(), self._output
+        )
         return Streams(workshop, DEFAULT, VideoConfig(), max_streams, StateFile(self.file))
 
     def saved(self) -> list[str]:
@@ -70,6 +75,11 @@ class Rig:
             raise InvalidRequest("no camera's address")
         self.sources.append(FakeSource())
         return self.sources[-1]
+
+    def _output(
+        self, session: Session, config: OutputConfig, limits: Callable[[], VideoConfig]
+    ) -> Output:
+        return Output(session, config, RtspConfig(), RetryPolicy(), limits)
 
     def _painter(self, overlay: OverlayConfig) -> FakePainter:
         self.painters.append((overlay, FakePainter()))
@@ -312,3 +322,23 @@ async def test_listener_hears_the_state_then_one_message_per_frame(rig: Rig) -> 
     await sink.results_come(4)
     await asyncio.sleep(0)
     assert len(listener.all) == count
+
+
+async def test_an_output_whose_address_can_not_be_keeps_its_stream_from_starting(rig: Rig) -> None:
+    config = camera("door").model_copy(update={"output": OutputConfig(url="http://10.0.0.2/x")})
+    with pytest.raises(InvalidRequest):
+        rig.streams.add_camera(config, keep=True)
+    assert list(rig.streams) == []
+    assert rig.saved() == []
+
+
+async def test_of_two_outputs_set_at_once_the_later_one_counts(rig: Rig) -> None:
+    stream = rig.streams.add_camera(camera("door"), keep=False)
+    urls = [f"rtsp://127.0.0.1:9/{number}" for number in range(3)]
+    await asyncio.gather(*(rig.streams.set_output(stream, OutputConfig(url=url)) for url in urls))
+    assert stream.output is not None
+    assert stream.output.config.url == urls[-1]
+    running = {task.get_name() for task in asyncio.all_tasks()}
+    assert "output-door" in running
+    await rig.streams.set_output(stream, None)
+    assert "output-door" not in {task.get_name() for task in asyncio.all_tasks()}
