@@ -298,6 +298,18 @@ export const words = {
   "fields": "字段",
   "required": "必填",
 
+  // Pictures, finding cameras, trusting the server.
+  "Cameras found": "找到的摄像头",
+  "Choose a stream.": "选择一路视频流。",
+  "Enter the user and password of {name}.": "请输入 {name} 的用户名和密码。",
+  "Find cameras": "查找摄像头",
+  "None found. Cameras in another network segment do not answer: enter the address.": "没有找到。其他网段的摄像头不会应答，请直接输入地址。",
+  "Searching…": "正在查找…",
+  "Show its streams": "显示它的视频流",
+  "Streams of this camera": "这个摄像头的视频流",
+  "This camera has no streams.": "这个摄像头没有视频流。",
+  "{count} found. Choose one.": "找到 {count} 个，请选择。",
+
   // Comments in the code to copy.
   "The picture now, with the poses drawn in; ?video=plain without them.":
     "此刻的画面，已画上姿态；加 ?video=plain 则不画。",
@@ -398,5 +410,6 @@ export const problems = {
   "https-needed": "请用 https 打开本服务器",
   "foreign-origin": "来自其他网站的请求被拒绝",
   "token-needed": "需要访问令牌，请先登录",
+  "no-picture": "还没有画面",
   "wrong-token": "令牌不正确",
 };
