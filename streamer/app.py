@@ -17,6 +17,7 @@ from aiohttp import web
 
 from streamer.config import Config, PoseConfig, RtspConfig, RtspSource, ServerConfig
 from streamer.errors import ConfigError, LimitReached, ModelError, SourceUnreachable
+from streamer.images.service import Images
 from streamer.overlay import SkeletonPainter
 from streamer.ports import Estimator, EstimatorFactory
 from streamer.pose.mediapipe import MediaPipeEstimator
@@ -80,6 +81,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
     state = StateFile(Path(config.server.state_file or default_state_file()))
     streams = Streams(workshop, config.pose, config.video, config.server.max_streams, state)
     peers = Peers(config.webrtc, streams)
+    images = Images(config.images)
     probes = asyncio.Semaphore(MAX_PROBES)
     try:
         for stream in config.streams:
@@ -90,30 +92,39 @@ async def _services(config: Config) -> AsyncIterator[Services]:
             peers=peers,
             probe=lambda source: _probe(source, config.rtsp, probes),
             check_address=lambda source: _check_address(source, config.rtsp),
+            images=images,
+            model=find_model,
             pose=config.pose,
             video=config.video,
             ice_servers=config.webrtc.ice_servers,
             ready=True,
         )
     finally:
+        await images.close()
         await peers.close()
         await streams.close()
 
 
 def estimator_factory(pose: PoseConfig) -> EstimatorFactory:
     """Raises ModelError when the model that the options name is not on this machine."""
-    complexity = Complexity(pose.model_complexity)
-    model = model_path(complexity)
-    if not model.is_file():
-        raise ModelError(
-            f"The model {complexity.name.lower()} (model_complexity {pose.model_complexity}) is not "
-            f"on this machine yet: run `streamer models {complexity.name.lower()}` once."
-        )
+    model = find_model(pose.model_complexity)
 
     def make() -> Estimator:
         return MediaPipeEstimator(model, pose)
 
     return make
+
+
+def find_model(model_complexity: int) -> Path:
+    """Raises ModelError when the model is not on this machine."""
+    complexity = Complexity(model_complexity)
+    model = model_path(complexity)
+    if not model.is_file():
+        raise ModelError(
+            f"The model {complexity.name.lower()} (model_complexity {model_complexity}) is not "
+            f"on this machine yet: run `streamer models {complexity.name.lower()}` once."
+        )
+    return model
 
 
 def _try_estimator(pose: PoseConfig) -> None:

@@ -14,6 +14,8 @@
     ├── SourceForbidden         the address is not one that the configuration allows
     ├── SourceEnded             the end, on purpose: not a failure
     ├── InvalidRequest          what the client sent can't be used (also: InvalidOffer, an SDP offer)
+    │   ├── InvalidPicture      no picture that can be read
+    │   └── PictureTooLarge     too many bytes, pixels or too much memory
     ├── NotFound                no such stream or peer
     ├── Conflict                the id is taken, or the stream is not of a kind that can do that
     └── LimitReached            the server is full; try later
@@ -85,6 +87,14 @@ class InvalidRequest(StreamerError):
 
 class InvalidOffer(InvalidRequest):
     kind = "invalid-offer"
+
+
+class InvalidPicture(InvalidRequest):
+    kind = "invalid-picture"
+
+
+class PictureTooLarge(InvalidRequest):
+    kind = "picture-too-large"
 
 
 class NotFound(StreamerError):

@@ -1,5 +1,6 @@
 """Drawing poses and notices, straight on the Y, U and V planes: no picture turns into RGB and back."""
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import cv2
@@ -36,9 +37,11 @@ def _colour(red: int, green: int, blue: int) -> Colour:
     )
 
 
-LEFT: Final = _colour(255, 138, 0)
-RIGHT: Final = _colour(0, 190, 255)
-MIDDLE: Final = _colour(235, 235, 235)
+_ORANGE, _BLUE, _GREY = (255, 138, 0), (0, 190, 255), (235, 235, 235)
+LEFT: Final = _colour(*_ORANGE)
+RIGHT: Final = _colour(*_BLUE)
+MIDDLE: Final = _colour(*_GREY)
+_RGB: Final = {LEFT: _ORANGE, RIGHT: _BLUE, MIDDLE: _GREY}
 
 
 def _side(index: int) -> Colour:
@@ -80,6 +83,25 @@ class SkeletonPainter:
         return canvas
 
 
+def draw_on_rgb(picture: NDArray[np.uint8], poses: Iterable[Pose]) -> None:
+    """Draws the same overlay on a picture of shape (H, W, 3) itself, with smooth edges: a still is looked
+    at for longer than a frame."""
+    assert_off_loop()
+    height, width = picture.shape[:2]
+    thickness = _thickness_px(width, height)
+    radius = (thickness + 1) * 2**_SUBPIXEL_BITS
+    smooth = {"lineType": cv2.LINE_AA, "shift": _SUBPIXEL_BITS}
+    for pose in poses:
+        places, visible = _visible_places(pose)
+        points = _fixed_point(places * (width, height))
+        for colour, pairs in _CONNECTIONS_BY_COLOUR.items():
+            lines = list(points[pairs[visible[pairs].all(axis=1)]])
+            cv2.polylines(picture, lines, False, _RGB[colour], thickness, **smooth)
+        for index in np.flatnonzero(visible):
+            centre, colour = points[index].tolist(), _side(int(index))
+            cv2.circle(picture, centre, radius, _RGB[colour], cv2.FILLED, **smooth)
+
+
 def _copy(frame: Frame) -> Frame:
     return Frame(frame.i420.copy(), frame.pts, frame.received_mono, frame.received_at)
 
@@ -101,10 +123,8 @@ def _dimmed(frame: Frame) -> Frame:
 
 
 def _draw_pose(canvas: Frame, pose: Pose) -> None:
-    thickness = max(2, round(min(canvas.width, canvas.height) / 180))
-    places = pose.landmarks[:, :2]
-    visible = (pose.landmarks[:, 3] >= MIN_VISIBILITY) & np.isfinite(places).all(axis=1)
-    places = np.where(visible[:, None], places, 0.0)
+    thickness = _thickness_px(canvas.width, canvas.height)
+    places, visible = _visible_places(pose)
     drawn = [
         (colour, pairs[visible[pairs].all(axis=1)])
         for colour, pairs in _CONNECTIONS_BY_COLOUR.items()
@@ -120,6 +140,17 @@ def _draw_pose(canvas: Frame, pose: Pose) -> None:
         radius = round((thickness + 1) * scale * 2**_SUBPIXEL_BITS)
         for centre, level in zip(points[visible].tolist(), colours[channel], strict=True):
             cv2.circle(plane, centre, radius, level, cv2.FILLED, shift=_SUBPIXEL_BITS)
+
+
+def _thickness_px(width: int, height: int) -> int:
+    return max(2, round(min(width, height) / 180))
+
+
+def _visible_places(pose: Pose) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """x and y of all landmarks, (33, 2), where those not to be drawn are at 0; and which are to be."""
+    places = pose.landmarks[:, :2]
+    visible = (pose.landmarks[:, 3] >= MIN_VISIBILITY) & np.isfinite(places).all(axis=1)
+    return np.where(visible[:, None], places, 0.0), visible
 
 
 def _fixed_point(points: NDArray[np.float32]) -> NDArray[np.int32]:

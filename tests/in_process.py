@@ -22,8 +22,9 @@ from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
 from streamer.aio import cancel_and_wait
-from streamer.app import _check_address
+from streamer.app import _check_address, find_model
 from streamer.config import (
+    ImagesConfig,
     PoseConfig,
     RtspConfig,
     RtspSource,
@@ -32,6 +33,7 @@ from streamer.config import (
     WebRtcConfig,
 )
 from streamer.errors import SourceUnreachable
+from streamer.images.service import Images
 from streamer.model import Frame
 from streamer.overlay import SkeletonPainter
 from streamer.ports import EstimatorFactory, Source
@@ -59,6 +61,7 @@ class Service:
         webrtc: WebRtcConfig | None = None,
         estimator: Callable[[PoseConfig], EstimatorFactory] | None = None,
         video: VideoConfig | None = None,
+        images: ImagesConfig | None = None,
     ) -> None:
         self.cameras: list[FakeSource] = []
         self.estimators = FakeEstimators()
@@ -73,11 +76,14 @@ class Service:
         state = StateFile(folder / "streams.json")
         self.streams = Streams(workshop, PoseConfig(), video, self.server_config.max_streams, state)
         self.peers = Peers(webrtc, self.streams)
+        self.images = Images(images or ImagesConfig())
         self.services = Services(
             streams=self.streams,
             peers=self.peers,
             probe=self._probe,
             check_address=lambda source: _check_address(source, RtspConfig()),
+            images=self.images,
+            model=find_model,
             pose=PoseConfig(),
             video=video,
             ice_servers=webrtc.ice_servers,
@@ -93,6 +99,7 @@ class Service:
         raise SourceUnreachable(f"nothing answers at {source.url}")
 
     async def close(self) -> None:
+        await self.images.close()
         await self.peers.close()
         await self.streams.close()
 

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from streamer.config import ServerConfig
-from streamer.server import metrics, pages, peers, streams
+from streamer.server import images, metrics, pages, peers, streams
 from streamer.server.guard import GUARD, Guard
 from streamer.server.keys import SERVICES, Services
 from streamer.server.problems import problem_middleware
@@ -20,6 +20,7 @@ def make_application(config: ServerConfig, services: Services) -> web.Applicatio
     app[SERVICES] = services
     app.add_routes(streams.routes)
     app.add_routes(peers.routes)
+    app.add_routes(images.routes)
     metrics.add_metrics(app)
     pages.add_pages(app)
     return app

@@ -17,6 +17,7 @@ STALE_AFTER_MS: Final = 10_000
 _PAGES: Final = {
     "/": "index.html",
     "/webcam": "webcam.html",
+    "/picture": "picture.html",
     "/streams/{id}": "stream.html",
     "/login": "login.html",
 }

@@ -16,6 +16,7 @@ from streamer.errors import (
     LimitReached,
     ModelError,
     NotFound,
+    PictureTooLarge,
     SourceError,
     SourceForbidden,
     SourceRejected,
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER_S = 5
 
 _STATUSES: tuple[tuple[type[StreamerError], HTTPStatus], ...] = (
+    (PictureTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),  # before its parent
     (InvalidRequest, HTTPStatus.BAD_REQUEST),
     (NotFound, HTTPStatus.NOT_FOUND),
     (Conflict, HTTPStatus.CONFLICT),
