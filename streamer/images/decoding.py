@@ -85,8 +85,9 @@ def decode(data: bytes | bytearray, max_pixels: int, enough_px: int = 0) -> Deco
     """
     assert_off_loop()
     try:
+        _check_webp(data, max_pixels)
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _check_size(image, max_pixels)
+            _check_size(image.size, max_pixels)
             _check_effort(image, data, max_pixels)
             size = image.size
             if enough_px and max(size) > enough_px:
@@ -94,7 +95,7 @@ def decode(data: bytes | bytearray, max_pixels: int, enough_px: int = 0) -> Deco
                 image.draft("RGB", (int(size[0] * share), int(size[1] * share)))
             image.load()
             if image.format not in _DRAFTED:
-                _check_size(image, max_pixels)  # a HEIC file may have said less than it holds
+                _check_size(image.size, max_pixels)  # a HEIC file may have said less than it holds
                 size = image.size
             turn = _turn(image)
             upright = _to_rgb(image) if turn is None else _to_rgb(image).transpose(turn)
@@ -116,8 +117,23 @@ def decode(data: bytes | bytearray, max_pixels: int, enough_px: int = 0) -> Deco
         ) from error
 
 
-def _check_size(image: Image.Image, max_pixels: int) -> None:
-    width, height = image.size
+def _check_webp(data: bytes | bytearray, max_pixels: int) -> None:
+    """Pillow has the reader set up two pictures of the file's size when it opens one, before it asks how
+    large that is. The sizes' places are in RFC 9649, sections 2.5 to 2.7."""
+    if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or len(data) < 30:
+        return
+    if data[12:16] == b"VP8X":
+        width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27))
+    elif data[12:16] == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    else:
+        width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28))
+    _check_size((width, height), max_pixels)
+
+
+def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
     if width * height > max_pixels or max(width, height) > MAX_SIDE_PX:
         raise _too_large(max_pixels)
 
@@ -160,11 +176,11 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(levels: NDArray[np.generic], mode: str) -> NDArray[np.uint8]:
-    """Grey levels of 16 bits (modes I;16…), or of any range (I, F), as 0..255."""
+    """Grey levels of 16 bits (modes I;16…), or of a range that the file does not tell (I, F: taken for
+    the usual one that its largest fits in), as 0..255."""
     wide = np.nan_to_num(levels.astype(np.float32), posinf=0.0, neginf=0.0)
-    low, high = (
-        (0.0, 65535.0) if mode.startswith("I;16") else (float(wide.min()), float(wide.max()))
-    )
-    scaled = (wide - low) * (255.0 / max(high - low, 1e-6))
-    grey: NDArray[np.uint8] = np.clip(scaled, 0, 255).astype(np.uint8)
+    usual = {"I": (255.0, 65535.0), "F": (1.0, 255.0, 65535.0)}.get(mode, (65535.0,))
+    largest = float(wide.max())
+    white = next((level for level in usual if largest <= level), largest)
+    grey: NDArray[np.uint8] = np.clip(wide * (255.0 / white), 0, 255).astype(np.uint8)
     return grey
