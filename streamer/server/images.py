@@ -155,22 +155,19 @@ async def _body(request: web.Request, limit_bytes: int) -> bytearray:
 
 async def _form_field(request: web.Request, limit_bytes: int) -> bytearray:
     """The first field of that name; what stands before it counts too, what comes after is not read."""
-    beside = 0
+    total = 0
     try:
         form = await request.multipart()
-        while (part := await form.next()) is not None:
-            if not isinstance(part, BodyPartReader):
-                break
-            is_ours = part.name == FIELD
-            room = limit_bytes if is_ours else FORM_BYTES - beside
+        while isinstance(part := await form.next(), BodyPartReader):
             body = bytearray()
             while chunk := await part.read_chunk(CHUNK_BYTES):
-                body += chunk
-                if len(body) > room:
+                total += len(chunk)
+                if part.name == FIELD:
+                    body += chunk
+                if len(body) > limit_bytes or total > limit_bytes + FORM_BYTES:
                     raise _too_large(limit_bytes)
-            if is_ours:
+            if part.name == FIELD:
                 return body
-            beside += len(body)
     except (ValueError, AssertionError) as error:  # aiohttp's own for forms that are none
         raise InvalidRequest(f"The body is no form as {FORM} has it.") from error
     raise InvalidRequest(

@@ -221,7 +221,7 @@ def test_bomb_is_refused_before_it_is_decoded(
     def never(*_: object, **__: object) -> Any:
         raise AssertionError("it was decoded")
 
-    monkeypatch.setattr(Image.core, "new", never)
+    monkeypatch.setattr("PIL.Image.core.new", never)
     monkeypatch.setattr(Image.Image, "load", never)
     with pytest.raises(PictureTooLarge, match="25 million pixels"):
         read(bombs[name])
