@@ -1,6 +1,5 @@
 """Drawing poses and notices, straight on the Y, U and V planes: no picture turns into RGB and back."""
 
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import cv2
@@ -83,23 +82,44 @@ class SkeletonPainter:
         return canvas
 
 
-def draw_on_rgb(picture: NDArray[np.uint8], poses: Iterable[Pose]) -> None:
-    """Draws the same overlay on a picture of shape (H, W, 3) itself, with smooth edges: a still is looked
-    at for longer than a frame."""
+class Box(NamedTuple):
+    """Pixels from left and top up to, but not with, right and bottom."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+def box_of(pose: Pose, width: int, height: int) -> Box | None:
+    """The part of a picture that the pose's overlay touches; None where it touches nothing."""
+    places, visible = _visible_places(pose)
+    if not visible.any():
+        return None
+    points = places[visible] * (width, height)
+    margin = 2 * _thickness_px(width, height) + 2
+    left, top = np.clip(points.min(axis=0) - margin, 0, (width, height)).astype(int).tolist()
+    right, bottom = np.clip(points.max(axis=0) + margin, 0, (width, height)).astype(int).tolist()
+    return Box(left, top, right, bottom) if left < right and top < bottom else None
+
+
+def draw_on_rgb(part: NDArray[np.uint8], pose: Pose, box: Box, width: int, height: int) -> None:
+    """Draws the same overlay with smooth edges, as a still is looked at for longer than a frame.
+
+    ``part``: shape (H, W, 3), the pixels in ``box`` of a picture of ``width`` and ``height``; of a large
+    one the most part need not be touched. It is drawn on itself.
+    """
     assert_off_loop()
-    height, width = picture.shape[:2]
     thickness = _thickness_px(width, height)
     radius = (thickness + 1) * 2**_SUBPIXEL_BITS
-    smooth = {"lineType": cv2.LINE_AA, "shift": _SUBPIXEL_BITS}
-    for pose in poses:
-        places, visible = _visible_places(pose)
-        points = _fixed_point(places * (width, height))
-        for colour, pairs in _CONNECTIONS_BY_COLOUR.items():
-            lines = list(points[pairs[visible[pairs].all(axis=1)]])
-            cv2.polylines(picture, lines, False, _RGB[colour], thickness, **smooth)
-        for index in np.flatnonzero(visible):
-            centre, colour = points[index].tolist(), _side(int(index))
-            cv2.circle(picture, centre, radius, _RGB[colour], cv2.FILLED, **smooth)
+    places, visible = _visible_places(pose)
+    points = _fixed_point(places * (width, height) - (box.left, box.top))
+    for colour, pairs in _CONNECTIONS_BY_COLOUR.items():
+        lines = list(points[pairs[visible[pairs].all(axis=1)]])
+        cv2.polylines(part, lines, False, _RGB[colour], thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+    for index in np.flatnonzero(visible):
+        centre, rgb = points[index].tolist(), _RGB[_side(int(index))]
+        cv2.circle(part, centre, radius, rgb, cv2.FILLED, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def _copy(frame: Frame) -> Frame:

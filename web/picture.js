@@ -71,6 +71,7 @@ function showState(state, words, notice) {
 }
 
 function showIdle() {
+  table.show([]);
   showState("idle", t("no picture yet"), {
     title: t("See the poses in a picture"),
     text: [
@@ -121,7 +122,8 @@ async function analyse() {
  * @returns {Promise<Analysis & {milliseconds: number}>}
  */
 async function send(blob, signal) {
-  const options = new URLSearchParams({ model_complexity: model.value });
+  const options = new URLSearchParams();
+  if (model.value) options.set("model_complexity", model.value);
   if (enhance.checked) options.set("enhance", "clahe");
   const form = new FormData();
   form.set("image", blob, "picture");

@@ -172,7 +172,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         picture = image.convert("RGBA")
         page = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(page, picture).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _eight_bits(levels: NDArray[np.generic], mode: str) -> NDArray[np.uint8]:

@@ -26,13 +26,14 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Job:
     """What is wanted of a picture. ``model``: path of the .task bundle; ``picture``: in which format the
-    annotated picture is wanted, if at all."""
+    annotated picture is wanted, if at all, and whether as text for a ``data:`` URL."""
 
     model: str
     num_poses: int
     min_detection_confidence: float
     enhance: Enhancement = "none"
     picture: PictureFormat | None = None
+    in_base64: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ streamer bench --sizes [640x480,1280x720]   one stream: ours, the stock pattern 
 streamer bench --streams [1,2,4]            several streams at once; --stock-streams 1,2 on stock
 streamer bench --viewers [1,5,20,50]        viewers of one stream, with and without landmarks
 streamer bench --modes                      video=none, plain and annotated of an IP camera
+streamer bench --images                     pictures over HTTP, and a live stream beside a flood of them
 streamer bench --loss                       over a network that loses packets and goes away for 5 s
 streamer bench --first-frame                in Chromium; needs what tests/setup.sh installs
 streamer bench --process-port               what an estimator in its own process would cost
@@ -32,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 from tests.bench.child import BenchError
 from tests.bench.first_frame import first_frame
 from tests.bench.fresh_clone import fresh_clone
+from tests.bench.images import images
 from tests.bench.loss import loss
 from tests.bench.machine import describe_machine
 from tests.bench.modes import modes
@@ -102,6 +104,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     listed("--viewers", _numbers, VIEWERS, "so many viewers of one stream")
     parser.add_argument("--modes", action="store_true", help="video modes of an IP camera")
+    parser.add_argument("--images", action="store_true", help="pictures, and a flood of them")
     parser.add_argument("--loss", action="store_true", help="a bad network, ours and stock")
     parser.add_argument("--first-frame", action="store_true", help="waiting times in a browser")
     parser.add_argument("--process-port", action="store_true", help="estimator in its own process")
@@ -115,7 +118,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="and a picture (.svg, .png)")
     given = parser.parse_args(arguments)
     wanted = (given.sizes, given.streams or given.stock_streams, given.viewers, given.modes)
-    others = (given.loss, given.first_frame, given.process_port, given.setup)
+    others = (given.images, given.loss, given.first_frame, given.process_port, given.setup)
     if not any((*wanted, *others)):
         given.sizes, given.streams, given.viewers = (
             _sizes(SIZES),
@@ -166,6 +169,8 @@ def _sections(
         yield "viewers", lambda: viewers(plan)
     if given.modes:
         yield "modes", lambda: modes(plan)
+    if given.images:
+        yield "images", lambda: images(plan)
     if given.loss:
         yield "loss", lambda: loss(plan)
     if given.first_frame:
