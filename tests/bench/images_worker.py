@@ -12,6 +12,8 @@ from pathlib import Path
 
 import aiohttp
 
+from streamer.images.worker import NICENESS
+
 CLIENTS = 4
 BUSY_PAUSE_S = 0.2
 
@@ -23,6 +25,9 @@ def bare(file: str, model: str, count: int) -> list[float]:
     from mediapipe.tasks.python import BaseOptions, vision
     from PIL import Image
 
+    os.nice(
+        NICENESS
+    )  # as the service's process has it: on a busy machine it would be no comparison
     data = Path(file).read_bytes()
     options = vision.PoseLandmarkerOptions(
         base_options=BaseOptions(model_asset_path=model),
