@@ -246,6 +246,14 @@ def test_jpeg_that_scans_itself_for_ever_is_refused(person: Image.Image) -> None
         read(file[:-2] + scan * 200 + b"\xff\xd9")
 
 
+def test_film_behind_the_picture_of_a_phone_is_no_scan_of_it(person: Image.Image) -> None:
+    for progressive in (False, True):
+        file = file_of(person, "JPEG", progressive=progressive)
+        assert read(file + b"film\xff\xda" * 10_000).image.size == person.size
+        exif = b"Exif\0\0" + b"\xff\xda\0\x02" * 1000
+        assert read(file_of(person, "JPEG", exif=exif)).image.size == person.size
+
+
 # -- no pictures ------------------------------------------------------------------------------------
 
 
