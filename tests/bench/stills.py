@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tests.bench.servers import Target
 
 FRAMES = 60
+ROUNDS = 3
 READERS = (1, 20)
 FFMPEG_QUALITY = 4  # its quantiser, of 2 (best) to 31: about the bytes of ours
 TIMEOUT_S = 90.0
@@ -51,7 +52,7 @@ def stills(plan: Plan) -> dict[str, Any]:
         [each["name"], figure(each["ms"], 2), figure(each["kb"]), figure(each["psnr_db"])]
         for each in encoders
     ]
-    print_table(f"One picture as JPEG, {FRAMES} frames, best of {plan.rounds}", header, rows)
+    print_table(f"One picture as JPEG: {FRAMES} frames, best of {ROUNDS}", header, rows)
     found: list[dict[str, Any]] = []
     with ours() as target, publisher(target), watchers() as viewers, _readers() as readers:
         for count in (0, *READERS):
@@ -97,7 +98,7 @@ def _compare(frames: Sequence[Frame]) -> list[dict[str, Any]]:
 
 def _encode(frames: Sequence[Frame], encode: Callable[[Frame], bytes]) -> dict[str, float]:
     best = math.inf
-    for _ in range(3):
+    for _ in range(ROUNDS):
         begun = time.process_time()
         pictures = [encode(frame) for frame in frames]
         best = min(best, time.process_time() - begun)
