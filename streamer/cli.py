@@ -8,13 +8,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from streamer import __version__
-from streamer.config import RtspSource, explain
+from streamer.config import PoseConfig, RtspSource, explain
 from streamer.errors import ConfigError, StreamerError
 from streamer.settings import load_config
 from streamer.telemetry import configure_logging, redact
@@ -41,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands)
     _add_probe(commands)
+    _add_analyze(commands)
     _add_models(commands)
     _add_bench(commands)
     return parser
@@ -53,6 +55,13 @@ def _add_serve(commands: Any) -> None:
     )
     serve.add_argument("--host", help="address to listen on (127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to listen on (8080)")
+    serve.add_argument(
+        "--tls",
+        action="store_const",
+        const="auto",
+        help="speak https with a certificate of the server's own; its page /trust tells more",
+    )
+    serve.add_argument("--http-port", type=int, metavar="PORT", help="send plain http to https")
     serve.add_argument("--tls-cert", metavar="FILE", help="certificate chain (PEM)")
     serve.add_argument("--tls-key", metavar="FILE", help="its private key (PEM)")
     serve.add_argument(
@@ -71,6 +80,33 @@ def _add_probe(commands: Any) -> None:
     probe.add_argument("--config", type=Path, metavar="FILE")
     probe.add_argument("--json", action="store_true", help="print JSON")
     probe.set_defaults(run=_probe)
+
+
+def _add_analyze(commands: Any) -> None:
+    analyze = commands.add_parser("analyze", help="find the poses in videos and pictures")
+    add, flag = analyze.add_argument, partial(analyze.add_argument, action="store_true")
+    add("inputs", nargs="+", metavar="IN", help="videos, pictures, folders, globs")
+    add("-o", "--out", type=Path, required=True, metavar="OUT", help="folder for what is found")
+    flag("--no-video", help="landmarks only, no annotated video or picture")
+    flag("--csv", help="the landmarks as a table too")
+    flag("--parquet", help="and as Parquet, which needs streamer[parquet]")
+    flag("--overwrite", help="replace outputs that are there already")
+    add("--jobs", type=_positive, metavar="N", help="processes (as many as there are cores)")
+    add("--config", type=Path, metavar="FILE", help="a TOML file, whose [pose] holds")
+    model = analyze.add_mutually_exclusive_group()
+    model.add_argument(
+        "--model", type=_model_name, metavar="MODEL", help="lite, full or heavy (full)"
+    )
+    model.add_argument(
+        "--model-complexity", type=int, choices=(0, 1, 2), help="the same as a number"
+    )
+    switch = partial(add, action=argparse.BooleanOptionalAction)
+    switch("--static-image-mode", help="each frame by itself; of pictures always so")
+    switch("--smooth-landmarks", help="(smoothed)")
+    add("--min-detection-confidence", type=float, metavar="SHARE", help="(0.5)")
+    add("--min-tracking-confidence", type=float, metavar="SHARE", help="(0.5)")
+    add("--num-poses", type=int, metavar="N", help="people to look for (1)")
+    analyze.set_defaults(run=_analyze)
 
 
 def _add_models(commands: Any) -> None:
@@ -103,11 +139,17 @@ def _model_name(text: str) -> str:
     return text
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
+
+
 def _serve(arguments: argparse.Namespace) -> int:
     from streamer.app import serve  # here, so that `--help` does not load MediaPipe
     from streamer.pose.models import Complexity, ensure_models
 
-    keys = ("host", "port", "tls_cert", "tls_key", "insecure_lan", "log_level")
+    keys = ("host", "port", "tls", "http_port", "tls_cert", "tls_key", "insecure_lan", "log_level")
     given = {key: value for key in keys if (value := getattr(arguments, key)) is not None}
     config = load_config(arguments.config, overrides={"server": given})
     configure_logging(config.server.log_level)
@@ -135,6 +177,31 @@ def _probe(arguments: argparse.Namespace) -> int:
         shown = f"{value:.2f}" if isinstance(value, float) else value
         sys.stdout.write(f"{name.replace('_', ' '):24} {shown}\n")
     return 0
+
+
+def _analyze(arguments: argparse.Namespace) -> int:
+    from streamer.analyze.options import Options
+    from streamer.analyze.run import analyze
+
+    if arguments.model is not None:
+        arguments.model_complexity = ("lite", "full", "heavy").index(arguments.model)
+    given = {key: getattr(arguments, key, None) for key in PoseConfig.model_fields}
+    pose = {key: value for key, value in given.items() if value is not None}
+    configure_logging("warning")
+    try:
+        config = load_config(arguments.config, overrides={"pose": pose})
+        options = Options(config.pose, not arguments.no_video, arguments.csv, arguments.parquet)
+        return analyze(
+            *(arguments.inputs, arguments.out, options),
+            jobs=arguments.jobs,
+            overwrite=arguments.overwrite,
+        )
+    except ConfigError as error:
+        sys.stderr.write(f"streamer: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("\nInterrupted. The same command again goes on from here.\n")
+        raise
 
 
 def _models(arguments: argparse.Namespace) -> int:

@@ -69,8 +69,10 @@ class ServerConfig(Section):
     allowed_origins: list[str] = []
     base_path: str = ""
     trusted_proxies: list[str] = []
+    tls: Literal["", "auto"] = ""
     tls_cert: str = ""
     tls_key: str = ""
+    http_port: int = Field(default=0, ge=0, le=65535)
     max_streams: int = Field(default=16, ge=1)
     max_readers: int = Field(default=256, ge=1)
     max_picture_readers: int = Field(default=64, ge=1)
@@ -109,7 +111,17 @@ class ServerConfig(Section):
     def _tls_has_both_halves(self) -> "ServerConfig":
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ValueError("tls_cert and tls_key belong together: set both or neither")
+        if self.tls and self.tls_cert:
+            raise ValueError("tls makes a certificate of its own: leave tls_cert and tls_key out")
+        if self.http_port and not self.speaks_https:
+            raise ValueError("http_port is for a server that speaks https: set tls, too")
+        if self.http_port and self.http_port == self.port:
+            raise ValueError("http_port must be another port than port")
         return self
+
+    @property
+    def speaks_https(self) -> bool:
+        return bool(self.tls or self.tls_cert)
 
 
 class PoseConfig(Section):
@@ -251,6 +263,17 @@ class OverlayConfig(Section):
     side_colours: bool = True
 
 
+class ImagesConfig(Section):
+    """Pictures that people upload."""
+
+    max_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
+    max_pixels: int = Field(default=25_000_000, ge=1, le=250_000_000)
+    max_waiting: int = Field(default=8, ge=0)
+    receive_timeout_s: float = Field(default=30.0, gt=0)
+    work_timeout_s: float = Field(default=20.0, gt=0)
+    keep_s: float = Field(default=300.0, ge=0)
+
+
 class RtspConfig(Section):
     transport: Literal["tcp", "udp"] = "tcp"
     open_timeout_s: float = Field(default=5.0, gt=0)
@@ -313,7 +336,9 @@ class UsbSource(Section):
     """
 
     type: Literal["usb"] = "usb"
-    device: str = Field(pattern=r"^/dev/(video[0-9]{1,3}|v4l/by-id/[A-Za-z0-9_.:+-]{1,200})$")
+    device: str = Field(
+        pattern=r"^/dev/(video[0-9]{1,3}|v4l/by-id/[A-Za-z0-9_][A-Za-z0-9_.:+-]{0,199})$"
+    )
     size: str | None = Field(default=None, pattern=r"^[1-9][0-9]{1,3}x[1-9][0-9]{1,3}$")
     fps: float | None = Field(default=None, gt=0, le=240)
     format: Literal["mjpeg", "yuyv422", "h264", "nv12", "yuv420p"] | None = None
@@ -347,6 +372,22 @@ class FilesConfig(Section):
         return folders
 
 
+class OnvifConfig(Section):
+    """How cameras are found and asked. ``interfaces``: addresses of this machine from which it searches,
+    all of them if there is none."""
+
+    search_s: float = Field(default=3.0, gt=0, le=30)
+    timeout_s: float = Field(default=10.0, gt=0)
+    interfaces: list[str] = []
+
+    @field_validator("interfaces")
+    @classmethod
+    def _are_addresses(cls, interfaces: list[str]) -> list[str]:
+        for address in interfaces:
+            ipaddress.IPv4Address(address)
+        return interfaces
+
+
 class StreamConfig(Section):
     id: StreamId
     source: AnySource
@@ -362,9 +403,11 @@ class Config(Section):
     pose: PoseConfig = PoseConfig()
     video: VideoConfig = VideoConfig()
     overlay: OverlayConfig = OverlayConfig()
+    images: ImagesConfig = ImagesConfig()
     webrtc: WebRtcConfig = WebRtcConfig()
     rtsp: RtspConfig = RtspConfig()
     files: FilesConfig = FilesConfig()
+    onvif: OnvifConfig = OnvifConfig()
     streams: list[StreamConfig] = []  # in TOML: [[streams]]
 
     @field_validator("streams")

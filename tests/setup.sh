@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")"
 
-parts="chrome coturn libatomic nginx node rtsp_server strace webrtcbin"
+parts="certutil chrome coturn libatomic nginx node rtsp_server strace webrtcbin"
 case "${1-}" in
   "") ;;
   --firefox) parts="$parts firefox" ;;
@@ -27,6 +27,9 @@ has_libatomic() { [ "$(uname -s)" != Linux ] || PATH="$PATH:/sbin" ldconfig -p |
 has_strace() { has strace; }
 
 has_nginx() { PATH="$PATH:/usr/sbin" command -v nginx >/dev/null 2>&1; }
+
+# With it a test's user trusts an authority, as Chromium on Linux has it.
+has_certutil() { [ "$(uname -s)" != Linux ] || has certutil; }
 
 has_coturn() { has turnserver; }
 
@@ -91,6 +94,7 @@ if has apt-get; then
     gstreamer1.0-plugins-bad gstreamer1.0-rtsp
   ! lacks strace || set -- "$@" strace
   ! lacks nginx || set -- "$@" nginx-light
+  ! lacks certutil || set -- "$@" libnss3-tools
   ! lacks webrtcbin || set -- "$@" gstreamer1.0-nice gir1.2-gst-plugins-bad-1.0 \
     gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
   ! lacks firefox || set -- "$@" firefox-esr
@@ -111,6 +115,7 @@ complain() {
 set STREAMER_TEST_GST_PYTHON to one that has them"
 ! lacks strace || complain "no strace, with which the tests see that nothing leaves the machine (Linux)"
 ! lacks nginx || complain "no nginx, behind which the tests put the server"
+! lacks certutil || complain "no certutil (NSS), with which the tests trust an authority"
 ! lacks webrtcbin || complain "no Python with GStreamer's webrtcbin (gstreamer1.0-nice, \
 gir1.2-gst-plugins-bad-1.0); set STREAMER_TEST_GST_PYTHON to one that has it"
 ! lacks firefox || complain "no Firefox; install it, or set STREAMER_TEST_FIREFOX to its path"

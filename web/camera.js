@@ -9,13 +9,14 @@ export class CameraError extends Error {
   /**
    * @param {string} title
    * @param {string[]} advice
-   * @param {boolean} canRetry
+   * @param {{canRetry?: boolean, more?: string}} [ways] out of it; `more`: a page that says more
    */
-  constructor(title, advice, canRetry = true) {
+  constructor(title, advice, { canRetry = true, more = "" } = {}) {
     super(title);
     this.name = "CameraError";
     this.advice = advice;
     this.canRetry = canRetry;
+    this.more = more;
   }
 }
 
@@ -30,11 +31,11 @@ export function insecureOrigin() {
         protocol: location.protocol,
       }),
       t(
-        "Give the server a certificate: [server] tls_cert and tls_key in its configuration; " +
-          "README.md shows how. On the computer that runs Streamer, http://localhost works without one.",
+        "Start the server with --tls, and open it here with https://. " +
+          "On the computer that runs Streamer, http://localhost works without.",
       ),
     ],
-    false,
+    { canRetry: false, more: "/trust" },
   );
 }
 

@@ -2,6 +2,7 @@
 
 import { request, requestJson, sentence } from "./api.js";
 import { byId, setText } from "./dom.js";
+import { FindCameras } from "./find_cameras.js";
 import { t } from "./i18n.js";
 
 const PROBE_TIMEOUT_MS = 30_000;
@@ -15,12 +16,25 @@ export class CameraForm {
   #user = byId("camera-user", HTMLInputElement);
   #password = byId("camera-password", HTMLInputElement);
   #message = byId("camera-message", HTMLElement);
+  #login = byId("camera-login", HTMLDetailsElement);
+  #find = new FindCameras({
+    login: () => ({ username: this.#user.value, password: this.#password.value }),
+    askLogin: () => {
+      this.#login.open = true;
+      this.#user.focus();
+    },
+    choose: (address) => {
+      this.#url.value = address;
+      void this.#act("Asking the camera…", () => this.#test());
+    },
+  });
   #buttons = [byId("camera-add", HTMLButtonElement), byId("camera-test", HTMLButtonElement)];
   #onAdded;
 
   /** @param {() => void} onAdded */
   constructor(onAdded) {
     this.#onAdded = onAdded;
+    void this.#find.showDevices();
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       void this.#act(t("Adding…"), () => this.#add());
@@ -71,6 +85,7 @@ export class CameraForm {
     const id = idFrom(this.#name.value);
     await request("POST", "/api/v1/streams", { json: { ...(id ? { id } : {}), source } });
     this.#form.reset();
+    this.#find.reset();
     this.#onAdded();
     return t("Added.");
   }
@@ -78,6 +93,7 @@ export class CameraForm {
   #source() {
     const url = this.#url.value.trim();
     if (!url) throw new Error(t("Enter the camera's address; it starts with rtsp://"));
+    if (url.startsWith("/dev/")) return { type: "usb", device: url };
     const [username, password] = [this.#user.value, this.#password.value];
     return { type: "rtsp", url, ...(username ? { username, password } : {}) };
   }

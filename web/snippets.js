@@ -12,7 +12,7 @@ const BEARER = '-H "Authorization: Bearer TOKEN"';
 const SNIPPETS = [
   {
     name: "Python",
-    code: (origin, id) => `# ${t("Run it with the server's .venv, or any Python that has streamer, aiohttp and NumPy.")}
+    code: (origin, id) => `# ${t("It needs aiohttp and NumPy; the server's .venv has all of it.")}
 from streamer.client import landmarks
 
 # ${t("If this server has an access token, add: {option}", { option: 'token="…"' })}
@@ -108,7 +108,7 @@ export function openSnippets(streamId) {
  * @param {HTMLElement} source
  * @param {HTMLElement} report
  */
-async function copyText(source, report) {
+export async function copyText(source, report) {
   if (isSecureContext) {
     await navigator.clipboard.writeText(source.textContent ?? "");
     report.textContent = t("copied");

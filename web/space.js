@@ -211,8 +211,7 @@ function drawAxes(context, project, { height }, colours) {
   for (const [name, axis] of AXES) {
     const tip = project(axis);
     // Divided by the scale there, the perspective is gone: only the direction counts.
-    const along = (/** @type {"x" | "y"} */ way) => (tip[way] - 0.5) / tip.scale - (origin[way] - 0.5) / origin.scale;
-    const [x, y] = [along("x"), along("y")];
+    const [x, y] = [(tip.x - origin.x) / tip.scale, (tip.y - origin.y) / tip.scale];
     context.beginPath();
     context.moveTo(corner.x, corner.y);
     context.lineTo(corner.x + x * AXIS_PX, corner.y + y * AXIS_PX);

@@ -20,7 +20,12 @@ export class Trend {
    */
   constructor(canvases, colour) {
     this.#surfaces = canvases.map(
-      (canvas) => new Surface(canvas, (context, size, colours) => this.#draw(context, size, colours[colour], colours.line)),
+      (canvas) =>
+        new Surface(canvas, (context, size, colours) => {
+          context.fillStyle = colours.line;
+          context.fillRect(0, size.height - 1, size.width, 1);
+          this.#draw(context, size, colours[colour]);
+        }),
     );
   }
 
@@ -45,11 +50,8 @@ export class Trend {
    * @param {CanvasRenderingContext2D} context
    * @param {import("./surface.js").Size} size
    * @param {string} colour
-   * @param {string} groundColour
    */
-  #draw(context, { width, height }, colour, groundColour) {
-    context.fillStyle = groundColour;
-    context.fillRect(0, height - 1, width, 1);
+  #draw(context, { width, height }, colour) {
     const newest_ms = this.#samples.at(-1)?.at_ms ?? 0;
     const top = Math.max(1, this.range?.high ?? 1);
     context.strokeStyle = colour;

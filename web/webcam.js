@@ -1,6 +1,7 @@
 // /webcam: this computer's camera up; its picture back, annotated or not, or its landmarks alone.
 
 import { request, sentence, streamPath } from "./api.js";
+import { url } from "./base.js";
 import {
   CameraError,
   canAsk,
@@ -9,7 +10,7 @@ import {
   listCameras,
   openCamera,
 } from "./camera.js";
-import { button, byId, setText } from "./dom.js";
+import { button, byId, element, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { ModeChoice, NO_CAPTURE_TIMES, tellsCaptureTimes } from "./modes.js";
 import { noticeOf } from "./notices.js";
@@ -129,11 +130,12 @@ function showCameraError(error) {
   release();
   const known = error instanceof CameraError ? error : new CameraError(sentence(error), []);
   const again = button(t("Try again"), () => void start(), { id: "start", class: "primary" });
+  const more = known.more && element("a", { href: url(known.more), class: "button" }, t("What to do"));
   const words = known.message.charAt(0).toLowerCase() + known.message.slice(1);
   stage.showStatus(statusOf("failed", { words, ours: true }), {
     title: known.message,
     text: known.advice,
-    actions: known.canRetry ? [again] : [],
+    actions: [...(known.canRetry ? [again] : []), ...(more ? [more] : [])],
   });
 }
 

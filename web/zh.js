@@ -254,8 +254,8 @@ export const words = {
   "This page needs https on another device": "在其他设备上，本页面需要 https",
   "Browsers open the camera only for https, and this page came by {protocol}//.":
     "浏览器只在 https 页面上开放摄像头，而本页面是通过 {protocol}// 打开的。",
-  "Give the server a certificate: [server] tls_cert and tls_key in its configuration; README.md shows how. On the computer that runs Streamer, http://localhost works without one.":
-    "请为服务器配置证书：配置文件中的 [server] tls_cert 和 tls_key，做法见 README.md。在运行 Streamer 的电脑上，用 http://localhost 打开则不需要证书。",
+  "Start the server with --tls, and open it here with https://. On the computer that runs Streamer, http://localhost works without.":
+    "请用 --tls 启动服务器，并在这里用 https:// 打开。在运行 Streamer 的电脑上，http://localhost 不需要这样。",
   "The camera was not allowed": "摄像头未获允许",
   "Click the sign beside the address, allow the camera for this page, then try again.":
     "请点击地址栏旁的图标，允许本页面使用摄像头，然后重试。",
@@ -298,9 +298,19 @@ export const words = {
   "fields": "字段",
   "required": "必填",
 
+  // Pictures, finding cameras, trusting the server.
+  "Cameras found": "找到的摄像头",
+  "Choose a stream.": "选择一路视频流。",
+  "Enter the user and password of {name}.": "请输入 {name} 的用户名和密码。",
+  "Find cameras": "查找摄像头",
+  "None found. Cameras in another network segment do not answer: enter the address.": "没有找到。其他网段的摄像头不会应答，请直接输入地址。",
+  "Searching…": "正在查找…",
+  "Show its streams": "显示它的视频流",
+  "Streams of this camera": "这个摄像头的视频流",
+  "This camera has no streams.": "这个摄像头没有视频流。",
+  "{count} found. Choose one.": "找到 {count} 个，请选择。",
+
   // Comments in the code to copy.
-  "Run it with the server's .venv, or any Python that has streamer, aiohttp and NumPy.":
-    "请用服务器的 .venv 运行，或任何装有 streamer、aiohttp 和 NumPy 的 Python。",
   "The picture now, with the poses drawn in; ?video=plain without them.":
     "此刻的画面，已画上姿态；加 ?video=plain 则不画。",
   "Publish the stream to an RTSP server too: a recorder, mediamtx, go2rtc.":
@@ -308,12 +318,64 @@ export const words = {
   "Settings, Devices & services, Add integration, MJPEG IP Camera:":
     "设置 → 设备与服务 → 添加集成 → MJPEG IP Camera：",
   "If this server has an access token:": "如果服务器设置了访问令牌：",
+  "It needs aiohttp and NumPy; the server's .venv has all of it.": "需要 aiohttp 和 NumPy；服务器的 .venv 里都有。",
   "If this server has an access token, add: {option}": "如果服务器设置了访问令牌，请加上：{option}",
   "In a page of this server: pages of other origins are refused.":
     "在本服务器的页面中使用：来自其他源的页面会被拒绝。",
   "State, size, frames a second, latency of the stream.": "视频流的状态、尺寸、帧率和延迟。",
   "Its landmarks as they come.": "实时的关键点。",
   "Another model, another overlay, while it runs.": "在运行中更换模型和绘制内容。",
+
+  // The page /trust.
+  "Trust · Streamer": "信任 · Streamer",
+  "Use this server's camera pages on another device": "在另一台设备上使用本服务器的摄像头页面",
+  "Browsers open a camera only on a page that came by https. This server makes its own certificate for that, and a device takes it without a warning once it trusts the server's certificate authority.":
+    "浏览器只在通过 https 打开的页面上使用摄像头。本服务器为此自己签发证书；设备信任本服务器的证书颁发机构之后，就不再出现警告。",
+  "This server has no authority of its own": "本服务器没有自己的证书颁发机构",
+  "Start it with --tls, and with an access token if others can reach it:":
+    "请用 --tls 启动；如果别人也能访问它，还要设置访问令牌：",
+  "Then open this page with https:// on the other device.": "然后在另一台设备上用 https:// 打开本页。",
+  "1. Compare": "1. 核对",
+  "Whoever could read your network on the way could also show you an authority of theirs. So compare this fingerprint with the one in the server's log, on the computer where it was started:":
+    "能在途中窃听您网络的人，也能让您看到他自己的证书颁发机构。所以请把这个指纹与服务器日志里的指纹核对，日志在启动服务器的电脑上：",
+  "Valid until": "有效期至",
+  "It can sign for local names, private networks and this server's own names, and for nothing else.":
+    "它只能为本地名称、私有网络和本服务器自己的名称签发证书，别的都不行。",
+  "2. Download": "2. 下载",
+  "Download the certificate": "下载证书",
+  "3. Trust it on this device": "3. 在这台设备上信任它",
+  "Use Safari for the download, and allow it.": "用 Safari 下载，并选择允许。",
+  "In Settings, open “Profile Downloaded” and install it.": "在“设置”中打开“已下载描述文件”并安装。",
+  "In Settings, under General, About, “Certificate Trust Settings”, switch it on.":
+    "在“设置”的“通用”、“关于本机”、“证书信任设置”中打开它。",
+  "In Settings, search for “CA certificate”; it is under Security, Encryption, Install a certificate.":
+    "在“设置”中搜索“CA 证书”；它在“安全”、“加密”、“安装证书”之下。",
+  "Choose “Install anyway”, then the downloaded file.": "选择“仍然安装”，再选择下载的文件。",
+  "In Firefox also: under Settings, About Firefox, tap the logo five times; then, under Settings, Secret Settings, switch “Use third party CA certificates” on.":
+    "Firefox 还需要：在“设置”、“关于 Firefox”中连点五次徽标；然后在“设置”、“Secret Settings”中打开“Use third party CA certificates”。",
+  "Open the downloaded file, and choose “Install Certificate”, “Current User”.":
+    "打开下载的文件，选择“安装证书”、“当前用户”。",
+  "Place it in the store “Trusted Root Certification Authorities”.": "放入“受信任的根证书颁发机构”存储。",
+  "Or, in place of both, in a terminal:": "或者不用以上两步，在终端中运行：",
+  "Open the downloaded file; it goes into Keychain Access, “login”.":
+    "打开下载的文件，它会进入“钥匙串访问”的“登录”。",
+  "Find it there by its name, open it, and under “Trust” choose “Always Trust”.":
+    "在那里按名称找到它并打开，在“信任”中选择“始终信任”。",
+  "In Chrome or Chromium, open": "在 Chrome 或 Chromium 中打开",
+  "Under Authorities (or Custom, Installed by you), import it, and trust it for websites.":
+    "在“授权机构”（或“自定义”、“由您安装”）中导入，并信任它用于网站。",
+  "For other programs, on Debian and Ubuntu:": "其他程序，在 Debian 和 Ubuntu 上：",
+  "Firefox on a computer": "电脑上的 Firefox",
+  "In Settings, under Privacy & Security, Certificates, choose “View Certificates”.":
+    "在“设置”的“隐私与安全”、“证书”中选择“查看证书”。",
+  "Under Authorities, import the file, and choose “Trust this CA to identify websites”.":
+    "在“证书颁发机构”中导入文件，并选择“信任由此证书颁发机构来标识网站”。",
+  "To take it back, remove the certificate in the same place.": "要撤销信任，请在同一处删除该证书。",
+  "4. Open it": "4. 打开",
+  "No warning should come any more. If one does, restart the browser.":
+    "不应再出现警告。如果仍然出现，请重启浏览器。",
+  "Open Streamer": "打开 Streamer",
+  "What to do": "怎么办",
 };
 
 /** @type {Record<string, string>} the kind of a server's error -> what it means */
@@ -343,10 +405,11 @@ export const problems = {
   "not-supported": "不支持这种操作",
   "media-unreachable": "视频无法在浏览器和服务器之间传输",
   "precondition-failed": "状态已经改变，请求未被执行",
-  "precondition-required": "请求缺少前提条件（If-Match）",
   "not-acceptable": "服务器不提供所要求的格式",
   "unknown-host": "服务器不认识这个主机名",
+  "https-needed": "请用 https 打开本服务器",
   "foreign-origin": "来自其他网站的请求被拒绝",
   "token-needed": "需要访问令牌，请先登录",
+  "no-picture": "还没有画面",
   "wrong-token": "令牌不正确",
 };

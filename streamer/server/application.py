@@ -6,7 +6,18 @@ from aiohttp import web
 
 from streamer.config import ServerConfig
 from streamer.errors import ConfigError
-from streamer.server import landmarks, metrics, openapi, pages, peers, stills, streams
+from streamer.server import (
+    cameras,
+    images,
+    landmarks,
+    metrics,
+    openapi,
+    pages,
+    peers,
+    stills,
+    streams,
+    trust,
+)
 from streamer.server.guard import GUARD, Guard
 from streamer.server.keys import OUTSIDE, SERVICES, Services
 from streamer.server.problems import problem_middleware
@@ -23,7 +34,10 @@ def make_application(config: ServerConfig, services: Services) -> web.Applicatio
     app[GUARD] = guard
     app[SERVICES] = services
     app.add_routes(streams.routes)
+    app.add_routes(cameras.routes)
     app.add_routes(peers.routes)
+    app.add_routes(images.routes)
+    app.add_routes(trust.routes)
     landmarks.add_landmarks(app, config.max_readers)
     stills.add_stills(app)
     metrics.add_metrics(app)

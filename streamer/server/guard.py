@@ -24,8 +24,10 @@ from streamer.server.problems import problem
 SESSION_COOKIE: Final = "streamer_session"
 BODY_TIMEOUT_S: Final = 15.0
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_PUBLIC: Final = frozenset({"/healthz", "/readyz", "/login", "/api/v1/login", "/client.js"})
-_PUBLIC_PREFIX: Final = "/static/"
+_PLAIN: Final = frozenset({"/healthz", "/readyz", "/trust", "/trust/authority", "/trust/ca.crt"})
+"""Open without https, where there is any, and without the token; so are the pages' files."""
+_PUBLIC: Final = _PLAIN | {"/login", "/api/v1/login", "/client.js"}
+_FILES: Final = "/static/"
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "
     "media-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
@@ -57,10 +59,12 @@ class Guard:
 
     def __init__(self, config: ServerConfig) -> None:
         self._token = config.token
-        self._names = _own_names(config)
+        self._names = own_names(config)
         self._friends = frozenset(config.allowed_origins)
         self._proxies = Proxies(config)
         self._any_address = is_exposed(config)
+        self._speaks_https = config.speaks_https
+        self._ports = {config.http_port: config.port} if config.http_port else {}
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -98,7 +102,11 @@ class Guard:
                 "Pages of another origin may not use this server.",
             )
         path = self._proxies.inside(request.path)
-        if self._token and not self._is_public(path) and not self._may_enter(request):
+        if path.startswith(_FILES):
+            return None
+        if self._speaks_https and path not in _PLAIN and request[OUTSIDE].scheme != "https":
+            return self._to_https(request)
+        if self._token and path not in _PUBLIC and not self._may_enter(request):
             return self._unauthorized(request)
         return None
 
@@ -122,10 +130,6 @@ class Guard:
         is_friend = request.headers.get("Origin") in self._friends
         return asks and is_friend and self._host_is_ours(request[OUTSIDE].host)
 
-    @staticmethod
-    def _is_public(path: str) -> bool:
-        return path in _PUBLIC or path.startswith(_PUBLIC_PREFIX)
-
     def _may_enter(self, request: web.Request) -> bool:
         scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self.token_is_right(credentials):
@@ -133,6 +137,18 @@ class Guard:
         if scheme.lower() == "basic" and self.token_is_right(_password(credentials)):
             return True
         return _equal(request.cookies.get(SESSION_COOKIE, ""), self.session_value())
+
+    def _to_https(self, request: web.Request) -> web.Response:
+        outside = request[OUTSIDE]
+        host = urlsplit(f"//{outside.host}")
+        port = self._ports.get(_own_port(request), host.port)
+        name = f"[{host.hostname}]" if ":" in (host.hostname or "") else host.hostname
+        home = f"https://{name}:{port}" if port not in (None, 443) else f"https://{name}"
+        if request.method not in ("GET", "HEAD"):
+            detail = f"This server speaks https: use {home}{outside.path('/')}."
+            return problem(request, HTTPStatus.FORBIDDEN, "https-needed", detail)
+        there = home + outside.path(self._proxies.inside(request.path_qs))
+        return web.Response(status=HTTPStatus.PERMANENT_REDIRECT, headers={"Location": there})
 
     def _unauthorized(self, request: web.Request) -> web.Response:
         if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
@@ -224,7 +240,13 @@ async def read_json(request: web.Request, limit_bytes: int = 64 * 1024) -> Any:
         raise web.HTTPBadRequest(reason="The body is not valid JSON.") from None
 
 
-def _own_names(config: ServerConfig) -> frozenset[str]:
+def _own_port(request: web.Request) -> int:
+    """That the request came to."""
+    socket_name = request.get_extra_info("sockname")
+    return int(socket_name[1]) if isinstance(socket_name, tuple) else 0
+
+
+def own_names(config: ServerConfig) -> frozenset[str]:
     names = {"localhost", "127.0.0.1", "::1", config.host.lower(), *config.allowed_hosts}
     if not is_loopback(config.host):
         machine = socket.gethostname().lower()

@@ -22,9 +22,11 @@ _BASE: Final = '<base href="/">'
 _PAGES: Final = {
     "/": "index.html",
     "/webcam": "webcam.html",
+    "/picture": "picture.html",
     "/streams/{id}": "stream.html",
     "/docs": "docs.html",
     "/login": "login.html",
+    "/trust": "trust.html",
 }
 
 logger = logging.getLogger(__name__)

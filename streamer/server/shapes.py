@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from streamer.config import OverlayConfig, PoseConfig, StreamId, VideoConfig
 from streamer.model import StreamState
+from streamer.schema import PoseEntry
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -103,6 +104,26 @@ class StreamInfo(Shape):
     last_error: ShortProblem | None
 
 
+class PictureInfo(Shape):
+    """What was found in a picture. ``width``, ``height``: of the upright picture, in pixels."""
+
+    status: Literal["success"]
+    landmarks_count: Literal[0, 33]
+    """Of each pose; 0 when nobody was found."""
+    width: Count
+    height: Count
+    poses: list[PoseEntry]
+    image: str = Field(default_factory=str)
+    """The annotated picture, as a data: address."""
+
+
+class Device(Shape):
+    """A USB camera of the server's machine."""
+
+    device: str
+    name: str
+
+
 class IceServerInfo(Shape):
     """As W3C's RTCIceServer."""
 
@@ -126,6 +147,19 @@ class Health(Shape):
 
 class Readiness(Shape):
     ready: bool
+
+
+class AuthorityInfo(Shape):
+    name: str
+    sha256: str
+    """Of its certificate in DER: `AB:CD:…`."""
+    until: str
+    """The last day, as in ISO 8601."""
+
+
+class TrustInfo(Shape):
+    authority: AuthorityInfo | None
+    """None unless the server has made its certificate itself."""
 
 
 class Login(Shape):

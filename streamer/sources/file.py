@@ -26,8 +26,8 @@ from streamer.errors import (
     SourceNotFound,
     SourceUnusable,
 )
-from streamer.model import VIDEO_CLOCK_HZ, VideoInfo
-from streamer.pixels import to_frame
+from streamer.model import VIDEO_CLOCK_HZ, Frame, VideoInfo
+from streamer.pixels import to_frame, turned
 from streamer.ports import FrameReceiver
 from streamer.sources.reader import Progress, ReaderThread, check_size, claimed_fps, first_video
 
@@ -180,6 +180,11 @@ class _Clock:
         self.now += gap
         return self.now
 
+    def skip(self, late_s: float) -> int:
+        """Catches up with our time, which a decoder that is too slow has fallen behind."""
+        self.now += round(late_s * VIDEO_CLOCK_HZ)
+        return self.now
+
 
 class _FileReader:
     """One run: ``run`` blocks its thread; ``quit`` comes from another."""
@@ -213,7 +218,7 @@ class _FileReader:
                     clock = _Clock(round(VIDEO_CLOCK_HZ / (claimed_fps(stream) or DEFAULT_FPS)))
                 clock.begin_round()
                 for picture in self._pictures(container, stream):
-                    started_mono += self._show(picture, stream, clock, started_mono)
+                    self._show(picture, stream, clock, started_mono)
             if self.progress.frames == before and not self._quit.is_set():
                 raise SourceUnusable("no picture in this file can be decoded")
             if not self._source.loop and not self._quit.is_set():
@@ -222,11 +227,19 @@ class _FileReader:
     def _pictures(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
         """All that can be decoded; what is damaged is left out."""
         for packet in self._packets(container, stream):
-            try:
-                yield from packet.decode()
-            except (av.error.FFmpegError, OSError) as error:
-                self._note_damage(error)
-                check_size(stream)
+            yield from self._decoded(stream, packet)
+        if not self._quit.is_set():
+            yield from self._decoded(stream, None)  # what the decoder still held back
+
+    def _decoded(
+        self, stream: VideoStream, packet: "av.Packet[VideoStream] | None"
+    ) -> list[av.VideoFrame]:
+        try:
+            return stream.codec_context.decode(packet)
+        except (av.error.FFmpegError, OSError) as error:
+            self._note_damage(error)
+            check_size(stream)
+            return []
 
     def _packets(
         self, container: InputContainer, stream: VideoStream
@@ -234,7 +247,9 @@ class _FileReader:
         """Up to the end, or to where the file breaks off."""
         try:
             for packet in container.demux(stream):
-                if self._quit.is_set():
+                if (
+                    self._quit.is_set() or packet.size == 0
+                ):  # FFmpeg marks the end with an empty packet
                     return
                 self.progress.last_packet_mono = time.monotonic()
                 yield packet
@@ -247,24 +262,26 @@ class _FileReader:
 
     def _show(
         self, picture: av.VideoFrame, stream: VideoStream, clock: _Clock, started_mono: float
-    ) -> float:
-        """Waits until the picture is due and puts it. Seconds by which the file's start moves, because
-        decoding is too slow."""
-        base = VIDEO_CLOCK_HZ * (picture.time_base or stream.time_base or 0)
-        pts = clock.place(None if picture.pts is None else round(picture.pts * base))
+    ) -> None:
+        """Waits until the picture is due and puts it."""
+        ticks = VIDEO_CLOCK_HZ * (picture.time_base or stream.time_base or 0)
+        pts = clock.place(None if picture.pts is None else round(picture.pts * ticks))
         due_mono = started_mono + pts / VIDEO_CLOCK_HZ
         if self._quit.wait(max(0.0, due_mono - time.monotonic())):
-            return 0.0
+            return
         now_mono = time.monotonic()
-        self._announce(picture, stream)
+        if now_mono - due_mono > MAX_LATE_S:
+            pts = clock.skip(now_mono - due_mono)
+        frame = turned(to_frame(picture, pts, now_mono, time.time()), picture.rotation)
+        self._announce(frame, stream)
         self.progress.frames += 1
-        self._receiver.put(to_frame(picture, pts, now_mono, time.time()))
-        return now_mono - due_mono if now_mono - due_mono > MAX_LATE_S else 0.0
+        self._receiver.put(frame)
 
-    def _announce(self, picture: av.VideoFrame, stream: VideoStream) -> None:
-        width, height = picture.width & ~1, picture.height & ~1
-        if self._video is None or (self._video.width, self._video.height) != (width, height):
-            self._video = VideoInfo(width, height, stream.codec_context.name, claimed_fps(stream))
+    def _announce(self, frame: Frame, stream: VideoStream) -> None:
+        name, fps = stream.codec_context.name, claimed_fps(stream)
+        video = VideoInfo(frame.width, frame.height, name, fps)
+        if self._video != video:
+            self._video = video
             self._receiver.opened(self._video)
 
 

@@ -116,7 +116,7 @@ async def connect_to_any(
 
 
 async def _connect(url: CameraUrl, address: IpAddress, timeout_s: float) -> Conversation:
-    tls = _camera_tls() if url.scheme == "rtsps" else None
+    tls = camera_tls() if url.scheme == "rtsps" else None
     try:
         async with asyncio.timeout(timeout_s):
             return await asyncio.open_connection(
@@ -133,7 +133,7 @@ async def _connect(url: CameraUrl, address: IpAddress, timeout_s: float) -> Conv
         raise SourceUnreachable(f"{url.place} can't be reached: {reason}") from error
 
 
-def _camera_tls() -> ssl.SSLContext:
+def camera_tls() -> ssl.SSLContext:
     """Cameras sign their certificates themselves: this encrypts, and does not authenticate."""
     context = ssl.create_default_context()
     context.check_hostname = False

@@ -7,8 +7,10 @@ streamer bench --viewers [1,5,20,50]        viewers of one stream, with and with
 streamer bench --readers [1,20,100]         programs that read one stream's landmarks
 streamer bench --modes                      video=none, plain and annotated of an IP camera
 streamer bench --stills                     pictures: JPEG encoders, and readers of MJPEG beside viewers
+streamer bench --images                     pictures over HTTP, and a live stream beside a flood of them
 streamer bench --loss                       over a network that loses packets and goes away for 5 s
 streamer bench --first-frame                in Chromium; needs what tests/setup.sh installs
+streamer bench --analyze                    files and folders beside a bare loop
 streamer bench --process-port               what an estimator in its own process would cost
 streamer bench --setup                      a fresh clone, to its first page; needs a network
 
@@ -31,9 +33,11 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.bench.analyze import analyze
 from tests.bench.child import BenchError
 from tests.bench.first_frame import first_frame
 from tests.bench.fresh_clone import fresh_clone
+from tests.bench.images import images
 from tests.bench.loss import loss
 from tests.bench.machine import describe_machine
 from tests.bench.modes import modes
@@ -109,8 +113,10 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     listed("--readers", _numbers, READERS, "so many readers of one stream's landmarks")
     parser.add_argument("--modes", action="store_true", help="video modes of an IP camera")
     parser.add_argument("--stills", action="store_true", help="JPEG and readers of MJPEG")
+    parser.add_argument("--images", action="store_true", help="pictures, and a flood of them")
     parser.add_argument("--loss", action="store_true", help="a bad network, ours and stock")
     parser.add_argument("--first-frame", action="store_true", help="waiting times in a browser")
+    parser.add_argument("--analyze", action="store_true", help="streamer analyze and a bare loop")
     parser.add_argument("--process-port", action="store_true", help="estimator in its own process")
     parser.add_argument("--setup", action="store_true", help="fresh clone to first served page")
     parser.add_argument("--quick", action="store_true", help="one short round of each")
@@ -123,12 +129,8 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     given = parser.parse_args(arguments)
     wanted = (given.sizes, given.streams or given.stock_streams, given.viewers, given.modes)
     others = (
-        given.readers,
-        given.stills,
-        given.loss,
-        given.first_frame,
-        given.process_port,
-        given.setup,
+        *(given.readers, given.stills, given.images, given.loss, given.first_frame),
+        *(given.analyze, given.process_port, given.setup),
     )
     if not any((*wanted, *others)):
         given.sizes, given.streams, given.viewers = (
@@ -185,10 +187,14 @@ def _sections(
         yield "modes", lambda: modes(plan)
     if given.stills:
         yield "stills", lambda: stills(plan)
+    if given.images:
+        yield "images", lambda: images(plan)
     if given.loss:
         yield "loss", lambda: loss(plan)
     if given.first_frame:
         yield "first_frame", lambda: dict(first_frame())
+    if given.analyze:
+        yield "analyze", lambda: analyze(plan)
     if given.process_port:
         yield "process_port", process_port
     if given.setup:

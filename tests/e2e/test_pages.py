@@ -6,6 +6,8 @@ import asyncio
 import csv
 import json
 import math
+import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -235,6 +237,54 @@ async def test_recorded_landmarks_are_saved_as_the_messages_that_came(
     assert [row["name"] for row in rows[:33]] == list(NAMES)
     nose = messages[0]["poses"][0]["landmarks"][0]
     assert [float(rows[0][name]) for name in ("x", "y", "z", "visibility", "presence")] == nose
+
+
+async def test_last_minute_of_rate_and_latency_is_drawn(
+    server: Callable[..., StreamerServer],
+    rtsp_server: Callable[..., RtspServer],
+    open_page: OpenPage,
+    clips: Clips,
+) -> None:
+    camera = rtsp_server({"/cam": clips.person})
+    page = await live_stream(open_page, server(), camera.url("/cam"))
+    await page.click("#latency")
+    await expect(page.locator("#range-fps")).to_have_text(re.compile(r"^\d+–\d+ fps$"))
+    await expect(page.locator("#range-latency")).to_have_text(re.compile(r"^\d+–\d+ ms$"))
+    for canvas in ("#minute-fps", "#minute-latency"):
+        drawn = f"document.querySelector('{canvas}').toDataURL()"
+        await page.evaluate(f"(window.drawnInTest = {drawn}).length")
+        await until(page, f"window.drawnInTest !== {drawn}")
+
+
+async def test_code_that_the_page_gives_runs_as_it_is(
+    server: Callable[..., StreamerServer],
+    rtsp_server: Callable[..., RtspServer],
+    open_page: OpenPage,
+    clips: Clips,
+) -> None:
+    camera = rtsp_server({"/cam": clips.person})
+    page = await live_stream(open_page, server(), camera.url("/cam"))
+    await page.click("#code")
+    tabs, code = page.locator("dialog .tabs"), page.locator("dialog pre code")
+
+    await tabs.get_by_role("button", name="Python").click()
+    program = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-u", "-c", await code.inner_text()), stdout=asyncio.subprocess.PIPE
+    )
+    assert program.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            assert b" nose at " in await program.stdout.readline()
+    finally:
+        program.kill()
+        await program.communicate()
+
+    await tabs.get_by_role("button", name="JavaScript").click()
+    script = await code.inner_text()
+    dynamic = re.sub(r"import (\{.*\}) from (.*);", r"const \1 = await import(\2);", script)
+    assert dynamic != script
+    async with page.expect_console_message(lambda message: "nose at" in message.text):
+        await page.evaluate(f"(async () => {{{dynamic}}})(), 0")
 
 
 # -- the overlay ------------------------------------------------------------------------------------

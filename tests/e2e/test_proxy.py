@@ -44,6 +44,19 @@ async def landmarks_come(page: Page) -> None:
     await until(page, "document.querySelector('#video').videoWidth > 0")
 
 
+async def messages_come_over_a_websocket_and_as_events(stream: str) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    connector = aiohttp.TCPConnector(ssl=False)
+    async with aiohttp.ClientSession(connector=connector, headers=headers) as http:
+        async with http.ws_connect(f"{stream}/landmarks") as socket:
+            while (await socket.receive_json(timeout=10))["type"] != "pose":
+                pass
+        accept = {"Accept": "text/event-stream"}
+        async with http.get(f"{stream}/landmarks", headers=accept) as events:
+            while not (await events.content.readline()).startswith(b'data: {"type":"pose"'):
+                pass
+
+
 @pytest.mark.parametrize(
     ("tls", "takes_off", "config"),
     [(True, False, BASE_PATH), (False, True, CONFIG)],
@@ -83,6 +96,7 @@ async def test_all_pages_work_under_the_prefix_of_a_proxy(
         await card.locator("a.name").click()
         await expect(page).to_have_url(f"{nginx.url}/streams/door")
         await landmarks_come(page)
+        await messages_come_over_a_websocket_and_as_events(f"{nginx.url}/api/v1/streams/door")
         await page.get_by_role("link", name="All streams").click()
         await page.get_by_role("link", name="Webcam").click()
         await expect(page).to_have_url(f"{nginx.url}/webcam")

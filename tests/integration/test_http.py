@@ -25,7 +25,7 @@ TOKEN = "0123456789abcdef-token"
 CAMERA = {"type": "rtsp", "url": "rtsp://127.0.0.1:9/a"}
 JSON = {"Content-Type": "application/json"}
 HTML = {"Accept": "text/html,application/xhtml+xml"}
-PAGES = ["/", "/webcam", "/streams/door", "/login"]
+PAGES = ["/", "/webcam", "/picture", "/streams/door", "/login"]
 
 
 @pytest.fixture
@@ -376,7 +376,11 @@ async def test_wrong_method_is_told_with_the_right_ones(
     [
         {"source": CAMERA, "colour": "red"},
         {"source": CAMERA | {"uri": "x"}},
-        {"source": {"type": "file", "path": "/etc/passwd"}},
+        {"source": {"type": "file", "path": ""}},
+        {"source": {"type": "file", "path": "a\0b"}},
+        {"source": {"type": "usb", "device": "/dev/sda"}},
+        {"source": {"type": "usb", "device": "/dev/video0/../sda"}},
+        {"source": {"type": "smoke-signals"}},
         {"source": {"type": "rtsp"}},
         {"source": CAMERA, "pose": {"num_poses": 0}},
         {"source": CAMERA, "pose": {"num_poses": "2"}},

@@ -120,7 +120,7 @@ async def test_log_of_a_wrong_token_names_the_sender_behind_the_proxy(
     proxied: Http, caplog: pytest.LogCaptureFixture
 ) -> None:
     headers = TOLD | {"X-Forwarded-For": "1.2.3.4, 203.0.113.9, 127.0.0.2"}
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING, logger="streamer"):
         await proxied.post("/api/v1/login", json={"token": "x"}, headers=headers)
     assert "came from 203.0.113.9" in caplog.text
 

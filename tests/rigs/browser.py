@@ -94,19 +94,25 @@ def find_chromium() -> str:
 
 @asynccontextmanager
 async def launch_chromium(
-    fake_camera: Path | None = None, extra_args: Sequence[str] = ()
+    fake_camera: Path | None = None,
+    extra_args: Sequence[str] = (),
+    home: Path | None = None,
 ) -> AsyncIterator[Browser]:
     """Run a headless Chromium with a fresh profile; close it at the end.
 
     ``fake_camera`` is a bare MJPEG (or Y4M) file that its camera plays in a loop; without one
-    there is no camera at all. The permission to use it is granted.
+    there is no camera at all. The permission to use it is granted. ``home`` is its user's folder,
+    with the certificates that the user trusts.
     """
     flags = [*FLAGS, *extra_args]
     if fake_camera is not None:
         flags += [*FAKE_CAMERA_FLAGS, f"--use-file-for-fake-video-capture={fake_camera}"]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=find_chromium(), headless=True, args=flags
+            executable_path=find_chromium(),
+            headless=True,
+            args=flags,
+            env={**os.environ, "HOME": str(home)} if home else None,
         )
         try:
             yield browser

@@ -25,7 +25,7 @@ def test_second_server_on_a_port_touches_nothing_of_the_first(tmp_path: Path) ->
 
 
 def test_server_says_once_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    with _listener(ServerConfig(host="localhost", port=0)) as listener:
+    with _listener(ServerConfig(host="localhost"), 0) as listener:
         _announce(listener, secure=False)
         port = listener.getsockname()[1]
     assert capsys.readouterr().out == f"Streamer is at http://127.0.0.1:{port}\n"

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from streamer.model import Frame
-from streamer.pixels import small_rgb, to_av, to_frame, to_jpeg
+from streamer.pixels import small_rgb, to_av, to_frame, to_jpeg, turned
 
 SIZES = [(640, 480), (216, 384), (608, 1080), (480, 270), (2, 2), (34, 18), (1920, 1080)]
 
@@ -18,6 +18,21 @@ def noise(width: int, height: int) -> Frame:
     generator = np.random.default_rng(width * height)
     i420 = generator.integers(16, 235, (height * 3 // 2, width), dtype=np.uint8)
     return Frame(i420, pts=4500, received_mono=1.0, received_at=2.0)
+
+
+def test_turned_frame_has_its_upper_left_corner_below_and_four_turns_change_nothing() -> None:
+    frame = noise(34, 18)
+    once = turned(frame, 90)
+    assert (once.width, once.height) == (18, 34)
+    for straight, plane in zip(frame.planes(), once.planes(), strict=True):
+        assert plane[-1, 0] == straight[0, 0]
+        assert plane[0, 0] == straight[0, -1]
+    assert once.i420.flags.c_contiguous
+    assert once.pts == frame.pts
+    again = turned(turned(turned(once, 90), 90), 90)
+    assert np.array_equal(again.i420, frame.i420)
+    assert np.array_equal(turned(frame, -90).i420, turned(frame, 270).i420)
+    assert turned(frame, 0) is frame
 
 
 def padded_picture(width: int, height: int) -> tuple[av.VideoFrame, list[NDArray[np.uint8]]]:

@@ -1,0 +1,78 @@
+"""A video's parts become its outputs."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from streamer.analyze.options import CSV, LANDMARKS, PARQUET, VIDEO, Input
+from streamer.analyze.outputs import Outputs, Summary
+from streamer.analyze.reading import VideoPlan
+from streamer.analyze.segment import Part, Report, SegmentTask
+from streamer.analyze.tables import CsvTable, ParquetTable, Table
+from streamer.analyze.writing import VideoPart, join_video
+from streamer.errors import SourceUnusable
+
+_SEQ = re.compile(r'"seq":\d+')
+"""Within a stream's name, which comes before it, the quotes would be escaped."""
+
+
+@dataclass(frozen=True, slots=True)
+class JoinTask:
+    """All parts of a video, in order."""
+
+    input: Input
+    outputs: Outputs
+    plan: VideoPlan
+    tasks: tuple[SegmentTask, ...]
+    parts: tuple[Part, ...]
+
+    def run(self, report: Report) -> Summary:
+        """Raises SourceUnusable, OSError, and what PyAV raises when muxing fails."""
+        frames = sum(part.frames for part in self.parts)
+        if frames == 0:
+            raise SourceUnusable("none of its video could be decoded")
+        folder = self.outputs.parts(self.input)
+        files = {s: folder / f"out{s}.new" for s in self.input.suffixes(self.outputs.options)}
+        problems = [problem for part in self.parts for problem in part.problems]
+        write_landmarks(files, self._lines())
+        if VIDEO in files:
+            videos = [
+                VideoPart(task.path.with_suffix(".mp4"), part.begin)
+                for task, part in zip(self.tasks, self.parts, strict=True)
+                if part.frames
+            ]
+            with files[VIDEO].open("wb") as file:
+                problems += join_video(file, self.plan, videos, self.input.path)
+        seen = sum(part.seen for part in self.parts)
+        summary = Summary(frames, seen, "; ".join(dict.fromkeys(problems)))
+        self.outputs.publish(self.input, files, summary)
+        return summary
+
+    def _lines(self) -> Iterator[str]:
+        """Numbered through: no part knows how many frames came before it."""
+        number = 0
+        for task in self.tasks:
+            with task.path.with_suffix(".jsonl").open(encoding="utf-8") as lines:
+                for line in lines:
+                    yield _SEQ.sub(f'"seq":{number}', line, count=1)
+                    number += 1
+
+
+def write_landmarks(files: dict[str, Path], lines: Iterator[str]) -> None:
+    """The messages as they are, and those tables for which there is a file."""
+    with ExitStack() as stack:
+        file: TextIO = stack.enter_context(files[LANDMARKS].open("w", encoding="utf-8"))
+        tables: list[Table] = []
+        for suffix, kind in ((CSV, CsvTable), (PARQUET, ParquetTable)):
+            if suffix in files:
+                tables.append(stack.enter_context(closing(kind(files[suffix]))))
+        for line in lines:
+            file.write(line)
+            if tables:
+                message = json.loads(line)
+                for table in tables:
+                    table.write(message)

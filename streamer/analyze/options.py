@@ -1,0 +1,59 @@
+"""What was asked for, and what an input's outputs are called."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from streamer.config import PoseConfig
+
+FORMAT = 1
+"""Rises when a newer Streamer would write something else for the same input and options."""
+
+LANDMARKS = ".landmarks.jsonl"
+CSV = ".landmarks.csv"
+PARQUET = ".landmarks.parquet"
+VIDEO = ".mp4"
+PICTURE = ".jpg"
+SUFFIXES = (VIDEO, PICTURE, LANDMARKS, CSV, PARQUET)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """``annotated``: write the annotated video or picture too."""
+
+    pose: PoseConfig
+    annotated: bool = True
+    csv: bool = False
+    parquet: bool = False
+
+    def key(self) -> dict[str, Any]:
+        """What outputs depend on, as JSON has it."""
+        return {
+            "format": FORMAT,
+            "pose": self.pose.model_dump(mode="json"),
+            "annotated": self.annotated,
+            "csv": self.csv,
+            "parquet": self.parquet,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A file to analyze. ``name``: what people and messages call it. ``stem``: its outputs' path below the
+    output folder, without their suffixes."""
+
+    path: Path
+    name: str
+    is_picture: bool
+    stem: str
+
+    def suffixes(self, options: Options) -> tuple[str, ...]:
+        """Of the outputs."""
+        shown = PICTURE if self.is_picture else VIDEO
+        wanted = (
+            (shown, options.annotated),
+            (LANDMARKS, True),
+            (CSV, options.csv),
+            (PARQUET, options.parquet),
+        )
+        return tuple(suffix for suffix, is_wanted in wanted if is_wanted)

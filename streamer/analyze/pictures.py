@@ -1,0 +1,60 @@
+"""One picture: its people, drawn, and their landmarks."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import av
+import numpy as np
+
+from streamer.analyze.joining import write_landmarks
+from streamer.analyze.options import PICTURE, Input
+from streamer.analyze.outputs import Outputs, Summary
+from streamer.analyze.reading import MIN_SIDE_PX, Decoded, Faults
+from streamer.analyze.segment import Report, estimated, message_line
+from streamer.errors import InvalidPicture, PictureTooLarge, SourceUnusable
+from streamer.images.decoding import decode, prepare_decoders
+from streamer.model import Frame
+from streamer.overlay import SkeletonPainter
+from streamer.pixels import to_frame, to_jpeg
+
+MAX_PIXELS = 100_000_000
+"""More than a camera makes, and what a process can hold several times over."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureTask:
+    input: Input
+    outputs: Outputs
+
+    def run(self, report: Report) -> Summary:
+        """Raises SourceUnusable and OSError."""
+        frame = read_picture(self.input.path)
+        options, faults = self.outputs.options, Faults()
+        alone = options.pose.model_copy(update={"static_image_mode": True})
+        ((_, people),) = estimated([Decoded(frame, 0, is_warm_up=False)], alone, faults)
+        folder = self.outputs.begin(self.input)
+        files = {s: folder / f"out{s}.new" for s in self.input.suffixes(options)}
+        write_landmarks(files, iter([message_line(self.input.name, 0, frame, people)]))
+        if PICTURE in files:
+            drawn = SkeletonPainter().annotate(frame, people)
+            files[PICTURE].write_bytes(to_jpeg(drawn))
+        summary = Summary(1, int(bool(people)), "; ".join(faults.told))
+        self.outputs.publish(self.input, files, summary)
+        report(1)
+        return summary
+
+
+def read_picture(path: Path) -> Frame:
+    """Upright (EXIF); the first of several. Raises SourceUnusable and OSError."""
+    prepare_decoders(MAX_PIXELS)
+    data = path.read_bytes()
+    if not data:
+        raise SourceUnusable("the file is empty")
+    try:
+        rgb = np.asarray(decode(data, MAX_PIXELS).image)
+    except (InvalidPicture, PictureTooLarge) as error:
+        raise SourceUnusable(str(error)) from error
+    if min(rgb.shape[:2]) < MIN_SIDE_PX:
+        raise SourceUnusable(f"the picture is smaller than {MIN_SIDE_PX} pixels")
+    picture = av.VideoFrame.from_ndarray(rgb, "rgb24")
+    return replace(to_frame(picture, 0, received_mono=0.0, received_at=0.0), decode_ms=0.0)

@@ -1,0 +1,134 @@
+"""A segment of a video: decoded, estimated, drawn and encoded, each in a thread of its own."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from streamer.analyze.ahead import Ahead
+from streamer.analyze.options import Input, Options
+from streamer.analyze.outputs import write_json
+from streamer.analyze.reading import Decoded, Faults, Segment, VideoPlan, read_frames
+from streamer.analyze.writing import SegmentVideo
+from streamer.config import PoseConfig
+from streamer.errors import EstimatorError
+from streamer.messages import pose_message
+from streamer.model import Frame, Pose, PoseResult
+from streamer.overlay import SkeletonPainter
+from streamer.pose.mediapipe import MediaPipeEstimator
+from streamer.pose.models import Complexity, model_path
+
+_AHEAD_FRAMES = 4
+"""Decoded, or estimated, frames that wait: enough that no stage stands still for another's odd frame."""
+
+Report = Callable[[int], None]
+"""Called with so many frames as were done since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What became of a segment. ``begin``: of its video (``SegmentVideo.finish``)."""
+
+    frames: int
+    seen: int
+    begin: int
+    problems: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentTask:
+    """``folder``: for the parts."""
+
+    input: Input
+    options: Options
+    plan: VideoPlan
+    segment: Segment
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        """Of the part, without a suffix: ``.jsonl``, ``.mp4``, and at last ``.json``."""
+        return self.folder / f"{self.segment.number:05}"
+
+    def done(self) -> Part | None:
+        """What a run before has left."""
+        try:
+            return Part(**json.loads(self.path.with_suffix(".json").read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def run(self, report: Report) -> Part:
+        """Raises StreamerError, OSError and what PyAV raises when encoding fails."""
+        faults = Faults()
+        frames = read_frames(self.input.path, self.plan, self.segment, faults)
+        part = self._write(frames, faults, report)
+        for suffix in (".jsonl", ".mp4"):
+            new = self.path.with_suffix(f"{suffix}.new")
+            if new.exists():
+                new.replace(self.path.with_suffix(suffix))
+        write_json(self.path.with_suffix(".json"), asdict(part))
+        return part
+
+    def _write(self, frames: Iterator[Decoded], faults: Faults, report: Report) -> Part:
+        painter = SkeletonPainter()
+        count = seen = begin = 0
+        with ExitStack() as stack:
+            decoded = stack.enter_context(Ahead(frames, _AHEAD_FRAMES, "decode"))
+            poses = estimated(decoded, self.options.pose, faults)
+            found = stack.enter_context(Ahead(poses, _AHEAD_FRAMES, "pose"))
+            lines = stack.enter_context(
+                self.path.with_suffix(".jsonl.new").open("w", encoding="utf-8")
+            )
+            video = self._open_video(stack) if self.options.annotated else None
+            for each, people in found:
+                lines.write(message_line(self.input.name, count, each.frame, people))
+                if video is not None:
+                    video.write(painter.annotate(each.frame, people), each.ticks)
+                count += 1
+                seen += bool(people)
+                report(1)
+            if video is not None and count:
+                begin = video.finish()
+        return Part(count, seen, begin, faults.told)
+
+    def _open_video(self, stack: ExitStack) -> SegmentVideo:
+        file = stack.enter_context(self.path.with_suffix(".mp4.new").open("wb"))
+        return stack.enter_context(SegmentVideo(file, self.plan))
+
+
+def estimated(
+    frames: Iterable[Decoded], options: PoseConfig, faults: Faults
+) -> Iterator[tuple[Decoded, tuple[Pose, ...]]]:
+    """Each frame with its poses, but for those of the warm-up, which are only looked at. A frame that
+    MediaPipe refuses twice has nobody in it."""
+    estimator = MediaPipeEstimator(model_path(Complexity(options.model_complexity)), options)
+    try:
+        for each in frames:
+            try:
+                poses = estimator.estimate(each.frame, each.frame.pts)
+            except EstimatorError:
+                estimator.reset()
+                poses = _second_try(estimator, each, faults)
+            if not each.is_warm_up:
+                yield each, poses
+    finally:
+        estimator.close()
+
+
+def _second_try(estimator: MediaPipeEstimator, each: Decoded, faults: Faults) -> tuple[Pose, ...]:
+    try:
+        return estimator.estimate(each.frame, each.frame.pts)
+    except EstimatorError as error:
+        faults.tell(f"the frame at {each.frame.pts / 90_000:.2f} s: {error}")
+        estimator.reset()
+        return ()
+
+
+def message_line(name: str, seq: int, frame: Frame, poses: tuple[Pose, ...]) -> str:
+    """The ``pose`` message of docs/protocol.md. A file's frames reach nobody at any time, and so the same
+    file gives the same lines again."""
+    result = PoseResult(
+        epoch=1, seq=seq, pts=frame.pts, frame=frame, poses=poses, dropped=0, latency_ms={}
+    )
+    return f"{pose_message(name, result)}\n"
