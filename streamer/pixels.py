@@ -86,8 +86,8 @@ def half_size(frame: Frame) -> Frame:
 def to_jpeg(frame: Frame, width_px: int | None = None) -> bytes:
     """The frame as JPEG, at most ``width_px`` wide, its height in proportion.
 
-    By way of OpenCV's RGB it costs half of what FFmpeg's encoder takes, straight from the planes
-    (`python -m tests.bench --stills` prints both).
+    By way of OpenCV's RGB it costs two thirds of what FFmpeg's encoder takes straight from the planes
+    (`streamer bench --stills` prints both).
     """
     assert_off_loop()
     if width_px is not None and width_px < frame.width:
