@@ -6,10 +6,12 @@ from pathlib import Path
 import av
 import numpy as np
 
+from streamer.analyze.files import Faults
 from streamer.analyze.joining import write_landmarks
 from streamer.analyze.options import PICTURE, Input
 from streamer.analyze.outputs import Outputs, Summary
-from streamer.analyze.reading import MIN_SIDE_PX, Decoded, Faults
+from streamer.analyze.planning import MIN_SIDE_PX
+from streamer.analyze.reading import Decoded
 from streamer.analyze.segment import Report, estimated, message_line
 from streamer.errors import InvalidPicture, PictureTooLarge, SourceUnusable
 from streamer.images.decoding import decode, prepare_decoders

@@ -16,9 +16,9 @@ from streamer.analyze.ahead import Ahead
 from streamer.analyze.inputs import find_inputs
 from streamer.analyze.options import CSV, LANDMARKS, PARQUET, Input, Options
 from streamer.analyze.outputs import Outputs, Summary, TakenError
+from streamer.analyze.planning import cut
 from streamer.analyze.pool import Done, Event, Failed, Pool, Progress, Task
 from streamer.analyze.progress import Lines
-from streamer.analyze.reading import cut
 from streamer.analyze.segment import Report, message_line
 from streamer.analyze.tables import COLUMNS, CsvTable, ParquetTable, Table, rows
 from streamer.cli import main
