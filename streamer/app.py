@@ -16,6 +16,7 @@ from aiohttp import web
 
 from streamer.config import AnySource, Config, FileSource, PoseConfig, ServerConfig, UsbSource
 from streamer.errors import ConfigError, LimitReached, ModelError
+from streamer.images.service import Images
 from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
 from streamer.ports import Estimator, EstimatorFactory
@@ -92,6 +93,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
         workshop, config.pose, config.video, config.server.max_streams, state, config.overlay
     )
     peers = Peers(config.webrtc, streams)
+    images = Images(config.images)
     probes = asyncio.Semaphore(MAX_PROBES)
     try:
         for stream in config.streams:
@@ -105,6 +107,8 @@ async def _services(config: Config) -> AsyncIterator[Services]:
             devices=lambda: asyncio.to_thread(list_devices),
             find_cameras=CameraFinder(config.onvif, config.rtsp.allowed_networks).find,
             ask_camera=OnvifAsker(config.onvif, config.rtsp.allowed_networks).streams,
+            images=images,
+            model=find_model,
             pose=config.pose,
             video=config.video,
             overlay=config.overlay,
@@ -112,6 +116,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
             max_picture_readers=config.server.max_picture_readers,
         )
     finally:
+        await images.close()
         await peers.close()
         await streams.close()
 
@@ -129,18 +134,24 @@ def camera_source(source: AnySource, config: Config) -> RtspCamera | FileCamera 
 
 def estimator_factory(pose: PoseConfig) -> EstimatorFactory:
     """Raises ModelError when the model that the options name is not on this machine."""
-    complexity = Complexity(pose.model_complexity)
-    model = model_path(complexity)
-    if not model.is_file():
-        raise ModelError(
-            f"The model {complexity.name.lower()} (model_complexity {pose.model_complexity}) is not "
-            f"on this machine yet: run `streamer models {complexity.name.lower()}` once."
-        )
+    model = find_model(pose.model_complexity)
 
     def make() -> Estimator:
         return MediaPipeEstimator(model, pose)
 
     return make
+
+
+def find_model(model_complexity: int) -> Path:
+    """Raises ModelError when the model is not on this machine."""
+    complexity = Complexity(model_complexity)
+    model = model_path(complexity)
+    if not model.is_file():
+        raise ModelError(
+            f"The model {complexity.name.lower()} (model_complexity {model_complexity}) is not "
+            f"on this machine yet: run `streamer models {complexity.name.lower()}` once."
+        )
+    return model
 
 
 def _try_estimator(pose: PoseConfig) -> None:

@@ -263,6 +263,17 @@ class OverlayConfig(Section):
     side_colours: bool = True
 
 
+class ImagesConfig(Section):
+    """Pictures that people upload."""
+
+    max_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
+    max_pixels: int = Field(default=25_000_000, ge=1, le=250_000_000)
+    max_waiting: int = Field(default=8, ge=0)
+    receive_timeout_s: float = Field(default=30.0, gt=0)
+    work_timeout_s: float = Field(default=20.0, gt=0)
+    keep_s: float = Field(default=300.0, ge=0)
+
+
 class RtspConfig(Section):
     transport: Literal["tcp", "udp"] = "tcp"
     open_timeout_s: float = Field(default=5.0, gt=0)
@@ -392,6 +403,7 @@ class Config(Section):
     pose: PoseConfig = PoseConfig()
     video: VideoConfig = VideoConfig()
     overlay: OverlayConfig = OverlayConfig()
+    images: ImagesConfig = ImagesConfig()
     webrtc: WebRtcConfig = WebRtcConfig()
     rtsp: RtspConfig = RtspConfig()
     files: FilesConfig = FilesConfig()

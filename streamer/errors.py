@@ -14,6 +14,8 @@
     ├── SourceForbidden         the address is not one that the configuration allows
     ├── SourceEnded             the end, on purpose: not a failure
     ├── InvalidRequest          what the client sent can't be used (also: InvalidOffer, an SDP offer)
+    │   ├── InvalidPicture      no picture that can be read
+    │   └── PictureTooLarge     too many bytes, pixels or too much memory
     ├── Unsupported             well said, but not something this service does
     ├── NotFound                no such stream or peer
     ├── Conflict                the id is taken, or the stream is not of a kind that can do that
@@ -92,6 +94,14 @@ class InvalidOffer(InvalidRequest):
 
 class Unsupported(StreamerError):
     kind = "not-supported"
+
+
+class InvalidPicture(InvalidRequest):
+    kind = "invalid-picture"
+
+
+class PictureTooLarge(InvalidRequest):
+    kind = "picture-too-large"
 
 
 class NotFound(StreamerError):

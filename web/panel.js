@@ -2,7 +2,7 @@
 
 import { AngleCharts } from "./charts.js";
 import { byId } from "./dom.js";
-import { t } from "./i18n.js";
+import { PersonChoice } from "./person.js";
 import { SpaceView } from "./space.js";
 import { LandmarkTable } from "./table.js";
 
@@ -11,7 +11,7 @@ import { LandmarkTable } from "./table.js";
 const READ_INTERVAL_MS = 100; // figures that change more often can't be read
 
 export class Panel {
-  #person = byId("person", HTMLSelectElement);
+  #person = new PersonChoice(() => this.#charts.clear());
   #space = new SpaceView(byId("space", HTMLCanvasElement));
   #charts = new AngleCharts();
   #table = new LandmarkTable();
@@ -19,10 +19,6 @@ export class Panel {
   #newest = null;
   #willRead = false;
   #readAt_ms = 0;
-
-  constructor() {
-    this.#person.addEventListener("change", () => this.#charts.clear());
-  }
 
   /** @param {boolean} isMirrored */
   set isMirrored(isMirrored) {
@@ -32,7 +28,7 @@ export class Panel {
   /** @param {PoseMessage} message */
   show(message) {
     this.#newest = message;
-    this.#choosePeople(message.poses.length);
+    this.#person.offer(message.poses.length);
     this.#space.show(message.poses);
     this.#charts.add(message, this.#chosen);
     this.#readSoon();
@@ -47,7 +43,7 @@ export class Panel {
 
   get #chosen() {
     const poses = this.#newest?.poses ?? [];
-    return poses[Number(this.#person.value)] ?? poses[0];
+    return poses[this.#person.index] ?? poses[0];
   }
 
   /** About ten times a second, whenever the browser draws anyway. */
@@ -62,18 +58,5 @@ export class Panel {
       this.#charts.showValues(this.#newest !== null);
     };
     requestAnimationFrame(read);
-  }
-
-  /**
-   * A choice only where there is one.
-   * @param {number} count
-   */
-  #choosePeople(count) {
-    this.#person.hidden = count < 2;
-    while (this.#person.length < count) {
-      const index = this.#person.length;
-      this.#person.add(new Option(t("person {number}", { number: index + 1 }), String(index)));
-    }
-    while (this.#person.length > Math.max(count, 1)) this.#person.remove(this.#person.length - 1);
   }
 }

@@ -108,7 +108,7 @@ export function openSnippets(streamId) {
  * @param {HTMLElement} source
  * @param {HTMLElement} report
  */
-async function copyText(source, report) {
+export async function copyText(source, report) {
   if (isSecureContext) {
     await navigator.clipboard.writeText(source.textContent ?? "");
     report.textContent = t("copied");

@@ -72,7 +72,8 @@ class StillFeed:
         early_s = due_mono - time.monotonic()
         if early_s > 0:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), early_s)
+                async with asyncio.timeout(early_s):
+                    await self._ended.wait()
         if self._ended.is_set():
             return None
         if self._coming is None:

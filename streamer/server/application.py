@@ -8,6 +8,7 @@ from streamer.config import ServerConfig
 from streamer.errors import ConfigError
 from streamer.server import (
     cameras,
+    images,
     landmarks,
     metrics,
     openapi,
@@ -35,6 +36,7 @@ def make_application(config: ServerConfig, services: Services) -> web.Applicatio
     app.add_routes(streams.routes)
     app.add_routes(cameras.routes)
     app.add_routes(peers.routes)
+    app.add_routes(images.routes)
     app.add_routes(trust.routes)
     landmarks.add_landmarks(app, config.max_readers)
     stills.add_stills(app)

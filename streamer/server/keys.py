@@ -2,12 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from streamer.certificates import Authority
 from streamer.config import AnySource, OverlayConfig, PoseConfig, VideoConfig
+from streamer.images.service import Images
 from streamer.server.outside import Outside
 from streamer.sources.discovery import FoundCamera
 from streamer.sources.onvif import CameraStream, Login
@@ -22,6 +24,8 @@ class Services:
     ``probe``: what a camera is (JSON), or one of our errors. ``check_source``: raises InvalidRequest
     or SourceForbidden for one that the configuration rules out. ``devices``: the USB cameras of this
     machine; ``find_cameras``: those of its network; ``ask_camera``: the streams of the one at an address.
+    ``images``: analyses pictures; ``model``: where the model of a ``model_complexity`` lies; raises
+    ModelError when it is not there.
     """
 
     streams: Streams
@@ -31,6 +35,8 @@ class Services:
     devices: Callable[[], Awaitable[list[dict[str, str]]]]
     find_cameras: Callable[[], Awaitable[list[FoundCamera]]]
     ask_camera: Callable[[str, Login], Awaitable[list[CameraStream]]]
+    images: Images
+    model: Callable[[int], Path]
     pose: PoseConfig
     video: VideoConfig
     authority: Authority | None = None  # of the server's own certificate

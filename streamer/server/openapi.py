@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from streamer import __version__
 from streamer.config import StreamId
@@ -101,6 +101,19 @@ def json_body(model: Any) -> tuple[Content, ...]:
 
 def json_answer(model: Any, meaning: str = "OK") -> Answer:
     return Answer(meaning, json_body(model))
+
+
+def queries(model: type[BaseModel]) -> tuple[Query, ...]:
+    """The fields of a model as parameters of the query; none of them is ever null there."""
+    properties = model.model_json_schema()["properties"]
+    return tuple(Query(name, "", _not_null(schema)) for name, schema in properties.items())
+
+
+def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
+    if "anyOf" not in schema:
+        return schema
+    (inner,) = (each for each in schema["anyOf"] if each != {"type": "null"})
+    return dict(inner)
 
 
 def text_body(media_type: str) -> tuple[Content, ...]:

@@ -22,6 +22,7 @@ _BASE: Final = '<base href="/">'
 _PAGES: Final = {
     "/": "index.html",
     "/webcam": "webcam.html",
+    "/picture": "picture.html",
     "/streams/{id}": "stream.html",
     "/docs": "docs.html",
     "/login": "login.html",

@@ -18,6 +18,7 @@ from streamer.errors import (
     ModelError,
     NoPicture,
     NotFound,
+    PictureTooLarge,
     SourceError,
     SourceForbidden,
     SourceRejected,
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER_S = 5
 
 _STATUSES: tuple[tuple[type[StreamerError], HTTPStatus], ...] = (
+    (PictureTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),  # before its parent
     (InvalidRequest, HTTPStatus.BAD_REQUEST),
     (Unsupported, HTTPStatus.UNPROCESSABLE_ENTITY),
     (NotFound, HTTPStatus.NOT_FOUND),

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from streamer.config import OverlayConfig, PoseConfig, StreamId, VideoConfig
 from streamer.model import StreamState
+from streamer.schema import PoseEntry
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -101,6 +102,19 @@ class StreamInfo(Shape):
     retry_in_s: float | None
     attempt: Count
     last_error: ShortProblem | None
+
+
+class PictureInfo(Shape):
+    """What was found in a picture. ``width``, ``height``: of the upright picture, in pixels."""
+
+    status: Literal["success"]
+    landmarks_count: Literal[0, 33]
+    """Of each pose; 0 when nobody was found."""
+    width: Count
+    height: Count
+    poses: list[PoseEntry]
+    image: str = Field(default_factory=str)
+    """The annotated picture, as a data: address."""
 
 
 class Device(Shape):

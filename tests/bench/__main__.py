@@ -6,6 +6,8 @@ streamer bench --streams [1,2,4]            several streams at once; --stock-str
 streamer bench --viewers [1,5,20,50]        viewers of one stream, with and without landmarks
 streamer bench --readers [1,20,100]         programs that read one stream's landmarks
 streamer bench --modes                      video=none, plain and annotated of an IP camera
+streamer bench --stills                     pictures: JPEG encoders, and readers of MJPEG beside viewers
+streamer bench --images                     pictures over HTTP, and a live stream beside a flood of them
 streamer bench --loss                       over a network that loses packets and goes away for 5 s
 streamer bench --first-frame                in Chromium; needs what tests/setup.sh installs
 streamer bench --analyze                    files and folders beside a bare loop
@@ -35,6 +37,7 @@ from tests.bench.analyze import analyze
 from tests.bench.child import BenchError
 from tests.bench.first_frame import first_frame
 from tests.bench.fresh_clone import fresh_clone
+from tests.bench.images import images
 from tests.bench.loss import loss
 from tests.bench.machine import describe_machine
 from tests.bench.modes import modes
@@ -43,6 +46,7 @@ from tests.bench.plot import assert_can_plot, plot
 from tests.bench.process_port import process_port
 from tests.bench.readers import readers
 from tests.bench.sizes import sizes
+from tests.bench.stills import stills
 from tests.bench.streams import streams
 from tests.bench.viewers import viewers
 from tests.bench.watch import Probe
@@ -108,6 +112,8 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     listed("--viewers", _numbers, VIEWERS, "so many viewers of one stream")
     listed("--readers", _numbers, READERS, "so many readers of one stream's landmarks")
     parser.add_argument("--modes", action="store_true", help="video modes of an IP camera")
+    parser.add_argument("--stills", action="store_true", help="JPEG and readers of MJPEG")
+    parser.add_argument("--images", action="store_true", help="pictures, and a flood of them")
     parser.add_argument("--loss", action="store_true", help="a bad network, ours and stock")
     parser.add_argument("--first-frame", action="store_true", help="waiting times in a browser")
     parser.add_argument("--analyze", action="store_true", help="streamer analyze and a bare loop")
@@ -123,7 +129,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     given = parser.parse_args(arguments)
     wanted = (given.sizes, given.streams or given.stock_streams, given.viewers, given.modes)
     others = (
-        *(given.readers, given.loss, given.first_frame),
+        *(given.readers, given.stills, given.images, given.loss, given.first_frame),
         *(given.analyze, given.process_port, given.setup),
     )
     if not any((*wanted, *others)):
@@ -179,6 +185,10 @@ def _sections(
         yield "readers", lambda: readers(plan)
     if given.modes:
         yield "modes", lambda: modes(plan)
+    if given.stills:
+        yield "stills", lambda: stills(plan)
+    if given.images:
+        yield "images", lambda: images(plan)
     if given.loss:
         yield "loss", lambda: loss(plan)
     if given.first_frame:

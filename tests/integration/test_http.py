@@ -25,7 +25,7 @@ TOKEN = "0123456789abcdef-token"
 CAMERA = {"type": "rtsp", "url": "rtsp://127.0.0.1:9/a"}
 JSON = {"Content-Type": "application/json"}
 HTML = {"Accept": "text/html,application/xhtml+xml"}
-PAGES = ["/", "/webcam", "/streams/door", "/login"]
+PAGES = ["/", "/webcam", "/picture", "/streams/door", "/login"]
 
 
 @pytest.fixture
