@@ -22,7 +22,13 @@ from streamer.model import VIDEO_CLOCK_HZ, Frame, VideoInfo
 from streamer.pixels import to_frame, turned
 from streamer.ports import FrameReceiver
 from streamer.sources.folders import find, open_file
-from streamer.sources.reader import Progress, ReaderThread, check_size, claimed_fps, first_video
+from streamer.sources.reader import (
+    Progress,
+    ReaderThread,
+    check_size,
+    claimed_fps,
+    first_video,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +50,10 @@ _FORMATS = (
 """FFmpeg's names of what holds video itself. Playlists and scripts (HLS, DASH, concat, SDP) are not among
 them: they would make FFmpeg open what they name."""
 
-_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
-"""The file is opened here, so FFmpeg needs no protocol at all, not even ``file``."""
+_OPTIONS = {
+    "format_whitelist": _FORMATS,
+    "protocol_whitelist": "none",  # the file is opened here: FFmpeg needs none, not even ``file``
+}
 
 
 class FileCamera:
