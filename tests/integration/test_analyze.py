@@ -273,16 +273,18 @@ def test_at_the_seams_landmarks_move_no_more_than_elsewhere_and_differ_no_more_t
         for each in (frames, brighter(frames))
     )
     assert len(cut) == len(alone) == 360
-    seams = [90, 180, 270]
     moved = np.linalg.norm(np.diff(cut, axis=0), axis=2).mean(axis=1)
-    elsewhere = np.delete(moved, [seam - 1 for seam in seams])
-    assert max(moved[seam - 1] for seam in seams) <= np.percentile(elsewhere, 99)
     apart = np.linalg.norm(cut - alone, axis=2).mean(axis=1)
     chance = np.linalg.norm(shaken - alone, axis=2).mean(axis=1)
     assert apart[:90].max() < 0.02  # the messages' rounding: nothing came before the first segment
-    after = np.concatenate([apart[seam : seam + 15] for seam in seams])
-    assert after.max() <= chance.max()
-    assert after.mean() <= 2 * chance.mean()
+    for seam in (
+        90,
+        180,
+        270,
+    ):  # without a warm-up one seam's jump is above, and the distances are double
+        around = [*moved[seam - 9 : seam - 1], *moved[seam : seam + 8]]
+        assert moved[seam - 1] <= max(around)
+        assert apart[seam : seam + 5].mean() <= np.median(chance)
     assert apart[90:].mean() <= 2 * chance.mean()
 
 
