@@ -123,7 +123,8 @@ export const words = {
   "heavy": "高精度",
   "Full screen": "全屏",
   "Full screen (f)": "全屏（f）",
-  "Picture": "画面",
+  "Picture": "图片",
+  "Live picture": "实时画面",
   "paused": "已暂停",
   "landmarks late": "关键点延迟",
   "This browser does not say which frame it shows, so landmarks can't be drawn on it here.":
