@@ -353,6 +353,7 @@ async def test_file_that_is_too_large_is_refused_before_it_is_sent(running: Stre
     )
     answer = await reader.readuntil(b"}")
     writer.close()
+    await writer.wait_closed()
     assert answer.startswith(b"HTTP/1.1 413") and b"picture-too-large" in answer
 
 

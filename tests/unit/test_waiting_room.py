@@ -204,6 +204,7 @@ async def test_picture_of_a_client_that_has_gone_is_dropped_from_the_queue(
         writer.write(f"{head}Content-Length: 4\r\n\r\ngone".encode())
         await writer.drain()
         writer.close()
+        await writer.wait_closed()
         async with asyncio.timeout(PATIENCE_S):  # until its place is free again
             while (answer := asyncio.create_task(upload(http, b"b"))) is not None:
                 done, _pending = await asyncio.wait([answer], timeout=0.3)
