@@ -164,7 +164,7 @@ class Guard:
             {
                 "WWW-Authenticate": "Bearer"
                 if _is_browser(request)
-                else "Bearer, Basic realm="Streamer"
+                else 'Bearer, Basic realm="Streamer"'
             },
         )
 
