@@ -89,13 +89,15 @@ export class AngleHistory {
   }
 
   /**
-   * A channel without order may turn messages around: one that is older than the last is left out.
+   * A channel without order may turn messages around: one that is a little older than the last is left
+   * out. A much older one is of another stream: the webcam was started anew, or the server was.
    * @param {PoseMessage} message
    * @param {Pose | undefined} pose of the person to follow; undefined: not there
    */
   add({ pts, epoch }, pose) {
     const t_s = pts / TICKS_PER_S;
-    if (this.#samples.length > 0 && t_s <= this.newest_s) return;
+    if (t_s < this.newest_s - GAP_S) this.clear();
+    else if (this.#samples.length > 0 && t_s <= this.newest_s) return;
     const degrees = new Map();
     for (const joint of JOINTS) {
       for (const side of SIDES) {

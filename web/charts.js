@@ -33,6 +33,8 @@ export class AngleCharts {
   #chips = byId("joints", HTMLElement);
   #list = byId("charts", HTMLElement);
   #chosen = new Set(remembered());
+  /** @type {Map<string, Chart>} each made once */
+  #made = new Map();
   /** @type {Chart[]} of the chosen joints */
   #charts = [];
 
@@ -85,9 +87,11 @@ export class AngleCharts {
   }
 
   #build() {
-    const known = new Map(this.#charts.map((chart) => [chart.joint.key, chart]));
-    const chosen = JOINTS.filter(({ key }) => this.#chosen.has(key));
-    this.#charts = chosen.map((joint) => known.get(joint.key) ?? this.#makeChart(joint));
+    this.#charts = JOINTS.filter(({ key }) => this.#chosen.has(key)).map((joint) => {
+      const chart = this.#made.get(joint.key) ?? this.#makeChart(joint);
+      this.#made.set(joint.key, chart);
+      return chart;
+    });
     this.#list.replaceChildren(...this.#charts.map(({ root }) => root));
   }
 

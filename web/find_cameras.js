@@ -107,7 +107,10 @@ export class FindCameras {
       ...cameras.map((camera) => entry(camera.name, camera.address, (chosen) => {
         this.#choose(camera, chosen);
       })),
-      ...own.map(({ device, name }) => entry(name, device, () => this.#form.choose(device))),
+      ...own.map(({ device, name }) => entry(name, device, () => {
+        this.#showFound(own, cameras); // forgets a choice: this one needs no password
+        this.#form.choose(device);
+      })),
     );
   }
 

@@ -191,11 +191,11 @@ function adviceForNobody() {
 /** @param {unknown} error */
 function showFailure(error) {
   const kind = error instanceof Problem ? error.kind : "";
-  const [words, title] = FAILURES[kind] ?? ["failed", "The picture could not be analysed"];
+  const [words, title] = FAILURES[kind] ?? [t("failed"), t("The picture could not be analysed")];
   const again = button(t("Try again"), () => void analyse());
   const isOurs = !(kind in FAILURES);
-  showState("failed", t(words), {
-    title: t(title),
+  showState("failed", words, {
+    title,
     text: [sentence(error)],
     actions: [chooseButton("primary"), ...(isOurs ? [again] : [])],
   });
@@ -203,9 +203,9 @@ function showFailure(error) {
 
 /** @type {Record<string, [words: string, title: string]>} */
 const FAILURES = {
-  "picture-too-large": ["too large", "The picture is too large"],
-  "request-entity-too-large": ["too large", "The picture is too large"],
-  "invalid-picture": ["not a picture", "This can't be read as a picture"],
+  "picture-too-large": [t("too large"), t("The picture is too large")],
+  "request-entity-too-large": [t("too large"), t("The picture is too large")],
+  "invalid-picture": [t("not a picture"), t("This can't be read as a picture")],
 };
 
 /** Nothing is shown any more of the last picture. */
@@ -280,8 +280,8 @@ function showCameraError(error) {
   const known = error instanceof CameraError ? error : new CameraError(sentence(error), []);
   const hint = t("A phone offers its camera under “Choose a picture”, too.");
   showState("failed", t("no camera"), {
-    title: t(known.message),
-    text: [...known.advice.map((line) => t(line)), hint],
+    title: known.message,
+    text: [...known.advice, hint],
     actions: [
       chooseButton("primary"),
       ...(known.canRetry ? [button(t("Try again"), () => void aim())] : []),

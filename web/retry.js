@@ -41,7 +41,7 @@ export function statusAfter(error, attempt) {
  */
 function statusAfterProblem({ status, kind, retryAfter_s }, trouble, retryAt) {
   if (kind === "media-unreachable") {
-    return statusOf("reconnecting", { ...trouble, kind, words: "video blocked", retryAt });
+    return statusOf("reconnecting", { ...trouble, kind, words: t("video blocked"), retryAt });
   }
   if (status === HTTP.FULL || status === HTTP.TOO_MANY) {
     const later = Math.max(retryAt, performance.now() + (retryAfter_s ?? 0) * 1000);

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from streamer.analyze.options import CSV, LANDMARKS, PARQUET, VIDEO, Input
 from streamer.analyze.outputs import Outputs, Summary
-from streamer.analyze.reading import VideoPlan
+from streamer.analyze.planning import VideoPlan
 from streamer.analyze.segment import Part, Report, SegmentTask
 from streamer.analyze.tables import CsvTable, ParquetTable, Table
 from streamer.analyze.writing import VideoPart, join_video

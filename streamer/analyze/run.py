@@ -12,9 +12,9 @@ from streamer.analyze.joining import JoinTask
 from streamer.analyze.options import Input, Options
 from streamer.analyze.outputs import Outputs, Summary, TakenError
 from streamer.analyze.pictures import PictureTask
+from streamer.analyze.planning import VideoPlan, plan_video
 from streamer.analyze.pool import Done, Event, Failed, Pool, Progress, Task
 from streamer.analyze.progress import ProgressView, open_progress
-from streamer.analyze.reading import VideoPlan, plan_video
 from streamer.analyze.segment import Part, Report, SegmentTask
 from streamer.analyze.tables import assert_parquet
 from streamer.errors import ConfigError

@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from streamer.analyze.ahead import Ahead
+from streamer.analyze.files import Faults
 from streamer.analyze.options import Input, Options
 from streamer.analyze.outputs import write_json
-from streamer.analyze.reading import Decoded, Faults, Segment, VideoPlan, read_frames
+from streamer.analyze.planning import Segment, VideoPlan
+from streamer.analyze.reading import Decoded, read_frames
 from streamer.analyze.writing import SegmentVideo
 from streamer.config import PoseConfig
 from streamer.errors import EstimatorError

@@ -13,7 +13,8 @@ import av.error
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
-from streamer.analyze.reading import VideoPlan, open_video
+from streamer.analyze.files import RisingClock, open_video
+from streamer.analyze.planning import VideoPlan
 from streamer.errors import StreamerError
 from streamer.model import VIDEO_CLOCK_HZ, Frame
 from streamer.pixels import to_av
@@ -155,19 +156,17 @@ def _video_packets(
 def _sound_packets(
     source: Any, sounds: dict[int, AudioStream], faults: list[str]
 ) -> Iterator[Timed]:
-    if not sounds:
-        return
+    clocks: dict[int, RisingClock] = {}
     try:
-        for packet in source.demux([source.streams[index] for index in sounds]):
+        for packet in source.demux([source.streams[index] for index in sounds]) if sounds else ():
             if packet.size == 0:
                 continue
+            index, step = packet.stream_index, packet.duration or 1
+            clock = clocks.setdefault(index, RisingClock(float(1 / packet.time_base), step))
             # FFmpeg reads MP4 that begins late with times of decoding that do not; sound has but one time.
-            packet.dts = packet.pts = packet.dts if packet.pts is None else packet.pts
-            if packet.dts is None:
-                continue
-            timed = float(packet.dts * packet.time_base)
-            packet.stream = sounds[packet.stream_index]
-            yield timed, packet
+            packet.dts = packet.pts = clock.at(packet.dts if packet.pts is None else packet.pts)
+            packet.stream = sounds[index]
+            yield float(packet.dts * packet.time_base), packet
     except (av.error.FFmpegError, OSError):
         faults.append("its sound could not be read up to the end")
 

@@ -103,7 +103,9 @@ class PictureProcess:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=_environment(),
-            start_new_session=True,
+            # Out of the reach of Ctrl+C, but in the same session: Linux weighs sessions against each
+            # other (sched(7), autogroup), and a priority would mean nothing outside of its own.
+            process_group=0,
         )
         try:
             async with asyncio.timeout(START_TIMEOUT_S):

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from typing import Any, Final, Literal, TypeVar
 
 from aiohttp import BodyPartReader, web
-from aiohttp.http_exceptions import PayloadEncodingError
+from aiohttp.http_exceptions import BadHttpMessage, PayloadEncodingError
 from pydantic import Field
 
 from streamer.aio import cancel_and_wait
@@ -198,7 +198,9 @@ async def _form_field(request: web.Request, limit_bytes: int) -> bytearray:
                     raise _too_large(limit_bytes)
             if part.name == FIELD:
                 return body
-    except (ValueError, AssertionError) as error:  # aiohttp's own for forms that are none
+    except PayloadEncodingError:
+        raise  # the connection's fault, not the form's
+    except (ValueError, AssertionError, BadHttpMessage) as error:  # aiohttp's for what is no form
         raise InvalidRequest(f"The body is no form as {FORM} has it.") from error
     raise InvalidRequest(
         f"The form has no field `{FIELD}`: send the picture in it, as in "

@@ -73,7 +73,7 @@ class CameraFinder:
         if self._search is not None and not self._search.done():
             raise LimitReached("A search for cameras is under way; try again in a moment.")
         self._search = in_daemon_thread("find-cameras", self._find)
-        return await asyncio.shield(asyncio.wrap_future(self._search))
+        return await asyncio.wrap_future(self._search)  # it runs on, and counts, if nobody waits
 
     def _find(self) -> list[FoundCamera]:
         assert_off_loop()

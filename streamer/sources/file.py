@@ -1,10 +1,8 @@
 """A video file of the server, played in real time as if it were a camera."""
 
 import asyncio
-import io
 import logging
 import os
-import stat
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -19,17 +17,18 @@ from av.video.stream import VideoStream
 
 from streamer.aio import assert_off_loop
 from streamer.config import FilesConfig, FileSource
-from streamer.errors import (
-    SourceEnded,
-    SourceError,
-    SourceForbidden,
-    SourceNotFound,
-    SourceUnusable,
-)
+from streamer.errors import SourceEnded, SourceError, SourceUnusable
 from streamer.model import VIDEO_CLOCK_HZ, Frame, VideoInfo
 from streamer.pixels import to_frame, turned
 from streamer.ports import FrameReceiver
-from streamer.sources.reader import Progress, ReaderThread, check_size, claimed_fps, first_video
+from streamer.sources.folders import find, open_file
+from streamer.sources.reader import (
+    Progress,
+    ReaderThread,
+    check_size,
+    claimed_fps,
+    first_video,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +50,10 @@ _FORMATS = (
 """FFmpeg's names of what holds video itself. Playlists and scripts (HLS, DASH, concat, SDP) are not among
 them: they would make FFmpeg open what they name."""
 
-_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
-"""The file is opened here, so FFmpeg needs no protocol at all, not even ``file``."""
+_OPTIONS = {
+    "format_whitelist": _FORMATS,
+    "protocol_whitelist": "none",  # the file is opened here: FFmpeg needs none, not even ``file``
+}
 
 
 class FileCamera:
@@ -97,58 +98,6 @@ class FileCamera:
             reader.quit()
             await thread.wait(ABANDON_S)
             thread.let_go()
-
-
-def find(path: str, folders: Sequence[Path]) -> Path:
-    """The real path of a file in one of the folders, whatever links lead to it; it need not be there.
-
-    Raises SourceForbidden when it is in none of them, be it there or not.
-    """
-    if not folders:
-        raise SourceForbidden(
-            "this server plays no files: name the folders whose files it may play in its configuration,"
-            " as folders in the [files] section"
-        )
-    # An absolute path stays what it is when it is joined to a folder.
-    inside = [
-        real for folder in folders if (real := _real(folder / path)).is_relative_to(_real(folder))
-    ]
-    if not inside:
-        raise SourceForbidden(
-            "this file is in none of the folders whose files may be played (folders in the [files] section"
-            " of the configuration)"
-        )
-    return next((real for real in inside if os.path.exists(real)), inside[0])
-
-
-def _real(path: Path) -> Path:
-    try:
-        return path.resolve()
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-    ) as error:  # a loop of links, a name that can't be one
-        raise SourceNotFound("there is no such file in the folders of [files]") from error
-
-
-def open_file(path: Path) -> BinaryIO:
-    """Opens a regular file, and nothing that a link was put in its place for: no pipe, no device."""
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
-    try:
-        handle = os.open(path, flags | getattr(os, "O_BINARY", 0))
-    except FileNotFoundError as error:
-        raise SourceNotFound("there is no such file in the folders of [files]") from error
-    except PermissionError as error:
-        raise SourceUnusable(
-            "the server may not read this file: let its user read it (chmod)"
-        ) from error
-    except OSError as error:
-        raise SourceUnusable("this file can't be read") from error
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise SourceUnusable("this is no file but a folder or a device: give a video file")
-    return io.BufferedReader(io.FileIO(handle, "rb"))
 
 
 @dataclass(slots=True)
@@ -200,7 +149,7 @@ class _FileReader:
         self._video: VideoInfo | None = None
 
     def quit(self) -> None:
-        """Nothing reaches the receiver after this."""
+        """``run`` returns once the picture at hand is put."""
         self._quit.set()
 
     def run(self) -> None:

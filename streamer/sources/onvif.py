@@ -90,12 +90,14 @@ class OnvifAsker:
         asking = asyncio.wrap_future(
             in_daemon_thread("onvif", lambda: _talk(door, addresses, login, self._config.timeout_s))
         )
-        asking.add_done_callback(lambda _: self._answered())
+        asking.add_done_callback(self._answered)
         found = await asyncio.shield(asking)  # who leaves does not end the thread: it still counts
         return [replace(stream, url=await self._checked(stream.url)) for stream in found]
 
-    def _answered(self) -> None:
+    def _answered(self, asking: "asyncio.Future[list[CameraStream]]") -> None:
         self._asking -= 1
+        if not asking.cancelled():
+            asking.exception()  # seen, even if nobody waits any more
 
     async def _resolve(self, url: CameraUrl) -> list[IpAddress]:
         return await resolve(url, self._allowed_networks, self._config.timeout_s)

@@ -19,6 +19,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from streamer.pose.models import Complexity, ensure_models
 from tests.bench.child import Child, run_json
 from tests.bench.servers import Target
@@ -55,6 +57,7 @@ def images(plan: Plan) -> dict[str, Any]:
             print(f"a picture of {name} …", flush=True)
             found["answers"][name] = _answers(plan, file)
         _print_answers(found["answers"])
+        found["lateness"] = _lateness(plan, phone)
         for number in range(plan.rounds):  # in turn, since the machine's speed varies
             for name, module in SERVERS.items():
                 print(f"a live stream and pictures {name}, round {number + 1} …", flush=True)
@@ -110,6 +113,37 @@ def _print_answers(answers: Mapping[str, Mapping[str, float]]) -> None:
             rows.append([f"{size}: {name}", figure(ms), figure(ms / bare_ms, 2)])
     title = f"A picture answered, p50 (to reach: at most {TARGET} x bare with the published model)"
     print_table(title, ("", "ms", "/ bare"), rows)
+
+
+# -- what shares an interpreter with pictures --------------------------------------------------------
+
+
+def _lateness(plan: Plan, file: Path) -> dict[str, list[dict[str, float]]]:
+    """Print the table; return each round's figures."""
+    (model,) = ensure_models([Complexity.FULL])
+    found: dict[str, list[dict[str, float]]] = {}
+    for number in range(plan.rounds):
+        for mode in ("alone", "process", "thread"):
+            print(f"lateness {mode}, round {number + 1} …", flush=True)
+            command = ["lateness", mode, str(file), str(model), str(plan.seconds)]
+            late = run_json(["tests.bench.images_worker", *command], BARE_TIMEOUT_S)
+            p50, p95, p99 = (float(np.percentile(late, share)) for share in (50, 95, 99))
+            found.setdefault(mode, []).append({"p50_ms": p50, "p95_ms": p95, "p99_ms": p99})
+    rows = [
+        [
+            mode,
+            *(
+                figure(_median(each[key] for each in runs))
+                for key in ("p50_ms", "p95_ms", "p99_ms")
+            ),
+        ]
+        for mode, runs in found.items()
+    ]
+    title = (
+        "How late a thread of the service wakes up, beside pictures in a process and in a thread"
+    )
+    print_table(title, ("pictures", "p50 ms", "p95 ms", "p99 ms"), rows)
+    return found
 
 
 # -- a flood beside a live stream ---------------------------------------------------------------------

@@ -1,4 +1,5 @@
-"""Processes of ``images.py``: MediaPipe alone on a picture, and clients that send pictures without end."""
+"""Processes of ``images.py``: MediaPipe alone on a picture, clients that send pictures without end, and how
+late a thread wakes up beside pictures."""
 
 from __future__ import annotations
 
@@ -6,15 +7,23 @@ import asyncio
 import io
 import json
 import os
+import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import aiohttp
 
+from streamer.images.analysis import Analyst
+from streamer.images.decoding import prepare_decoders
+from streamer.images.job import Job
 from streamer.images.worker import NICENESS
 
 CLIENTS = 4
+MAX_PIXELS = 25_000_000
+WAIT_S = 0.005
+WARM_UP_S = 2.0
 BUSY_PAUSE_S = 0.2
 
 
@@ -43,6 +52,41 @@ def bare(file: str, model: str, count: int) -> list[float]:
             times.append(1000 * (time.perf_counter() - begun))
             assert len(found.pose_landmarks) == 1
     return times[1:]
+
+
+def lateness(mode: str, file: str, model: str, seconds: float) -> list[float]:
+    """By how many ms each wait of 5 ms is too long, in this process: ``alone``, beside a ``thread`` that
+    analyses pictures without a pause, or beside a ``process`` that does."""
+    stop, thread, child = threading.Event(), None, None
+    if mode == "thread":
+        thread = threading.Thread(target=_analyse, args=(file, model, stop))
+        thread.start()
+    elif mode == "process":
+        command = [sys.executable, "-m", "tests.bench.images_worker", "analyse", file, model]
+        child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    time.sleep(WARM_UP_S)
+    late, end = [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        begun = time.perf_counter()
+        time.sleep(WAIT_S)
+        late.append(1000 * (time.perf_counter() - begun - WAIT_S))
+    stop.set()
+    if child is not None:
+        child.kill()
+        child.wait()
+    if thread is not None:
+        thread.join()
+    return late
+
+
+def _analyse(file: str, model: str, stop: threading.Event) -> None:
+    """On Linux a thread has a priority of its own, which the threads that it starts inherit."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+    prepare_decoders(MAX_PIXELS)
+    data, analyst = Path(file).read_bytes(), Analyst(MAX_PIXELS)
+    while not stop.is_set():
+        analyst.analyse(data, Job(model, 5, 0.5, picture="jpeg"))
+    analyst.close()
 
 
 async def flood(url: str, file: str) -> None:
@@ -77,6 +121,12 @@ def main() -> None:
     if kind == "bare":
         file, model, count = arguments
         print(json.dumps(bare(file, model, int(count))))
+    elif kind == "lateness":
+        mode, file, model, seconds = arguments
+        print(json.dumps(lateness(mode, file, model, float(seconds))))
+    elif kind == "analyse":
+        file, model = arguments
+        _analyse(file, model, threading.Event())
     else:
         asyncio.run(flood(*arguments))
 

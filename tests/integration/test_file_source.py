@@ -311,6 +311,18 @@ def test_of_a_files_place_only_what_is_inside_its_folder_is_shown(
     assert camera.shown == {"type": "file", "path": shown}
 
 
+async def test_video_larger_than_4k_is_refused(play: Play, tmp_path: Path) -> None:
+    with av.open(tmp_path / "huge.avi", "w") as container:
+        stream = container.add_stream("mjpeg", rate=FPS)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 4096, 2304, "yuvj420p"
+        container.mux(stream.encode(av.VideoFrame(4096, 2304, "yuvj420p")))
+        container.mux(stream.encode(None))
+    error = await play("huge.avi").error()
+    assert isinstance(error, SourceUnusable)
+    assert "4096x2304" in str(error)
+
+
 async def test_file_that_can_not_be_played_is_told_with_what_to_do(
     play: Play, tmp_path: Path
 ) -> None:

@@ -309,7 +309,14 @@ async def test_form_without_the_field_is_told_its_name(
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"no form", b"--x\r\n\r\n", b"--x\r\nContent-Disposition: form-data\r\n\r\nx"]
+    "body",
+    [
+        b"",
+        b"no form",
+        b"--x\r\n\r\n",
+        b"--x\r\nContent-Disposition: form-data\r\n\r\nx",
+        b'--x\r\nContent-Disposition: form-data; name="\x0c"\r\n\r\nx\r\n--x--\r\n',
+    ],
 )
 async def test_form_that_is_none_is_refused(http: aiohttp.ClientSession, body: bytes) -> None:
     for boundary in ("; boundary=x", "", "; boundary=" + "y" * 200):

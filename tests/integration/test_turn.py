@@ -150,7 +150,7 @@ async def test_viewer_behind_a_turn_server_that_dies_delays_nobody(
         gone = asyncio.Event()
         service.peers._peers[relayed.location.rpartition("/")[2]].on_closed(gone.set)
         await direct.plays(frames=direct.frames + 60, poses=len(direct.poses) + 60)
-        assert len(client.transactions) < 10, "media asks nothing of the dead server"
+        assert len(client.transactions) < 20, "media asks nothing of the dead server"
         await asyncio.wait_for(gone.wait(), 20)
         coturn.go_on()
         for peer in (direct, publisher, relayed):

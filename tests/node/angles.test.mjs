@@ -103,6 +103,15 @@ test("what is older than ten seconds is forgotten, and what comes late is left o
   near(history.current(ELBOW, "left"), 90);
 });
 
+test("a stream that begins at 0 again has a course of its own", () => {
+  const history = new AngleHistory();
+  for (let second = 30; second <= 32; second += 0.25) history.add(message(second), arm(90));
+  history.add(message(0), arm(10));
+  history.add(message(0.1), arm(20));
+  assert.deepEqual(history.pieces(ELBOW, "left").map((piece) => piece.length), [2]);
+  near(history.current(ELBOW, "left"), 20);
+});
+
 test("while the joint is unseen its angle is not known", () => {
   const history = new AngleHistory();
   history.add(message(0), arm(90));

@@ -78,7 +78,7 @@ def _pictures(clip: Path) -> Iterator[av.VideoFrame]:
 
 
 def _open_sound(container: Any, codec: str) -> AudioStream:
-    stream = container.add_stream(codec, rate=AUDIO_HZ)
+    stream = container.add_stream(codec, rate=AUDIO_HZ, bit_rate=96_000)
     assert isinstance(stream, AudioStream)
     return stream
 

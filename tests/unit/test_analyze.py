@@ -16,9 +16,9 @@ from streamer.analyze.ahead import Ahead
 from streamer.analyze.inputs import find_inputs
 from streamer.analyze.options import CSV, LANDMARKS, PARQUET, Input, Options
 from streamer.analyze.outputs import Outputs, Summary, TakenError
+from streamer.analyze.planning import cut
 from streamer.analyze.pool import Done, Event, Failed, Pool, Progress, Task
 from streamer.analyze.progress import Lines
-from streamer.analyze.reading import cut
 from streamer.analyze.segment import Report, message_line
 from streamer.analyze.tables import COLUMNS, CsvTable, ParquetTable, Table, rows
 from streamer.cli import main
@@ -237,6 +237,26 @@ def test_files_that_are_not_ours_are_left_alone(tmp_path: Path, clip: Input) -> 
     outputs = Outputs(tmp_path / "out", Options(PoseConfig()))
     with pytest.raises(TakenError, match=r"clip\.landmarks\.jsonl is there already"):
         outputs.finished(clip, overwrite=False)
+
+
+def test_a_file_of_another_that_lies_beside_our_outputs_is_not_overwritten(
+    tmp_path: Path, clip: Input
+) -> None:
+    outputs = Outputs(tmp_path / "out", Options(PoseConfig(), csv=True))
+    publish(outputs, clip)
+    (tmp_path / "out" / "clip.mp4").unlink()
+    marks = tmp_path / "out" / ".streamer" / "clip.json"
+    marks.write_text(marks.read_text().replace('"clip.landmarks.csv"', '"other.csv"'))
+    with pytest.raises(TakenError, match=r"clip\.landmarks\.csv is there already"):
+        outputs.finished(clip, overwrite=False)
+
+
+def test_parts_of_an_input_that_is_gone_can_be_discarded(tmp_path: Path, clip: Input) -> None:
+    outputs = Outputs(tmp_path / "out", Options(PoseConfig()))
+    folder = outputs.begin(clip)
+    clip.path.unlink()
+    outputs.discard(clip)
+    assert not folder.exists()
 
 
 def test_outputs_that_a_killed_run_had_begun_to_rename_are_ours(
