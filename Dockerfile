@@ -29,7 +29,8 @@ COPY --from=build /app /app
 COPY --from=build /models /models
 WORKDIR /app
 # In a container it has to listen on every address. It then refuses to start without a token
-# (STREAMER_SERVER__TOKEN) or the word that none is needed; compose.yaml shows both.
+# (STREAMER_SERVER__TOKEN) or the word that none is needed; compose.yaml shows both. WebRTC's video
+# comes over UDP ports that compose.yaml names and publishes beside the one below.
 ENV STREAMER_MODELS_DIR=/models \
     STREAMER_SERVER__HOST=0.0.0.0 \
     STREAMER_SERVER__PORT=8080 \

@@ -3,12 +3,13 @@
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
+TSC := tests/node/node_modules/.bin/tsc
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml
 
-.PHONY: help setup run test test-firefox check bench bench-yardsticks lock clean
+.PHONY: help setup run test test-firefox check types bench bench-yardsticks lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -34,8 +35,14 @@ check: .venv/dev.stamp ## check format, lint, types, imports and links
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	tests/node/node_modules/.bin/tsc --project web
+	$(TSC) --project web
+	$(TSC) --project web/types.json --outDir .cache/types
+	diff -r .cache/types web/types || { echo 'run: make types' >&2; exit 1; }
 	$(BIN)/python tools/check_links.py
+
+types: ## renew the TypeScript declarations of /client.js
+	tests/setup.sh --node
+	$(TSC) --project web/types.json --outDir web/types
 
 bench: .venv/models.stamp .venv/dev.stamp ## measure frame rate, latency and CPU
 	$(BIN)/python -m tests.bench $(ARGS)
@@ -48,7 +55,7 @@ lock: ## renew the lock files; needs uv
 		--output-file requirements-dev.lock
 
 clean: ## remove what the other targets made here; the models stay in the cache
-	rm -rf .venv .venv-yardsticks build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \
+	rm -rf .venv .venv-yardsticks .cache build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \
 		tests/node/node_modules
 
 # Each stamp is touched when its step has ended well, so that the step is not taken again.

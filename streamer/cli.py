@@ -55,6 +55,13 @@ def _add_serve(commands: Any) -> None:
     )
     serve.add_argument("--host", help="address to listen on (127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to listen on (8080)")
+    serve.add_argument(
+        "--tls",
+        action="store_const",
+        const="auto",
+        help="speak https with a certificate of the server's own; its page /trust tells more",
+    )
+    serve.add_argument("--http-port", type=int, metavar="PORT", help="send plain http to https")
     serve.add_argument("--tls-cert", metavar="FILE", help="certificate chain (PEM)")
     serve.add_argument("--tls-key", metavar="FILE", help="its private key (PEM)")
     serve.add_argument(
@@ -142,7 +149,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     from streamer.app import serve  # here, so that `--help` does not load MediaPipe
     from streamer.pose.models import Complexity, ensure_models
 
-    keys = ("host", "port", "tls_cert", "tls_key", "insecure_lan", "log_level")
+    keys = ("host", "port", "tls", "http_port", "tls_cert", "tls_key", "insecure_lan", "log_level")
     given = {key: value for key in keys if (value := getattr(arguments, key)) is not None}
     config = load_config(arguments.config, overrides={"server": given})
     configure_logging(config.server.log_level)
@@ -154,6 +161,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _probe(arguments: argparse.Namespace) -> int:
     from streamer.sources.probe import probe
+    from streamer.sources.rtsp import RtspCamera
 
     config = load_config(arguments.config)
     configure_logging("error")
@@ -161,7 +169,7 @@ def _probe(arguments: argparse.Namespace) -> int:
         source = RtspSource(url=arguments.url)
     except ValidationError as error:
         raise ConfigError(explain(error)) from error
-    report = asdict(asyncio.run(probe(source, config.rtsp)))
+    report = asdict(asyncio.run(probe(RtspCamera(source, config.rtsp))))
     if arguments.json:
         sys.stdout.write(json.dumps(report) + "\n")
         return 0

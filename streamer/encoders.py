@@ -3,6 +3,7 @@
 docs/performance.md has the figures behind the settings, and the command that prints them.
 """
 
+import math
 from fractions import Fraction
 
 import av
@@ -10,6 +11,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
 from streamer.aio import assert_off_loop
+from streamer.config import VideoConfig
 from streamer.model import VIDEO_CLOCK_HZ, Codec, Frame, Packet
 from streamer.pixels import to_av
 
@@ -35,6 +37,18 @@ _MAX_INTERVAL_S = 1.0
 _VP8_SPEED = -14
 """libvpx's ``cpu-used``: the quickest at which a returned picture is no worse than one that aiortc's settings
 encode at the same rate."""
+
+
+_REFERENCE_PIXELS = 640 * 480
+_REFERENCE_BITRATE = 1_500_000
+
+
+def highest_bitrate(limits: VideoConfig, width: int, height: int) -> int:
+    """Of the full rendition, bits per second. By default it grows with the square root of the number of
+    pixels, since larger pictures have less detail in each: 2.6 Mbit/s at 1280x720, 3.9 at 1920x1080."""
+    if limits.max_bitrate:
+        return limits.max_bitrate
+    return round(_REFERENCE_BITRATE * math.sqrt(width * height / _REFERENCE_PIXELS))
 
 
 class VideoEncoder:

@@ -14,9 +14,14 @@
     ├── SourceForbidden         the address is not one that the configuration allows
     ├── SourceEnded             the end, on purpose: not a failure
     ├── InvalidRequest          what the client sent can't be used (also: InvalidOffer, an SDP offer)
+    │   ├── InvalidPicture      no picture that can be read
+    │   └── PictureTooLarge     too many bytes, pixels or too much memory
+    ├── Unsupported             well said, but not something this service does
     ├── NotFound                no such stream or peer
     ├── Conflict                the id is taken, or the stream is not of a kind that can do that
-    └── LimitReached            the server is full; try later
+    ├── NoPicture               a stream has no picture to give now; try later
+    ├── LimitReached            the server is full; try later
+    └── MediaUnreachable        there is no way for a peer's video: no address, no TURN server that works
 
 Errors of other libraries become one of these where they enter, with ``from err``.
 Each class carries ``kind``, the stable last part of the problem type a client sees.
@@ -87,6 +92,18 @@ class InvalidOffer(InvalidRequest):
     kind = "invalid-offer"
 
 
+class Unsupported(StreamerError):
+    kind = "not-supported"
+
+
+class InvalidPicture(InvalidRequest):
+    kind = "invalid-picture"
+
+
+class PictureTooLarge(InvalidRequest):
+    kind = "picture-too-large"
+
+
 class NotFound(StreamerError):
     kind = "not-found"
 
@@ -95,5 +112,13 @@ class Conflict(StreamerError):
     kind = "conflict"
 
 
+class NoPicture(StreamerError):
+    kind = "no-picture"
+
+
 class LimitReached(StreamerError):
     kind = "limit-reached"
+
+
+class MediaUnreachable(StreamerError):
+    kind = "media-unreachable"

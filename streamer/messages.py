@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from streamer.model import LANDMARK_COUNT, Pose, PoseResult, Status
@@ -44,8 +45,12 @@ def pose_message(stream: str, result: PoseResult) -> str:
             "dropped": result.dropped,
         }
     )
-    poses = ",".join(map(_pose, result.poses))
-    return f'{head[:-1]},"poses":[{poses}],{tail[1:]}'
+    return f'{head[:-1]},"poses":{poses_json(result.poses)},{tail[1:]}'
+
+
+def poses_json(poses: Iterable[Pose]) -> str:
+    """The message's ``poses``, as JSON text. Raises ValueError as ``pose_message`` does."""
+    return f"[{','.join(map(_pose, poses))}]"
 
 
 def _pose(pose: Pose) -> str:

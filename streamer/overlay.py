@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.aio import assert_off_loop
+from streamer.config import OverlayConfig
 from streamer.landmarks import CONNECTIONS, NAMES
 from streamer.model import Frame, Plane, Pose
 
@@ -36,9 +37,11 @@ def _colour(red: int, green: int, blue: int) -> Colour:
     )
 
 
-LEFT: Final = _colour(255, 138, 0)
-RIGHT: Final = _colour(0, 190, 255)
-MIDDLE: Final = _colour(235, 235, 235)
+_ORANGE, _BLUE, _GREY = (255, 138, 0), (0, 190, 255), (235, 235, 235)
+LEFT: Final = _colour(*_ORANGE)
+RIGHT: Final = _colour(*_BLUE)
+MIDDLE: Final = _colour(*_GREY)
+_RGB: Final = {LEFT: _ORANGE, RIGHT: _BLUE, MIDDLE: _GREY}
 
 
 def _side(index: int) -> Colour:
@@ -48,6 +51,7 @@ def _side(index: int) -> Colour:
 
 
 _COLOURS: Final = np.array([_side(index) for index in range(len(NAMES))])
+_ONE_COLOUR: Final = np.array([MIDDLE] * len(NAMES))
 
 
 def _by_colour() -> dict[Colour, NDArray[np.intp]]:
@@ -62,14 +66,19 @@ _CONNECTIONS_BY_COLOUR: Final = _by_colour()
 
 
 class SkeletonPainter:
-    """The usual overlay: connections as lines, landmarks as dots, left and right in two colours."""
+    """The usual overlay: connections as lines, landmarks as dots, left and right in two colours; or as
+    much of it as ``look`` says."""
+
+    def __init__(self, look: OverlayConfig | None = None) -> None:
+        self._look = look or OverlayConfig()
 
     def annotate(self, frame: Frame, poses: tuple[Pose, ...]) -> Frame:
         """A new frame with the poses drawn on it."""
         assert_off_loop()
         canvas = _copy(frame)
-        for pose in poses:
-            _draw_pose(canvas, pose)
+        if self._look.style != "none":
+            for pose in poses:
+                _draw_pose(canvas, pose, self._look)
         return canvas
 
     def notice(self, frame: Frame | None, text: str) -> Frame:
@@ -78,6 +87,46 @@ class SkeletonPainter:
         canvas = _blank() if frame is None else _dimmed(frame)
         _write(canvas.planes()[0], text)
         return canvas
+
+
+class Box(NamedTuple):
+    """Pixels from left and top up to, but not with, right and bottom."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+def box_of(pose: Pose, width: int, height: int) -> Box | None:
+    """The part of a picture that the pose's overlay touches; None where it touches nothing."""
+    places, visible = _visible_places(pose)
+    if not visible.any():
+        return None
+    points = places[visible] * (width, height)
+    margin = 2 * _thickness_px(width, height) + 2
+    left, top = np.clip(points.min(axis=0) - margin, 0, (width, height)).astype(int).tolist()
+    right, bottom = np.clip(points.max(axis=0) + margin, 0, (width, height)).astype(int).tolist()
+    return Box(left, top, right, bottom) if left < right and top < bottom else None
+
+
+def draw_on_rgb(part: NDArray[np.uint8], pose: Pose, box: Box, width: int, height: int) -> None:
+    """Draws the same overlay with smooth edges, as a still is looked at for longer than a frame.
+
+    ``part``: shape (H, W, 3), the pixels in ``box`` of a picture of ``width`` and ``height``; of a large
+    one the most part need not be touched. It is drawn on itself.
+    """
+    assert_off_loop()
+    thickness = _thickness_px(width, height)
+    radius = (thickness + 1) * 2**_SUBPIXEL_BITS
+    places, visible = _visible_places(pose)
+    points = _fixed_point(places * (width, height) - (box.left, box.top))
+    for colour, pairs in _CONNECTIONS_BY_COLOUR.items():
+        lines = list(points[pairs[visible[pairs].all(axis=1)]])
+        cv2.polylines(part, lines, False, _RGB[colour], thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+    for index in np.flatnonzero(visible):
+        centre, rgb = points[index].tolist(), _RGB[_side(int(index))]
+        cv2.circle(part, centre, radius, rgb, cv2.FILLED, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def _copy(frame: Frame) -> Frame:
@@ -100,16 +149,15 @@ def _dimmed(frame: Frame) -> Frame:
     return canvas
 
 
-def _draw_pose(canvas: Frame, pose: Pose) -> None:
-    thickness = max(2, round(min(canvas.width, canvas.height) / 180))
-    places = pose.landmarks[:, :2]
-    visible = (pose.landmarks[:, 3] >= MIN_VISIBILITY) & np.isfinite(places).all(axis=1)
-    places = np.where(visible[:, None], places, 0.0)
+def _draw_pose(canvas: Frame, pose: Pose, look: OverlayConfig) -> None:
+    thickness = _thickness_px(canvas.width, canvas.height)
+    places, visible = _visible_places(pose)
     drawn = [
-        (colour, pairs[visible[pairs].all(axis=1)])
+        (colour if look.side_colours else MIDDLE, pairs[visible[pairs].all(axis=1)])
         for colour, pairs in _CONNECTIONS_BY_COLOUR.items()
+        if look.style == "skeleton"
     ]
-    colours = _COLOURS[visible].T.tolist()
+    colours = (_COLOURS if look.side_colours else _ONE_COLOUR)[visible].T.tolist()
     for plane, channel, scale in zip(canvas.planes(), range(3), (1.0, 0.5, 0.5), strict=True):
         height, width = plane.shape
         points = _fixed_point(places * (width, height))
@@ -120,6 +168,17 @@ def _draw_pose(canvas: Frame, pose: Pose) -> None:
         radius = round((thickness + 1) * scale * 2**_SUBPIXEL_BITS)
         for centre, level in zip(points[visible].tolist(), colours[channel], strict=True):
             cv2.circle(plane, centre, radius, level, cv2.FILLED, shift=_SUBPIXEL_BITS)
+
+
+def _thickness_px(width: int, height: int) -> int:
+    return max(2, round(min(width, height) / 180))
+
+
+def _visible_places(pose: Pose) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """x and y of all landmarks, (33, 2), where those not to be drawn are at 0; and which are to be."""
+    places = pose.landmarks[:, :2]
+    visible = (pose.landmarks[:, 3] >= MIN_VISIBILITY) & np.isfinite(places).all(axis=1)
+    return np.where(visible[:, None], places, 0.0), visible
 
 
 def _fixed_point(points: NDArray[np.float32]) -> NDArray[np.int32]:

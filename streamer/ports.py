@@ -33,6 +33,14 @@ class Source(Protocol):
         """
 
 
+class CameraSource(Source, Protocol):
+    """A source that a person names, in the API or the configuration."""
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """Which one it is, without secrets: its ``type``, and where it is."""
+
+
 class Estimator(Protocol):
     """Frame -> poses. Built, used and closed in one thread; plain data in and out."""
 

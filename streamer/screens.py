@@ -116,6 +116,7 @@ class Watchers:
                 self._news.clear()
                 await self._news.wait()
             try:
-                await asyncio.wait_for(self.until_wanted(), max(0.0, self._rest_due_s()))
+                async with asyncio.timeout(max(0.0, self._rest_due_s())):
+                    await self.until_wanted()
             except TimeoutError:
                 return

@@ -182,6 +182,10 @@ class Session:
         """The next frame goes to a new estimator."""
         self._worker.make_estimator = make_estimator
 
+    def repaint(self, painter: Painter) -> None:
+        """The next frame is drawn on by another painter."""
+        self._painter = self._worker.painter = painter
+
     def stats(self) -> SessionStats:
         intake = self._connection.intake
         return self._meter.snapshot(
@@ -349,8 +353,10 @@ class Session:
                 shot = Picture(notice, self._timeline.now(time.monotonic()), is_notice=True)
                 self.screens.show_plain(shot)
                 self.screens.show_annotated(shot)
+                # Not wait_for: until Python 3.12 it may swallow a cancellation that comes with the news.
                 with contextlib.suppress(TimeoutError):  # no news: show it again
-                    await asyncio.wait_for(self._notice_due.wait(), NOTICE_INTERVAL_S)
+                    async with asyncio.timeout(NOTICE_INTERVAL_S):
+                        await self._notice_due.wait()
 
 
 def _notice_text(status: Status, *, lost: bool) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from streamer.config import Config
+from streamer.config import SOURCES, Config, key_of
 from streamer.errors import ConfigError
 
 ENV_PREFIX = "STREAMER_"
@@ -94,7 +94,7 @@ def _explain_with_origin(error: ValidationError, origin: Mapping[tuple[str, ...]
         text = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             text = f"there is no such key; allowed here: {', '.join(_keys_beside(path))}"
-        lines.append(f"{name + ': ' if name else ''}{'.'.join(path) or 'configuration'}: {text}")
+        lines.append(f"{name + ': ' if name else ''}{key_of(path) or 'configuration'}: {text}")
     return "\n".join(lines)
 
 
@@ -102,6 +102,9 @@ def _keys_beside(path: tuple[str, ...]) -> list[str]:
     model: Any = Config
     for part in path[:-1]:
         if part.isdigit():
+            continue
+        if part not in model.model_fields:  # the type of a source, which pydantic names in the path
+            model = SOURCES[part]
             continue
         annotation = model.model_fields[part].annotation
         arguments = [a for a in getattr(annotation, "__args__", ()) if hasattr(a, "model_fields")]

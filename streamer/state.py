@@ -23,6 +23,21 @@ def default_state_file() -> Path:
     return Path(home) / "streamer" / "streams.json"
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Readable by its owner only, and there as a whole or not at all. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent)  # mode 0600
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except OSError:
+        os.unlink(name)
+        raise
+
+
 class StateFile:
     """Holds camera passwords: readable by its owner only. Written as a whole or not at all."""
 
@@ -62,16 +77,6 @@ class StateFile:
         """A full disk or a read-only folder is reported; the streams themselves go on."""
         text = json.dumps([stream.model_dump(mode="json") for stream in streams], indent=1)
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._path.parent)  # mode 0600
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    file.write(text)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(name, self._path)
-            except OSError:
-                os.unlink(name)
-                raise
+            write_whole(self._path, text.encode())
         except OSError as error:
             logger.error("the cameras can't be remembered in %s: %s", self._path, error)

@@ -6,10 +6,19 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from streamer.config import PoseConfig, RtspSource, StreamConfig, VideoConfig
+from streamer.config import (
+    AnySource,
+    OutputConfig,
+    OverlayConfig,
+    PoseConfig,
+    StreamConfig,
+    VideoConfig,
+)
 from streamer.errors import Conflict, LimitReached, NotFound, StreamerError
 from streamer.model import StreamState
-from streamer.ports import EstimatorFactory, Painter, Source
+from streamer.outputs.output import Output
+from streamer.outputs.stills import Stills
+from streamer.ports import CameraSource, EstimatorFactory, Painter, Source
 from streamer.session import RetryPolicy, Session
 from streamer.sinks import MessageFeed, StateWatcher
 from streamer.state import StateFile
@@ -19,34 +28,51 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class Stream:
-    """``camera``: the camera's address and credentials, for streams that have one; ``kind`` is
-    ``rtsp``, ``webcam`` or ``whip``."""
+    """``camera``: how the stream was added, credentials too, for those that were not published; ``kind``
+    is the source's type: ``rtsp``, ``file`` or ``usb``, ``webcam`` or ``whip``; ``shown`` is what may be
+    told of the source."""
 
     id: str
-    kind: str
+    shown: dict[str, str]
     session: Session
     source: Source
     pose: PoseConfig
     video: VideoConfig
+    overlay: OverlayConfig
     listed: bool
     camera: StreamConfig | None = None
     kept: bool = False  # comes back after a restart
     viewers: int = 0
+    output: Output | None = None
     feed: MessageFeed = field(init=False)
+    stills: Stills = field(init=False)
+
+    @property
+    def kind(self) -> str:
+        return self.shown["type"]
 
     def __post_init__(self) -> None:
         self.feed = MessageFeed(self.id)
         self.session.subscribe(self.feed)
+        self.stills = Stills(self.session)
+
+    async def close(self) -> None:
+        """Everything that it has, the ways out first. Twice is safe."""
+        await self.stills.close()
+        if self.output is not None:
+            await self.output.close()
+        await self.session.close()
 
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
     """Makes the parts of a session; ``app`` decides which."""
 
-    camera_source: Callable[[RtspSource], Source]
+    camera_source: Callable[[AnySource], CameraSource]
     estimator: Callable[[PoseConfig], EstimatorFactory]
-    painter: Painter
+    painter: Callable[[OverlayConfig], Painter]
     retry: RetryPolicy
+    output: Callable[[Session, OutputConfig, Callable[[], VideoConfig]], Output]
 
 
 class Streams:
@@ -59,10 +85,12 @@ class Streams:
         video: VideoConfig,
         max_streams: int,
         state: StateFile,
+        overlay: OverlayConfig | None = None,
     ) -> None:
         self._workshop = workshop
         self._pose = pose
         self._video = video
+        self._overlay = overlay or OverlayConfig()
         self._max_streams = max_streams
         self._state = state
         self._streams: dict[str, Stream] = {}
@@ -91,19 +119,22 @@ class Streams:
 
     def add_peer(self, stream_id: str, kind: str, source: Source, *, listed: bool) -> Stream:
         """Starts the stream of a browser or a WHIP publisher."""
-        return self._add(stream_id, kind, source, self._pose, self._video, listed=listed)
+        shown = {"type": kind}
+        return self._add(
+            stream_id, shown, source, self._pose, self._video, self._overlay, listed=listed
+        )
 
     async def remove(self, stream: Stream) -> None:
         if self._streams.get(stream.id) is stream:
             del self._streams[stream.id]
             if stream.kept:
                 self._save()
-        await stream.session.close()
+        await stream.close()
 
     async def close(self) -> None:
         streams = tuple(self)
         self._streams.clear()
-        await asyncio.gather(*(stream.session.close() for stream in streams), *self._removals)
+        await asyncio.gather(*(stream.close() for stream in streams), *self._removals)
         if self._saving is not None:
             await self._saving
 
@@ -131,9 +162,31 @@ class Streams:
         stream.session.watchers.idle = video.idle
         self._remember(stream, video=video)
 
+    async def set_output(self, stream: Stream, config: OutputConfig | None) -> None:
+        """Publishes the stream's video there, or nowhere any more. Raises InvalidRequest."""
+        output = None if config is None else self._output(stream, config)
+        before, stream.output = stream.output, output
+        self._remember(stream, output=config)
+        if before is not None:
+            await before.close()
+        if (
+            output is not None
+            and stream.output is output
+            and self._streams.get(stream.id) is stream
+        ):
+            output.start()
+
+    def set_overlay(self, stream: Stream, overlay: OverlayConfig) -> None:
+        stream.session.repaint(self._workshop.painter(overlay))
+        stream.overlay = overlay
+        self._remember(stream, overlay=overlay)
+
     def set_listed(self, stream: Stream, listed: bool) -> None:
         stream.listed = listed
         self._remember(stream, listed=listed)
+
+    def _output(self, stream: Stream, config: OutputConfig) -> Output:
+        return self._workshop.output(stream.session, config, lambda: stream.video)
 
     def _remember(self, stream: Stream, **changed: object) -> None:
         if stream.camera is not None:
@@ -142,13 +195,16 @@ class Streams:
                 self._save()
 
     def _start_camera(self, config: StreamConfig, *, keep: bool) -> Stream:
+        source = self._workshop.camera_source(config.source)
         stream = self._add(
             config.id,
-            "rtsp",
-            self._workshop.camera_source(config.source),
+            source.shown,
+            source,
             config.pose or self._pose,
             config.video or self._video,
+            config.overlay or self._overlay,
             listed=config.listed,
+            output=config.output,
         )
         stream.camera, stream.kept = config, keep
         return stream
@@ -156,12 +212,14 @@ class Streams:
     def _add(
         self,
         stream_id: str,
-        kind: str,
+        shown: dict[str, str],
         source: Source,
         pose: PoseConfig,
         video: VideoConfig,
+        overlay: OverlayConfig,
         *,
         listed: bool,
+        output: OutputConfig | None = None,
     ) -> Stream:
         if stream_id in self._streams:
             raise Conflict(f"There is a stream {stream_id!r} already; choose another id.")
@@ -174,14 +232,18 @@ class Streams:
             stream_id,
             source,
             self._workshop.estimator(pose),
-            self._workshop.painter,
+            self._workshop.painter(overlay),
             self._workshop.retry,
             video.idle,
         )
-        stream = Stream(stream_id, kind, session, source, pose, video, listed)
+        stream = Stream(stream_id, shown, session, source, pose, video, overlay, listed)
+        if output is not None:
+            stream.output = self._output(stream, output)
         self._streams[stream_id] = stream
         session.subscribe(StateWatcher(StreamState.ENDED, lambda: self.remove_soon(stream)))
         session.start()
+        if stream.output is not None:
+            stream.output.start()
         return stream
 
     def remove_soon(self, stream: Stream) -> None:

@@ -85,6 +85,12 @@ def _encode_person(pose: Pose) -> bytes:
 def decode_pose(message: bytes, stream: str) -> dict[str, Any]:
     """The message as its JSON form would have it, within the binary form's steps and rounded to them. Raises
     InvalidRequest for what is no ``pose`` message of this version."""
+    fields = read_pose(message, stream)
+    return fields | {"poses": [_rounded(pose) for pose in fields["poses"]]}
+
+
+def read_pose(message: bytes, stream: str) -> dict[str, Any]:
+    """As ``decode_pose``, with ``poses`` as a tuple of ``Pose``."""
     if len(message) < _HEADER.size or message[:2] != bytes([VERSION, KIND_POSE]):
         raise InvalidRequest("This is no binary pose message of version 1.")
     (_, _, people, stages, epoch, seq, dropped, width, height, _, pts, received_at) = (
@@ -104,23 +110,30 @@ def decode_pose(message: bytes, stream: str) -> dict[str, Any]:
         "received_at": round(received_at, 4),
         "width": width,
         "height": height,
-        "poses": [_person(each) for each in np.frombuffer(message, _POSE, people, start)],
+        "poses": tuple(map(_person, np.frombuffer(message, _POSE, people, start))),
         "latency_ms": {stage: round(ms, 2) for stage, ms in zip(STAGES, latencies, strict=False)},
         "dropped": dropped,
     }
 
 
-def _person(person: Any) -> dict[str, Any]:
-    places = _rows(person["landmarks"]["place"] / _COORDINATE_STEPS, 5)
-    seen = _rows(person["landmarks"]["seen"] / _SHARE_STEPS, 3)
+def _person(person: Any) -> Pose:
+    landmarks = np.empty((LANDMARK_COUNT, 5), np.float32)
+    landmarks[:, :3] = person["landmarks"]["place"] / _COORDINATE_STEPS
+    landmarks[:, 3:] = person["landmarks"]["seen"] / _SHARE_STEPS
+    world = (person["world"] / _METRE_STEPS).astype(np.float32)
+    return Pose(int(person["id"]), int(person["score"]) / _SCORE_STEPS, landmarks, world)
+
+
+def _rounded(pose: Pose) -> dict[str, Any]:
+    places, seen = _rows(pose.landmarks[:, :3], 5), _rows(pose.landmarks[:, 3:], 3)
     return {
-        "id": int(person["id"]),
-        "score": round(int(person["score"]) / _SCORE_STEPS, 3),
+        "id": pose.id,
+        "score": round(pose.score, 3),
         "landmarks": [place + sure for place, sure in zip(places, seen, strict=True)],
-        "world": _rows(person["world"] / _METRE_STEPS, 4),
+        "world": _rows(pose.world, 4),
     }
 
 
-def _rows(values: NDArray[np.float64], digits: int) -> list[list[float]]:
-    rows: list[list[float]] = np.round(values, digits).tolist()
+def _rows(values: NDArray[np.float32], digits: int) -> list[list[float]]:
+    rows: list[list[float]] = np.round(values.astype(np.float64), digits).tolist()
     return rows

@@ -79,7 +79,7 @@ class PoseWorker:
         on_failure: Callable[[StreamerError], None],
     ) -> None:
         self.make_estimator = make_estimator  # a new one takes effect with the next frame
-        self._painter = painter
+        self.painter = painter  # the same
         self._screens = screens
         self._on_result = on_result
         self._on_failure = on_failure
@@ -158,7 +158,7 @@ class PoseWorker:
         poses = estimator.estimate(frame, job.pts)
         estimated = time.monotonic()
         if self._screens.annotated and not intake.over:
-            self._screens.show_annotated(Picture(self._painter.annotate(frame, poses), job.pts))
+            self._screens.show_annotated(Picture(self.painter.annotate(frame, poses), job.pts))
         drawn = time.monotonic()
         epoch.seq += 1
         result = PoseResult(

@@ -57,6 +57,7 @@ class FakeSource:
     none left it stays connected until ``end``."""
 
     def __init__(self, *failures: Exception) -> None:
+        self.shown = {"type": "rtsp", "url": "rtsp://10.0.0.1:554/"}
         self.runs = 0
         self.open_connections = 0
         self._failures = list(failures)

@@ -22,23 +22,29 @@ from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
 from streamer.aio import cancel_and_wait
-from streamer.app import _check_address
+from streamer.app import camera_source, find_model
 from streamer.config import (
+    AnySource,
+    Config,
+    ImagesConfig,
+    OutputConfig,
     PoseConfig,
-    RtspConfig,
-    RtspSource,
     ServerConfig,
     VideoConfig,
     WebRtcConfig,
 )
 from streamer.errors import SourceUnreachable
+from streamer.images.service import Images
 from streamer.model import Frame
+from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
-from streamer.ports import EstimatorFactory, Source
+from streamer.ports import CameraSource, EstimatorFactory
 from streamer.server.application import make_application
 from streamer.server.keys import Services
-from streamer.session import RetryPolicy
-from streamer.sources.address import parse_rtsp_url
+from streamer.session import RetryPolicy, Session
+from streamer.sources.discovery import CameraFinder
+from streamer.sources.onvif import OnvifAsker
+from streamer.sources.usb import list_devices
 from streamer.state import StateFile
 from streamer.streams import Streams, Workshop
 from streamer.webrtc.peers import Peers
@@ -59,40 +65,61 @@ class Service:
         webrtc: WebRtcConfig | None = None,
         estimator: Callable[[PoseConfig], EstimatorFactory] | None = None,
         video: VideoConfig | None = None,
+        config: Config | None = None,
+        images: ImagesConfig | None = None,
     ) -> None:
         self.cameras: list[FakeSource] = []
         self.estimators = FakeEstimators()
         self.server_config = server or ServerConfig()
+        self._folder = folder
+        self._config = config = config or Config()
         webrtc, video = webrtc or WebRtcConfig(), video or VideoConfig()
         workshop = Workshop(
             camera_source=self._camera,
             estimator=estimator or (lambda pose: self.estimators),
-            painter=SkeletonPainter(),
+            painter=SkeletonPainter,
             retry=RetryPolicy(),
+            output=self._output,
         )
         state = StateFile(folder / "streams.json")
         self.streams = Streams(workshop, PoseConfig(), video, self.server_config.max_streams, state)
         self.peers = Peers(webrtc, self.streams)
+        self.images = Images(images or ImagesConfig())
         self.services = Services(
             streams=self.streams,
             peers=self.peers,
             probe=self._probe,
-            check_address=lambda source: _check_address(source, RtspConfig()),
+            check_source=lambda source: camera_source(source, config).check(),
+            devices=self._devices,
+            find_cameras=CameraFinder(config.onvif, config.rtsp.allowed_networks).find,
+            ask_camera=OnvifAsker(config.onvif, config.rtsp.allowed_networks).streams,
+            images=self.images,
+            model=find_model,
             pose=PoseConfig(),
             video=video,
-            ice_servers=webrtc.ice_servers,
             ready=True,
+            max_picture_readers=self.server_config.max_picture_readers,
         )
 
-    def _camera(self, source: RtspSource) -> Source:
-        parse_rtsp_url(source)
-        self.cameras.append(FakeSource())
-        return self.cameras[-1]
+    def _camera(self, source: AnySource) -> CameraSource:
+        fake = FakeSource()
+        fake.shown = camera_source(source, self._config).shown
+        self.cameras.append(fake)
+        return fake
 
-    async def _probe(self, source: RtspSource) -> dict[str, Any]:
-        raise SourceUnreachable(f"nothing answers at {source.url}")
+    def _output(
+        self, session: Session, config: OutputConfig, limits: Callable[[], VideoConfig]
+    ) -> Output:
+        return Output(session, config, self._config.rtsp, RetryPolicy(), limits)
+
+    async def _probe(self, source: AnySource) -> dict[str, Any]:
+        raise SourceUnreachable(f"nothing answers at {camera_source(source, self._config).shown}")
+
+    async def _devices(self) -> list[dict[str, str]]:
+        return await asyncio.to_thread(list_devices, self._folder / "sys")
 
     async def close(self) -> None:
+        await self.images.close()
         await self.peers.close()
         await self.streams.close()
 

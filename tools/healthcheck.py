@@ -6,7 +6,8 @@ import os
 import ssl
 import urllib.request
 
-SCHEME = "https" if os.environ.get("STREAMER_SERVER__TLS_CERT") else "http"
+KEYS = ("STREAMER_SERVER__TLS", "STREAMER_SERVER__TLS_CERT")
+SCHEME = "https" if any(map(os.environ.get, KEYS)) else "http"
 PORT = os.environ["STREAMER_SERVER__PORT"]
 
 # The certificate names the host's name, not this address, and this is no place to doubt it.

@@ -1,5 +1,8 @@
 // Requests to this server, and the errors that they end in.
 
+import { pathOf, url } from "./base.js";
+import { serverWords, t } from "./i18n.js";
+
 /**
  * A stream as GET /api/v1/streams shows it (docs/protocol.md).
  * @typedef {object} StreamInfo
@@ -11,13 +14,14 @@
  * @property {{width: number, height: number, fps: number | null, codec: string} | null} video
  * @property {number | null} people
  * @property {{model_complexity: number}} pose
+ * @property {import("./draw.js").Look} [overlay]
  * @property {StreamStats} stats
  * @property {number} viewers
  * @property {number | null} retry_in_s
  * @property {number} attempt
  * @property {{type: string, detail: string} | null} last_error
  */
-/** @typedef {"connecting" | "live" | "reconnecting" | "failed" | "ended" | "paused"} StreamState */
+/** @typedef {import("./landmarks.js").StreamState} StreamState */
 /**
  * @typedef {object} StreamStats
  * @property {number} frames_dropped
@@ -29,6 +33,7 @@
  * @typedef {object} RequestOptions
  * @property {unknown} [json]
  * @property {string} [sdp]
+ * @property {FormData} [form]
  * @property {AbortSignal} [signal]
  * @property {boolean} [keepalive] let it outlive the page
  * @property {number} [timeout_ms]
@@ -58,7 +63,7 @@ export class Problem extends Error {
 /** Nothing answered. */
 export class ServerGone extends Error {
   constructor() {
-    super("The server does not answer.");
+    super(t("The server does not answer."));
     this.name = "ServerGone";
   }
 }
@@ -74,8 +79,8 @@ export class ServerGone extends Error {
 export async function request(method, path, options = {}) {
   const response = await send(method, path, options);
   if (response.ok) return response;
-  if (response.status === UNAUTHORIZED && location.pathname !== "/login") {
-    location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+  if (response.status === UNAUTHORIZED && pathOf(location.href) !== "/login") {
+    location.assign(`${url("/login")}?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
   throw await problemOf(response);
 }
@@ -85,15 +90,16 @@ export async function request(method, path, options = {}) {
  * @param {string} path
  * @param {RequestOptions} options
  */
-async function send(method, path, { json, sdp, signal, keepalive, timeout_ms = TIMEOUT_MS }) {
+async function send(method, path, options) {
+  const { json, sdp, form, signal, keepalive, timeout_ms = TIMEOUT_MS } = options;
   const type = sdp === undefined ? "application/json" : "application/sdp";
-  const body = sdp ?? (json === undefined ? undefined : JSON.stringify(json));
+  const body = form ?? sdp ?? (json === undefined ? undefined : JSON.stringify(json));
   const timeout = AbortSignal.timeout(timeout_ms);
   try {
-    return await fetch(path, {
+    return await fetch(url(path), {
       method,
       body,
-      headers: body === undefined ? {} : { "Content-Type": type },
+      headers: body === undefined || form ? {} : { "Content-Type": type }, // a form brings its own
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       keepalive: keepalive ?? false,
       cache: "no-store",
@@ -112,7 +118,7 @@ async function problemOf(response) {
   return new Problem(
     response.status,
     kindOf(body.type),
-    body.detail || body.title || `The server answered ${response.status}.`,
+    body.detail || body.title || t("The server answered {status}.", { status: response.status }),
     after > 0 ? after : null,
   );
 }
@@ -145,7 +151,8 @@ export function streamPath(id) {
  * @param {unknown} error
  */
 export function sentence(error) {
-  const text = error instanceof Error ? error.message : String(error);
+  const words = error instanceof Error ? error.message : String(error);
+  const text = error instanceof Problem ? serverWords(error.kind, words) : words;
   const start = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?…]$/.test(start) ? start : `${start}.`;
+  return /[.!?…。！？）]$/.test(start) ? start : start + t(".");
 }

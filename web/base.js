@@ -10,3 +10,12 @@ export const BASE = new URL("../", import.meta.url).pathname;
 export function url(path) {
   return BASE + path.slice(1);
 }
+
+/**
+ * The other way: the path of this server that an address of it means.
+ * @param {string} address absolute, or a path with the prefix, as in a `Location`
+ */
+export function pathOf(address) {
+  const { pathname } = new URL(address, import.meta.url);
+  return pathname.startsWith(BASE) ? `/${pathname.slice(BASE.length)}` : pathname;
+}

@@ -1,5 +1,7 @@
 // This computer's camera: asking for it, and what to say when it can't be had.
 
+import { t } from "./i18n.js";
+
 /** @typedef {{width: number, height: number}} Size */
 
 /** Why there is no camera, as a title and what to do. */
@@ -7,13 +9,14 @@ export class CameraError extends Error {
   /**
    * @param {string} title
    * @param {string[]} advice
-   * @param {boolean} canRetry
+   * @param {{canRetry?: boolean, more?: string}} [ways] out of it; `more`: a page that says more
    */
-  constructor(title, advice, canRetry = true) {
+  constructor(title, advice, { canRetry = true, more = "" } = {}) {
     super(title);
     this.name = "CameraError";
     this.advice = advice;
     this.canRetry = canRetry;
+    this.more = more;
   }
 }
 
@@ -22,13 +25,17 @@ export const canAsk = Boolean(navigator.mediaDevices);
 
 export function insecureOrigin() {
   return new CameraError(
-    "This page needs https on another device",
+    t("This page needs https on another device"),
     [
-      `Browsers open the camera only for https, and this page came by ${location.protocol}//.`,
-      "Give the server a certificate: [server] tls_cert and tls_key in its configuration; " +
-        "README.md shows how. On the computer that runs Streamer, http://localhost works without one.",
+      t("Browsers open the camera only for https, and this page came by {protocol}//.", {
+        protocol: location.protocol,
+      }),
+      t(
+        "Start the server with --tls, and open it here with https://. " +
+          "On the computer that runs Streamer, http://localhost works without.",
+      ),
     ],
-    false,
+    { canRetry: false, more: "/trust" },
   );
 }
 
@@ -62,23 +69,27 @@ function explain(error) {
   switch (error.name) {
     case "NotAllowedError":
     case "SecurityError":
-      return new CameraError("The camera was not allowed", [
-        "Click the sign beside the address, allow the camera for this page, then try again.",
-        "If nothing asks, see whether the system's privacy settings let the browser use it.",
+      return new CameraError(t("The camera was not allowed"), [
+        t("Click the sign beside the address, allow the camera for this page, then try again."),
+        t("If nothing asks, see whether the system's privacy settings let the browser use it."),
       ]);
     case "NotFoundError":
-      return new CameraError("No camera found", [
-        "Connect a camera, or open this page on a device that has one.",
+      return new CameraError(t("No camera found"), [
+        t("Connect a camera, or open this page on a device that has one."),
       ]);
     case "NotReadableError":
     case "AbortError":
-      return new CameraError("The camera is busy", [
-        "Another program seems to use it. Close video calls and the like, then try again.",
+      return new CameraError(t("The camera is busy"), [
+        t("Another program seems to use it. Close video calls and the like, then try again."),
       ]);
     case "OverconstrainedError":
-      return new CameraError("That camera is gone", ["Choose another one, then try again."]);
+      return new CameraError(t("That camera is gone"), [
+        t("Choose another one, then try again."),
+      ]);
     default:
-      return new CameraError("The camera can't be opened", [`The browser says: ${error.message}`]);
+      return new CameraError(t("The camera can't be opened"), [
+        t("The browser says: {message}", { message: error.message }),
+      ]);
   }
 }
 

@@ -2,6 +2,8 @@
 
 import { request, requestJson, sentence } from "./api.js";
 import { byId, setText } from "./dom.js";
+import { FindCameras } from "./find_cameras.js";
+import { t } from "./i18n.js";
 
 const PROBE_TIMEOUT_MS = 30_000;
 const ID = /^[a-z0-9-]{1,64}$/;
@@ -14,18 +16,31 @@ export class CameraForm {
   #user = byId("camera-user", HTMLInputElement);
   #password = byId("camera-password", HTMLInputElement);
   #message = byId("camera-message", HTMLElement);
+  #login = byId("camera-login", HTMLDetailsElement);
+  #find = new FindCameras({
+    login: () => ({ username: this.#user.value, password: this.#password.value }),
+    askLogin: () => {
+      this.#login.open = true;
+      this.#user.focus();
+    },
+    choose: (address) => {
+      this.#url.value = address;
+      void this.#act("Asking the camera…", () => this.#test());
+    },
+  });
   #buttons = [byId("camera-add", HTMLButtonElement), byId("camera-test", HTMLButtonElement)];
   #onAdded;
 
   /** @param {() => void} onAdded */
   constructor(onAdded) {
     this.#onAdded = onAdded;
+    void this.#find.showDevices();
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
-      void this.#act("Adding…", () => this.#add());
+      void this.#act(t("Adding…"), () => this.#add());
     });
     byId("camera-test", HTMLButtonElement).addEventListener("click", () => {
-      void this.#act("Asking the camera…", () => this.#test());
+      void this.#act(t("Asking the camera…"), () => this.#test());
     });
   }
 
@@ -59,7 +74,10 @@ export class CameraForm {
     const fps = found.fps ? ` · ${Number(found.fps).toFixed(1)} fps` : "";
     const first_s = Number(found.time_to_first_frame_s).toFixed(1);
     const video = `${String(found.codec).toUpperCase()} · ${found.width}×${found.height}`;
-    return `It works: ${video}${fps} · first picture after ${first_s} s`;
+    return t("It works: {video} · first picture after {seconds} s", {
+      video: video + fps,
+      seconds: first_s,
+    });
   }
 
   async #add() {
@@ -67,13 +85,15 @@ export class CameraForm {
     const id = idFrom(this.#name.value);
     await request("POST", "/api/v1/streams", { json: { ...(id ? { id } : {}), source } });
     this.#form.reset();
+    this.#find.reset();
     this.#onAdded();
-    return "Added.";
+    return t("Added.");
   }
 
   #source() {
     const url = this.#url.value.trim();
-    if (!url) throw new Error("Enter the camera's address; it starts with rtsp://");
+    if (!url) throw new Error(t("Enter the camera's address; it starts with rtsp://"));
+    if (url.startsWith("/dev/")) return { type: "usb", device: url };
     const [username, password] = [this.#user.value, this.#password.value];
     return { type: "rtsp", url, ...(username ? { username, password } : {}) };
   }
@@ -94,6 +114,8 @@ export class CameraForm {
  */
 function idFrom(name) {
   const id = name.trim().toLowerCase().replace(/[\s_.]+/g, "-");
-  if (id && !ID.test(id)) throw new Error("A name has letters a to z, figures and hyphens only.");
+  if (id && !ID.test(id)) {
+    throw new Error(t("A name has letters a to z, figures and hyphens only."));
+  }
   return id;
 }

@@ -1,8 +1,10 @@
 // One stream on the wall: its live picture while it is in sight, its state, its figures, its menu.
 
 import { kindOf, request, sentence, streamPath } from "./api.js";
+import { url } from "./base.js";
 import { button, closeMenuByItself, element, icon, play, setText } from "./dom.js";
 import { peopleWords } from "./figures.js";
+import { t } from "./i18n.js";
 import { ViewerPeer } from "./peers.js";
 import { openSnippets } from "./snippets.js";
 import { duration, nextTry, statusOf, streamStatus } from "./words.js";
@@ -83,15 +85,15 @@ export class Card {
   showNext() {
     const { frame_age_ms: age_ms } = this.#info.stats;
     const isOld = this.#info.state !== "live" && age_ms !== null && age_ms > STALE_AFTER_MS;
-    const last = isOld ? `last picture ${duration(age_ms / 1000)} ago` : "";
+    const last = isOld ? t("last picture {time} ago", { time: duration(age_ms / 1000) }) : "";
     const next = nextTry({ ...this.#status, attempt: 0 }); // no room for a count
     setText(this.#next, [next, last].filter(Boolean).join(" · "));
   }
 
   /** @param {string} name */
   #build(name) {
-    const href = `/streams/${encodeURIComponent(this.#id)}`;
-    const picture = element("a", { class: "thumb", href, "aria-label": `Open ${name}` });
+    const href = url(`/streams/${encodeURIComponent(this.#id)}`);
+    const picture = element("a", { class: "thumb", href, "aria-label": t("Open {name}", { name }) });
     picture.append(this.#video);
     const title = element("a", { class: "name", href }, name);
     const state = element("p", { class: "state" }, element("i", { class: "dot" }), title);
@@ -106,14 +108,14 @@ export class Card {
 
   /** @param {string} name */
   #menu(name) {
-    const summary = element("summary", { "aria-label": `Menu of ${name}`, title: "Menu" });
+    const summary = element("summary", { "aria-label": t("Menu of {name}", { name }), title: t("Menu") });
     summary.append(icon("more"));
-    const open = element("a", { href: `/streams/${encodeURIComponent(this.#id)}` }, "Open");
+    const open = element("a", { href: url(`/streams/${encodeURIComponent(this.#id)}`) }, t("Open"));
     const items = [
       open,
-      button("Copy code", () => openSnippets(this.#id)),
-      button("Restart", () => void this.#act("POST", `${streamPath(this.#id)}/restart`)),
-      button("Remove…", () => this.#askToRemove(name), { class: "danger" }),
+      button(t("Copy code"), () => openSnippets(this.#id)),
+      button(t("Restart"), () => void this.#act("POST", `${streamPath(this.#id)}/restart`)),
+      button(t("Remove…"), () => this.#askToRemove(name), { class: "danger" }),
     ];
     const menu = element("details", { class: "menu" }, summary, element("div", {}, ...items));
     closeMenuByItself(menu);
@@ -130,10 +132,10 @@ export class Card {
       this.#bottom.hidden = false;
       this.#bottom.querySelector("summary")?.focus();
     };
-    const remove = button("Remove", () => void this.#remove(close), { class: "danger" });
-    const keep = button("Keep", close);
+    const remove = button(t("Remove"), () => void this.#remove(close), { class: "danger" });
+    const keep = button(t("Keep"), close);
     const question = element("div", { class: "question", role: "group" });
-    question.append(element("p", {}, `Remove ${name}?`), remove, keep);
+    question.append(element("p", {}, t("Remove {name}?", { name })), remove, keep);
     question.addEventListener("keydown", (event) => {
       if (event.key === "Escape") close();
     });
@@ -185,5 +187,5 @@ function statusFrom({ state, detail, retry_in_s, attempt, last_error }) {
 
 /** @param {StreamInfo} info */
 function nameOf({ id, source }) {
-  return source.type === "webcam" ? `Webcam ${id.slice(0, 4)}` : id;
+  return source.type === "webcam" ? t("Webcam {id}", { id: id.slice(0, 4) }) : id;
 }

@@ -1,6 +1,7 @@
 // A page's peer: it offers, plays what comes back, and does not give up when the server goes away.
 
 import { kindOf, Problem, request, requestJson, streamPath } from "./api.js";
+import { pathOf } from "./base.js";
 import { BINARY_PROTOCOL, parseMessage } from "./landmarks.js";
 import { connected, gathered, untilLost } from "./link.js";
 import { HTTP, sleep, statusAfter } from "./retry.js";
@@ -231,7 +232,7 @@ export class LivePeer {
     const sdp = connection.localDescription?.sdp ?? "";
     const query = this.video === "annotated" ? "" : `?video=${this.video}`;
     const response = await request("POST", this.path + query, { sdp, signal });
-    this.#location = response.headers.get("Location") ?? "";
+    this.#location = pathOf(response.headers.get("Location") ?? "");
     this.streamId = response.headers.get("X-Stream-Id") ?? this.streamId;
     await connection.setRemoteDescription({ type: "answer", sdp: await response.text() });
     await connected(connection);

@@ -1,5 +1,7 @@
 // Finding and making elements. All text goes in as text, never as HTML.
 
+import { url } from "./base.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
@@ -51,7 +53,7 @@ export function icon(name) {
   svg.setAttribute("class", "icon");
   svg.setAttribute("aria-hidden", "true");
   const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `/static/icons.svg#${name}`);
+  use.setAttribute("href", url(`/static/icons.svg#${name}`));
   svg.append(use);
   return svg;
 }

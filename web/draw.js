@@ -5,6 +5,13 @@ import { CONNECTIONS, MIN_VISIBILITY, sideOf } from "./landmarks.js";
 /** @typedef {import("./landmarks.js").Pose} Pose */
 /** @typedef {ReturnType<typeof sideOf>} Side */
 /** @typedef {{width: number, height: number}} Size */
+/**
+ * What is drawn of each pose: a stream's `overlay`, as the server has it.
+ * @typedef {{style: "skeleton" | "landmarks" | "none", side_colours: boolean}} Look
+ */
+
+/** @type {Look} */
+export const DEFAULT_LOOK = { style: "skeleton", side_colours: true };
 
 /** @type {Record<Side, string>} */
 const COLOURS = { left: "rgb(255 138 0)", right: "rgb(0 190 255)", middle: "rgb(235 235 235)" };
@@ -30,8 +37,10 @@ export function thicknessFor({ width, height }) {
  * @param {CanvasRenderingContext2D} context
  * @param {readonly Pose[]} poses
  * @param {Size} picture in its own pixels
+ * @param {Look} [look]
  */
-export function drawPoses(context, poses, picture) {
+export function drawPoses(context, poses, picture, look = DEFAULT_LOOK) {
+  if (look.style === "none") return;
   const { width, height } = context.canvas;
   const scale = width / picture.width;
   const thickness = thicknessFor(picture);
@@ -46,7 +55,8 @@ export function drawPoses(context, poses, picture) {
       return /** @type {const} */ ([landmark[0] * width, landmark[1] * height]);
     };
     SIDES.forEach((side, group) => {
-      context.strokeStyle = COLOURS[side];
+      if (look.style !== "skeleton") return;
+      context.strokeStyle = COLOURS[look.side_colours ? side : "middle"];
       context.beginPath();
       for (const [a, b] of LINES[group] ?? []) {
         const [from, to] = [spot(a), spot(b)];
@@ -57,7 +67,7 @@ export function drawPoses(context, poses, picture) {
       context.stroke();
     });
     SIDES.forEach((side, group) => {
-      context.fillStyle = COLOURS[side];
+      context.fillStyle = COLOURS[look.side_colours ? side : "middle"];
       context.beginPath();
       for (const index of DOTS[group] ?? []) {
         const place = spot(index);
@@ -78,6 +88,7 @@ export class PoseCanvas {
   #box = { width: 0, height: 0 };
   /** @type {{frame: Size, picture: CanvasImageSource | null, poses: readonly Pose[]} | null} */
   #painted = null;
+  #look = DEFAULT_LOOK;
 
   /** @param {HTMLCanvasElement} canvas laid out as the video: the same box, the same object-fit */
   constructor(canvas) {
@@ -94,6 +105,15 @@ export class PoseCanvas {
   /** @param {boolean} isShown */
   set isShown(isShown) {
     this.#canvas.hidden = !isShown;
+  }
+
+  get look() {
+    return this.#look;
+  }
+
+  set look(look) {
+    this.#look = look;
+    this.#repaint();
   }
 
   clear() {
@@ -118,7 +138,7 @@ export class PoseCanvas {
     const { width, height } = this.#canvas;
     this.#context.clearRect(0, 0, width, height);
     if (picture) this.#context.drawImage(picture, 0, 0, width, height);
-    drawPoses(this.#context, poses, frame);
+    drawPoses(this.#context, poses, frame, this.#look);
   }
 
   /**

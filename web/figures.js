@@ -2,7 +2,9 @@
 
 import { byId, setText } from "./dom.js";
 import { median } from "./clock.js";
+import { t } from "./i18n.js";
 import { LatencyBar, spanWords, stagesOf, sumOf } from "./latency.js";
+import { Trend } from "./trend.js";
 
 /** @typedef {import("./landmarks.js").PoseMessage} PoseMessage */
 /** @typedef {import("./link.js").LinkStats} LinkStats */
@@ -11,7 +13,13 @@ import { LatencyBar, spanWords, stagesOf, sumOf } from "./latency.js";
 
 const WINDOW_MS = 2_000;
 const INTERVAL_MS = 500;
+const FULL_WINDOW = 5; // messages
 const SENDING_STAGES = ["encode", "send"];
+/** One in the top bar, one in the breakdown. */
+const canvasesOf = (/** @type {string} */ name) => [
+  byId(`trend-${name}`, HTMLCanvasElement),
+  byId(`minute-${name}`, HTMLCanvasElement),
+];
 
 /** Collects messages as they come and shows the figures of the last two seconds, twice a second. */
 export class Figures {
@@ -23,7 +31,11 @@ export class Figures {
   #dropped = byId("dropped", HTMLElement);
   #losses = byId("losses", HTMLElement);
   #span = byId("span", HTMLElement);
+  #fpsRange = byId("range-fps", HTMLElement);
+  #latencyRange = byId("range-latency", HTMLElement);
   #bar = new LatencyBar();
+  #fpsTrend = new Trend(canvasesOf("fps"), "muted");
+  #latencyTrend = new Trend(canvasesOf("latency"), "accent-text");
   /** @type {{at: number, message: PoseMessage}[]} */
   #recent = [];
   /** @type {LinkStats | null} */
@@ -90,8 +102,9 @@ export class Figures {
     if (!newest) return;
     setText(this.#people, peopleWords(newest.poses.length));
     setText(this.#size, `${newest.width}×${newest.height}`);
-    setText(this.#fps, `${this.#rate().toFixed(1)} fps`);
-    setText(this.#dropped, `${newest.dropped} dropped`);
+    const rate = this.#rate();
+    setText(this.#fps, `${rate.toFixed(1)} fps`);
+    setText(this.#dropped, t("{count} dropped", { count: newest.dropped }));
     const measured = this.#latencyShown();
     // Drawn here, the picture comes beside the landmarks, whose way is the longer one.
     const isAnnotated = this.#mode === "off";
@@ -100,9 +113,27 @@ export class Figures {
     const stages = stagesOf(this.#means(), sending, link, measured?.ms ?? null);
     const sends = this.#link?.encode_ms != null;
     setText(this.#span, spanWords(measured?.from ?? null, sends, this.#mode));
-    setText(this.#latency, `${Math.round(measured?.ms ?? sumOf(stages))} ms`);
-    setText(this.#losses, `${newest.dropped} frames dropped, ${this.#lost} messages lost`);
+    const latency_ms = measured?.ms ?? sumOf(stages);
+    setText(this.#latency, `${Math.round(latency_ms)} ms`);
+    this.#showTrends(rate, latency_ms);
+    setText(this.#losses, t("{dropped} frames dropped, {lost} messages lost", {
+      dropped: newest.dropped,
+      lost: this.#lost,
+    }));
     this.#bar.show(stages);
+  }
+
+  /**
+   * @param {number} rate
+   * @param {number} latency_ms
+   */
+  #showTrends(rate, latency_ms) {
+    if (this.#recent.length < FULL_WINDOW) return; // a rate of two messages is a guess
+    const now_ms = performance.now();
+    this.#fpsTrend.add(rate, now_ms);
+    this.#latencyTrend.add(latency_ms, now_ms);
+    setText(this.#fpsRange, `${rangeWords(this.#fpsTrend)} fps`);
+    setText(this.#latencyRange, `${rangeWords(this.#latencyTrend)} ms`);
   }
 
   #rate() {
@@ -135,7 +166,12 @@ export class Figures {
   }
 }
 
+/** @param {Trend} trend */
+function rangeWords({ range }) {
+  return range ? `${Math.round(range.low)}–${Math.round(range.high)}` : "–";
+}
+
 /** @param {number} count */
 export function peopleWords(count) {
-  return count === 1 ? "1 person" : `${count} people`;
+  return count === 1 ? t("1 person") : t("{count} people", { count });
 }

@@ -1,6 +1,7 @@
 // Keyboard: what the keys do, and the dialog that lists them.
 
 import { button, element } from "./dom.js";
+import { t } from "./i18n.js";
 
 /** @typedef {{key: string, name: string, does: string, run: () => void}} Key */
 
@@ -10,9 +11,10 @@ const PRESSABLE = "button, a, summary, input, select, textarea";
 /**
  * @param {Key[]} keys
  * @param {HTMLElement} opener shows the list on a click, as `?` does
+ * @param {Pick<Key, "name" | "does">[]} others that somebody else listens to
  */
-export function bindKeys(keys, opener) {
-  const dialog = makeDialog(keys);
+export function bindKeys(keys, opener, others = []) {
+  const dialog = makeDialog([...keys, ...others]);
   document.body.append(dialog);
   const open = () => dialog.showModal();
   opener.addEventListener("click", open);
@@ -30,14 +32,14 @@ export function bindKeys(keys, opener) {
   });
 }
 
-/** @param {Key[]} keys */
+/** @param {Pick<Key, "name" | "does">[]} keys */
 function makeDialog(keys) {
   const list = element("dl", { class: "keys" });
-  for (const { name, does } of [...keys, { name: "?", does: "these keys" }]) {
+  for (const { name, does } of [...keys, { name: "?", does: t("these keys") }]) {
     list.append(element("dt", {}, element("kbd", {}, name)), element("dd", {}, does));
   }
   const dialog = element("dialog", { "aria-labelledby": "keys-title" });
-  const close = button("Close", () => dialog.close());
-  dialog.append(element("h2", { id: "keys-title" }, "Keys"), list, close);
+  const close = button(t("Close"), () => dialog.close());
+  dialog.append(element("h2", { id: "keys-title" }, t("Keys")), list, close);
   return dialog;
 }

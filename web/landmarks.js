@@ -11,6 +11,7 @@
 /**
  * @typedef {object} PoseMessage
  * @property {"pose"} type
+ * @property {1} v
  * @property {string} stream
  * @property {number} epoch rises when seq starts again
  * @property {number} seq
@@ -22,11 +23,12 @@
  * @property {Record<string, number>} latency_ms
  * @property {number} dropped
  */
+/** @typedef {"connecting" | "live" | "reconnecting" | "failed" | "ended" | "paused"} StreamState */
 /**
  * @typedef {object} StateMessage
  * @property {"state"} type
  * @property {string} stream
- * @property {import("./api.js").StreamState} state
+ * @property {StreamState} state
  * @property {string} detail
  * @property {string} [error]
  * @property {number} [retry_in_s]
@@ -135,6 +137,7 @@ export function decodePose(buffer, stream) {
   if (buffer.byteLength < start + count * POSE_BYTES) return null;
   return {
     type: "pose",
+    v: 1,
     stream,
     epoch: view.getUint32(4, true),
     seq: view.getUint32(8, true),

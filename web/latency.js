@@ -1,15 +1,22 @@
 // Where the time goes between the camera (or the frame's arrival at the server) and this screen.
 
 import { byId, element, setText } from "./dom.js";
+import { t } from "./i18n.js";
 
 /** @typedef {import("./link.js").LinkStats} LinkStats */
 /** @typedef {{key: string, ms: number}} Stage */
 
 const LABELS = new Map([
-  ["camera", "camera"],
-  ["network", "network"],
-  ["play", "decode + show"],
-  ["other", "waiting + show"],
+  ["camera", t("camera")],
+  ["network", t("network")],
+  ["decode", t("decode")],
+  ["queue", t("queue")],
+  ["pose", t("pose")],
+  ["draw", t("draw")],
+  ["encode", t("encode")],
+  ["send", t("send")],
+  ["play", t("decode + show")],
+  ["other", t("waiting + show")],
 ]);
 const REST_MIN_MS = 0.5;
 const SHADES = 10;
@@ -55,11 +62,11 @@ export function sumOf(stages) {
  * @param {import("./overlay.js").OverlayMode} mode
  */
 export function spanWords(from, sends, mode) {
-  const end = mode === "alone" ? "these landmarks on screen" : "this screen";
-  if (from === "capture") return `Measured from your camera's capture of a frame to ${end}.`;
-  if (from === "arrival") return `Measured from a frame's arrival at the server to ${end}.`;
-  const start = sends ? "your camera" : "a frame's arrival at the server";
-  return `The sum of these stages, from ${start} to ${end}.`;
+  const end = mode === "alone" ? t("these landmarks on screen") : t("this screen");
+  if (from === "capture") return t("Measured from your camera's capture of a frame to {end}.", { end });
+  if (from === "arrival") return t("Measured from a frame's arrival at the server to {end}.", { end });
+  const start = sends ? t("your camera") : t("a frame's arrival at the server");
+  return t("The sum of these stages, from {start} to {end}.", { start, end });
 }
 
 /** The bar by stages; a click on the latency figure opens it. */

@@ -1,6 +1,9 @@
 // One peer connection from its offer until it is lost: gathering, connecting, and noticing the end.
 
+import { t } from "./i18n.js";
+
 const GATHERING_TIMEOUT_MS = 1_000;
+const RELAY_GATHERING_TIMEOUT_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 // A network that is gone for 5 s and comes back breaks no connection; Chromium says "disconnected" after
 // 2.5 s or more of silence. A server that has died is noticed sooner, by the next request to it.
@@ -21,18 +24,19 @@ const STATS_INTERVAL_MS = 1_000;
 export class LinkLost extends Error {
   /** @param {"lost" | "blocked"} reason */
   constructor(reason) {
-    super(reason === "lost" ? "The connection to the server broke." : BLOCKED);
+    super(reason === "lost" ? t("The connection to the server broke.") : BLOCKED);
     this.name = "LinkLost";
     this.reason = reason;
   }
 }
 
-const BLOCKED =
-  "The server answers, but its video does not get through. Does a firewall block UDP?";
+const BLOCKED = t(
+  "The server answers, but its video does not get through. Does a firewall block UDP?",
+);
 
 /**
  * Resolves when all candidates are there. It does not wait for a silent STUN server: what has been
- * found by then is enough on most networks.
+ * found by then is enough on most networks. Where only a relay will do, nothing works before it is found.
  * @param {RTCPeerConnection} connection
  * @returns {Promise<void>}
  */
@@ -42,7 +46,8 @@ export function gathered(connection) {
     connection.addEventListener("icegatheringstatechange", () => {
       if (connection.iceGatheringState === "complete") resolve();
     });
-    setTimeout(resolve, GATHERING_TIMEOUT_MS);
+    const needsRelay = connection.getConfiguration().iceTransportPolicy === "relay";
+    setTimeout(resolve, needsRelay ? RELAY_GATHERING_TIMEOUT_MS : GATHERING_TIMEOUT_MS);
   });
 }
 

@@ -1,7 +1,9 @@
 // /login: the access token becomes a cookie.
 
 import { Problem, request, sentence } from "./api.js";
+import { BASE } from "./base.js";
 import { byId, setText } from "./dom.js";
+import { t } from "./i18n.js";
 
 const WRONG_TOKEN = 401;
 const form = byId("login", HTMLFormElement);
@@ -11,9 +13,9 @@ const submit = byId("sign-in", HTMLButtonElement);
 
 /** Where the person wanted to go; a path of this server only, or the wall. */
 function nextPath() {
-  const next = new URLSearchParams(location.search).get("next") ?? "/";
-  const isPath = next.startsWith("/") && new URL(next, location.origin).origin === location.origin;
-  return isPath && !next.startsWith("//") ? next : "/";
+  const next = new URL(new URLSearchParams(location.search).get("next") ?? BASE, location.origin);
+  const isOurs = next.origin === location.origin && next.pathname.startsWith(BASE);
+  return isOurs ? next.pathname + next.search : BASE;
 }
 
 async function signIn() {
@@ -24,7 +26,7 @@ async function signIn() {
     location.replace(nextPath());
   } catch (error) {
     const isWrong = error instanceof Problem && error.status === WRONG_TOKEN;
-    setText(message, isWrong ? "That token is not right." : sentence(error));
+    setText(message, isWrong ? t("That token is not right.") : sentence(error));
     token.select();
   } finally {
     submit.disabled = false;

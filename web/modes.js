@@ -1,6 +1,7 @@
 // The three ways to see a stream, and which of them this browser can show.
 
 import { byId, element } from "./dom.js";
+import { t } from "./i18n.js";
 
 /**
  * `annotated`: the server draws. `plain`: the camera's own picture, landmarks drawn here. `none`: the
@@ -55,11 +56,13 @@ export class ModeChoice {
   }
 }
 
-export const NO_FRAME_TIMES =
-  "This browser does not say which frame it shows, so landmarks can't be drawn on it here.";
-export const NO_CAPTURE_TIMES =
+export const NO_FRAME_TIMES = t(
+  "This browser does not say which frame it shows, so landmarks can't be drawn on it here.",
+);
+export const NO_CAPTURE_TIMES = t(
   "This browser does not say when a frame of its own camera was taken, " +
-  "so landmarks can't be drawn on it here.";
+    "so landmarks can't be drawn on it here.",
+);
 
 /** A choice made here counts from now on, also after a reload. */
 function forgetQuery() {

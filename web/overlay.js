@@ -4,6 +4,7 @@
 import { element, setText } from "./dom.js";
 import { drawPoses, PoseCanvas } from "./draw.js";
 import { HeldFrames } from "./hold.js";
+import { t } from "./i18n.js";
 import { CAPTURE_TOLERANCE, Lateness, PACKET_TOLERANCE, RecentPoses } from "./match.js";
 import { canTellFrames, NO_FRAME_TIMES } from "./modes.js";
 
@@ -86,6 +87,11 @@ export class Overlay {
     return this.debug.mode;
   }
 
+  /** @param {import("./draw.js").Look} look of the landmarks that are drawn here */
+  set look(look) {
+    this.#canvas.look = look;
+  }
+
   /**
    * A new connection: nothing of the old one's times is valid. The last picture stays.
    * @param {OverlayMode} mode
@@ -142,7 +148,7 @@ export class Overlay {
     context.fillRect(0, 0, copy.width, copy.height);
     if (isMirrored) context.setTransform(-1, 0, 0, 1, copy.width, 0);
     if (shown.picture) context.drawImage(shown.picture, 0, 0);
-    drawPoses(context, this.#drawn?.poses ?? [], shown);
+    drawPoses(context, this.#drawn?.poses ?? [], shown, this.#canvas.look);
     return copy;
   }
 
@@ -268,6 +274,6 @@ export class Overlay {
       this.#canvas.clear();
     }
     const isLate = isStale || this.#lateness.isLate(now_ms);
-    setText(this.#note, isLate ? (this.#lacksTimes ? NO_FRAME_TIMES : "landmarks late") : "");
+    setText(this.#note, isLate ? (this.#lacksTimes ? NO_FRAME_TIMES : t("landmarks late")) : "");
   }
 }

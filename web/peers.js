@@ -2,6 +2,7 @@
 
 import { Problem } from "./api.js";
 import { LivePeer } from "./connection.js";
+import { t } from "./i18n.js";
 import { HTTP } from "./retry.js";
 
 /** @typedef {import("./connection.js").PeerEvents} PeerEvents */
@@ -59,7 +60,7 @@ export class WebcamPeer extends LivePeer {
    */
   addMedia(connection) {
     const [track] = this.#camera.getVideoTracks();
-    if (!track) throw new Error("The camera gives no video.");
+    if (!track) throw new Error(t("The camera gives no video."));
     const direction = this.video === "none" ? "sendonly" : "sendrecv";
     connection.addTransceiver(track, { direction, streams: [this.#camera] });
   }

@@ -1,6 +1,7 @@
 // What a failed attempt to connect means: try again, when, and in which words.
 
 import { Problem, ServerGone } from "./api.js";
+import { t } from "./i18n.js";
 import { LinkLost } from "./link.js";
 import { statusOf } from "./words.js";
 
@@ -24,10 +25,10 @@ export function statusAfter(error, attempt) {
   const retryAt = performance.now() + backOff_ms(attempt);
   if (error instanceof Problem) return statusAfterProblem(error, trouble, retryAt);
   if (error instanceof ServerGone) {
-    return statusOf("reconnecting", { ...trouble, words: "server gone", retryAt });
+    return statusOf("reconnecting", { ...trouble, words: t("server gone"), retryAt });
   }
   if (error instanceof LinkLost) {
-    const words = error.reason === "lost" ? "connection lost" : "video blocked";
+    const words = error.reason === "lost" ? t("connection lost") : t("video blocked");
     return statusOf("reconnecting", { ...trouble, words, retryAt });
   }
   return statusOf("failed", trouble);
@@ -39,15 +40,18 @@ export function statusAfter(error, attempt) {
  * @param {number} retryAt
  */
 function statusAfterProblem({ status, kind, retryAfter_s }, trouble, retryAt) {
+  if (kind === "media-unreachable") {
+    return statusOf("reconnecting", { ...trouble, kind, words: t("video blocked"), retryAt });
+  }
   if (status === HTTP.FULL || status === HTTP.TOO_MANY) {
     const later = Math.max(retryAt, performance.now() + (retryAfter_s ?? 0) * 1000);
-    return statusOf("reconnecting", { ...trouble, kind, words: "server full", retryAt: later });
+    return statusOf("reconnecting", { ...trouble, kind, words: t("server full"), retryAt: later });
   }
   if (status === HTTP.CONFLICT || status >= HTTP.SERVER_ERROR) {
-    return statusOf("reconnecting", { ...trouble, kind, words: "server busy", retryAt });
+    return statusOf("reconnecting", { ...trouble, kind, words: t("server busy"), retryAt });
   }
   if (status === HTTP.NOT_FOUND) {
-    return statusOf("ended", { ...trouble, kind, words: "no such stream" });
+    return statusOf("ended", { ...trouble, kind, words: t("no such stream") });
   }
   return statusOf("failed", { ...trouble, kind });
 }

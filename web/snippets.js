@@ -1,78 +1,76 @@
 // Code that reads a stream from another program, ready to copy.
 
+import { url } from "./base.js";
 import { button, element } from "./dom.js";
+import { t } from "./i18n.js";
 
 /** @typedef {{name: string, code: (origin: string, id: string) => string}} Snippet */
+
+const BEARER = '-H "Authorization: Bearer TOKEN"';
 
 /** @type {Snippet[]} */
 const SNIPPETS = [
   {
-    name: "curl",
-    code: (origin, id) => `# State, size, frames a second, latency of the stream.
-# If this server has an access token, add: -H "Authorization: Bearer TOKEN"
-curl ${origin}/api/v1/streams/${id}
-`,
-  },
-  {
     name: "Python",
-    code: (origin, id) => `# pip install aiohttp aiortc
-import asyncio, json
-import aiohttp
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-from aiortc.contrib.media import MediaBlackhole
+    code: (origin, id) => `# ${t("It needs aiohttp and NumPy; the server's .venv has all of it.")}
+from streamer.client import landmarks
 
-async def main():
-    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    peer.addTransceiver("video", direction="recvonly")
-    sink = MediaBlackhole()  # or read the pictures: await track.recv()
-    peer.on("track", sink.addTrack)
-    channel = peer.createDataChannel("landmarks", ordered=False, maxRetransmits=0)
-
-    @channel.on("message")
-    def on_message(text):
-        message = json.loads(text)
-        if message["type"] == "pose":
-            for pose in message["poses"]:
-                print(message["seq"], "nose at", pose["landmarks"][0][:2])
-
-    await peer.setLocalDescription(await peer.createOffer())
-    # If this server has an access token, add to headers: "Authorization": "Bearer TOKEN"
-    headers = {"Content-Type": "application/sdp"}
-    url = "${origin}/whep/${id}"
-    offer = peer.localDescription.sdp
-    async with aiohttp.ClientSession(headers=headers, raise_for_status=True) as http:
-        async with http.post(url, data=offer) as reply:
-            answer = await reply.text()
-    await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-    await sink.start()
-    await asyncio.Event().wait()
-
-asyncio.run(main())
+# ${t("If this server has an access token, add: {option}", { option: 'token="…"' })}
+for frame in landmarks("${origin}", "${id}"):
+    for pose in frame.poses:
+        print(frame.seq, "nose at", pose.landmarks[0][:2], pose.world[0])
 `,
   },
   {
     name: "JavaScript",
-    code: (origin, id) => `// In a page of this server: pages of other origins are refused.
-const peer = new RTCPeerConnection();
-peer.addTransceiver("video", { direction: "recvonly" });
-peer.ontrack = ({ track }) => {
-  document.querySelector("video").srcObject = new MediaStream([track]);
-};
-const channel = peer.createDataChannel("landmarks", { ordered: false, maxRetransmits: 0 });
-channel.onmessage = ({ data }) => {
-  const message = JSON.parse(data);
-  if (message.type === "pose") console.log(message.seq, message.poses[0]?.landmarks);
-};
-await peer.setLocalDescription();
-await new Promise((done) => {
-  peer.onicecandidate = ({ candidate }) => candidate ?? done();
-});
-const reply = await fetch("${origin}/whep/${id}", {
-  method: "POST",
-  headers: { "Content-Type": "application/sdp" },
-  body: peer.localDescription.sdp,
-});
-await peer.setRemoteDescription({ type: "answer", sdp: await reply.text() });
+    code: (origin, id) => `// ${t("In a page of this server: pages of other origins are refused.")}
+import { landmarks } from "${origin}/client.js";
+
+for await (const frame of landmarks("${id}")) {
+  for (const pose of frame.poses) console.log(frame.seq, "nose at", pose.landmarks[0]);
+}
+`,
+  },
+  {
+    name: "curl",
+    code: (origin, id) => `# ${t("If this server has an access token, add: {option}", { option: BEARER })}
+# ${t("State, size, frames a second, latency of the stream.")}
+curl ${origin}/api/v1/streams/${id}
+
+# ${t("Its landmarks as they come.")}
+curl -N -H "Accept: text/event-stream" ${origin}/api/v1/streams/${id}/landmarks
+
+# ${t("Another model, another overlay, while it runs.")}
+curl -X PATCH -H "Content-Type: application/json" ${origin}/api/v1/streams/${id} \\
+     -d '{"pose": {"model_complexity": 2}, "overlay": {"style": "landmarks"}}'
+`,
+  },
+  {
+    name: "curl (snapshot)",
+    code: (origin, id) => `# ${t("If this server has an access token, add: {option}", { option: BEARER })}
+# ${t("The picture now, with the poses drawn in; ?video=plain without them.")}
+curl -o ${id}.jpg ${origin}/api/v1/streams/${id}/snapshot.jpg
+
+# ${t("Publish the stream to an RTSP server too: a recorder, mediamtx, go2rtc.")}
+curl -X PATCH -H "Content-Type: application/json" ${origin}/api/v1/streams/${id} \\
+     -d '{"output": "rtsp://user:password@192.168.1.30:8554/${id}"}'
+`,
+  },
+  {
+    name: "<img>",
+    code: (origin, id) => `<!-- ${t("In a page of this server: pages of other origins are refused.")} -->
+<img src="${origin}/api/v1/streams/${id}/mjpeg?width=640" alt="${id}">
+`,
+  },
+  {
+    name: "Home Assistant",
+    code: (origin, id) => `# ${t("Settings, Devices & services, Add integration, MJPEG IP Camera:")}
+mjpeg_url: ${origin}/api/v1/streams/${id}/mjpeg?fps=10
+still_image_url: ${origin}/api/v1/streams/${id}/snapshot.jpg
+# ${t("If this server has an access token:")}
+authentication: basic
+username: streamer
+password: TOKEN
 `,
   },
 ];
@@ -85,18 +83,18 @@ export function openSnippets(streamId) {
   const code = element("code");
   const copied = element("span", { role: "status", class: "muted" });
   const tabs = element("div", { class: "tabs" });
-  const dialog = element("dialog", { class: "wide", "aria-label": "Code" });
+  const dialog = element("dialog", { class: "wide", "aria-label": t("Code") });
   /** @param {Snippet} snippet */
   const choose = (snippet) => {
-    code.textContent = snippet.code(location.origin, streamId);
+    code.textContent = snippet.code(location.origin + url("/").slice(0, -1), streamId);
     copied.textContent = "";
     for (const tab of tabs.children) {
       tab.setAttribute("aria-pressed", String(tab.textContent === snippet.name));
     }
   };
   for (const snippet of SNIPPETS) tabs.append(button(snippet.name, () => choose(snippet)));
-  const copy = button("Copy", () => void copyText(code, copied), { class: "primary" });
-  const close = button("Close", () => dialog.close());
+  const copy = button(t("Copy"), () => void copyText(code, copied), { class: "primary" });
+  const close = button(t("Close"), () => dialog.close());
   dialog.append(tabs, element("pre", { tabindex: "0" }, code));
   dialog.append(element("footer", {}, copied, copy, close));
   dialog.addEventListener("close", () => dialog.remove());
@@ -110,12 +108,12 @@ export function openSnippets(streamId) {
  * @param {HTMLElement} source
  * @param {HTMLElement} report
  */
-async function copyText(source, report) {
+export async function copyText(source, report) {
   if (isSecureContext) {
     await navigator.clipboard.writeText(source.textContent ?? "");
-    report.textContent = "copied";
+    report.textContent = t("copied");
   } else {
     getSelection()?.selectAllChildren(source);
-    report.textContent = "selected: press Ctrl+C";
+    report.textContent = t("selected: press Ctrl+C");
   }
 }

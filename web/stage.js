@@ -1,20 +1,24 @@
 // What the webcam page and the page of a stream share: the picture, its state in words, the
 // figures, the landmarks, and the controls that act on them.
 
-import { requestJson, sentence, streamPath } from "./api.js";
 import { StreamClock } from "./clock.js";
-import { button, byId, element, icon, play, setText } from "./dom.js";
+import { byId, element, icon, play, setText } from "./dom.js";
+import { download } from "./download.js";
 import { Figures } from "./figures.js";
+import { t } from "./i18n.js";
 import { bindKeys } from "./keys.js";
-import { openSnippets } from "./snippets.js";
+import { showNotice } from "./notices.js";
+import { StreamOptions } from "./options.js";
 import { Overlay } from "./overlay.js";
-import { LandmarkTable } from "./table.js";
+import { Panel } from "./panel.js";
+import { Recorder } from "./recorder.js";
+import { openSnippets } from "./snippets.js";
 import { nextTry, statusOf } from "./words.js";
 
 /** @typedef {import("./words.js").Status} Status */
 /** @typedef {import("./landmarks.js").PoseMessage} PoseMessage */
 /** @typedef {import("./connection.js").LivePeer} LivePeer */
-/** @typedef {{title: string, text: string[], busy?: boolean, actions?: HTMLElement[]}} Notice */
+/** @typedef {import("./notices.js").Notice} Notice */
 
 const COUNTDOWN_INTERVAL_MS = 500;
 const REMEMBERED_MESSAGES = 60;
@@ -28,16 +32,18 @@ export class Stage {
   #next = byId("state-next", HTMLElement);
   #notice = byId("notice", HTMLElement);
   #pause = byId("pause", HTMLButtonElement);
-  #model = byId("model", HTMLSelectElement);
-  #message = byId("option-message", HTMLElement);
   #figures = new Figures();
-  #table = new LandmarkTable();
+  #panel = new Panel();
+  #recorder = new Recorder(() => this.#subject);
   #overlay = new Overlay(
     this.video,
     byId("overlay", HTMLCanvasElement),
     byId("overlay-note", HTMLElement),
     (latency) => this.#figures.onLatency(latency),
   );
+  #options = new StreamOptions((look) => {
+    this.#overlay.look = look;
+  });
   #clock = new StreamClock(performance.timeOrigin);
   /** @type {LivePeer | null} */
   #peer = null;
@@ -49,6 +55,8 @@ export class Stage {
     peer: null,
     /** @type {PoseMessage | null} */
     lastMessage: null,
+    /** @type {PoseMessage | null} beside the picture: the last one before a pause */
+    shown: null,
     /** @type {PoseMessage[]} */
     recent: [],
     messages: 0,
@@ -59,24 +67,31 @@ export class Stage {
 
   constructor() {
     Object.assign(window, { streamer: this.#debug });
+    this.#picture.dataset["paused"] = t("paused"); // which the style sheet shows
     this.#pause.addEventListener("click", () => this.#togglePause());
     byId("snapshot", HTMLButtonElement).addEventListener("click", () => this.#saveSnapshot());
     byId("code", HTMLButtonElement).addEventListener("click", () => {
       if (this.#peer) openSnippets(this.#peer.streamId);
     });
-    this.#model.addEventListener("change", () => void this.#changeModel());
     const full = byId("full", HTMLButtonElement);
     full.addEventListener("click", () => void this.#toggleFull());
     full.hidden = !document.fullscreenEnabled;
-    bindKeys(
-      [
-        { key: " ", name: "space", does: "pause and go on", run: () => this.#togglePause() },
-        { key: "f", name: "f", does: "full screen", run: () => void this.#toggleFull() },
-        { key: "s", name: "s", does: "save a snapshot", run: () => this.#saveSnapshot() },
-      ],
-      byId("keys", HTMLButtonElement),
-    );
+    this.#bindKeys();
     setInterval(() => this.#countDown(), COUNTDOWN_INTERVAL_MS);
+  }
+
+  #bindKeys() {
+    const keys = [
+      { key: " ", name: t("space"), does: t("pause and go on"), run: () => this.#togglePause() },
+      { key: "f", name: "f", does: t("full screen"), run: () => void this.#toggleFull() },
+      { key: "s", name: "s", does: t("save a snapshot"), run: () => this.#saveSnapshot() },
+      { key: "r", name: "r", does: t("record landmarks"), run: () => this.#recorder.toggle() },
+    ];
+    const inSpace = [
+      { name: t("arrows"), does: t("turn the 3D view, when it has the focus") },
+      { name: "+ − 0", does: t("zoom it, and reset it") },
+    ];
+    bindKeys(keys, byId("keys", HTMLButtonElement), inSpace);
   }
 
   /** @param {LivePeer | null} peer whom the controls act on */
@@ -117,6 +132,7 @@ export class Stage {
   /** @param {boolean} isMirrored */
   setMirrored(isMirrored) {
     this.#picture.classList.toggle("mirrored", isMirrored);
+    this.#panel.isMirrored = isMirrored;
   }
 
   /** @param {MediaStream} media */
@@ -139,7 +155,10 @@ export class Stage {
     if (debug.recent.length > REMEMBERED_MESSAGES) debug.recent.shift();
     this.#figures.onPose(message);
     this.#overlay.onPose(message);
-    if (!this.#isPaused) this.#table.show(message.poses);
+    this.#recorder.add(message);
+    if (this.#isPaused) return;
+    debug.shown = message;
+    this.#panel.show(message);
   }
 
   /** @param {import("./link.js").LinkStats} stats */
@@ -151,9 +170,7 @@ export class Stage {
   /** @param {import("./api.js").StreamInfo} info */
   showInfo(info) {
     this.#figures.onInfo(info);
-    if (document.activeElement !== this.#model) {
-      this.#model.value = String(info.pose.model_complexity);
-    }
+    this.#options.show(info);
   }
 
   /**
@@ -166,22 +183,10 @@ export class Stage {
     this.#picture.dataset.state = status.state;
     this.#picture.classList.toggle("dim", notice !== null);
     setText(this.#words, status.words);
-    this.#showNotice(notice);
+    showNotice(this.#notice, notice);
     this.#countDown();
     this.#enableControls();
-    if (status.state !== "live") this.#table.show([]);
-  }
-
-  /** @param {Notice | null} notice */
-  #showNotice(notice) {
-    this.#notice.hidden = notice === null;
-    if (!notice) return;
-    this.#notice.replaceChildren(
-      ...(notice.busy ? [element("i", { class: "spinner", "aria-hidden": "true" })] : []),
-      element("h2", {}, notice.title),
-      ...notice.text.filter((line) => line).map((line) => element("p", {}, line)),
-      element("div", { class: "actions" }, ...(notice.actions ?? [])),
-    );
+    if (status.state !== "live") this.#panel.clear();
   }
 
   #countDown() {
@@ -195,7 +200,8 @@ export class Stage {
     for (const id of ["pause", "snapshot", "code"]) {
       byId(id, HTMLButtonElement).disabled = isDisabled;
     }
-    this.#model.disabled = isDisabled;
+    this.#recorder.isDisabled = isDisabled;
+    this.#options.streamId = isDisabled ? "" : (this.#peer?.streamId ?? "");
   }
 
   #togglePause() {
@@ -205,7 +211,7 @@ export class Stage {
     this.#picture.classList.toggle("paused", this.#isPaused);
     this.#pause.replaceChildren(
       icon(this.#isPaused ? "play" : "pause"),
-      element("span", {}, this.#isPaused ? "Go on" : "Pause"),
+      element("span", {}, this.#isPaused ? t("Go on") : t("Pause")),
     );
     if (this.#isPaused) this.video.pause();
     else if (this.video.srcObject) play(this.video);
@@ -216,67 +222,16 @@ export class Stage {
     else if (document.fullscreenEnabled) await this.#picture.requestFullscreen();
   }
 
+  /** What files are named after. */
+  get #subject() {
+    return document.title.split(" · ")[0] ?? "";
+  }
+
   /** Saves the picture as it is seen. */
   #saveSnapshot() {
     const copy = this.#overlay.snapshot(this.#picture.classList.contains("mirrored"));
     copy?.toBlob((blob) => {
-      if (blob) download(blob, `${document.title.split(" ")[0]}-${timestamp()}.png`);
+      if (blob) download(blob, this.#subject, "png");
     });
   }
-
-  async #changeModel() {
-    const pose = { model_complexity: Number(this.#model.value) };
-    setText(this.#message, "");
-    try {
-      const path = streamPath(this.#peer?.streamId ?? "");
-      this.showInfo(await requestJson("PATCH", path, { json: { pose } }));
-    } catch (error) {
-      setText(this.#message, sentence(error));
-      const info = await requestJson("GET", streamPath(this.#peer?.streamId ?? ""));
-      this.#model.value = String(info.pose.model_complexity);
-    }
-  }
-}
-
-/**
- * The notice for a status that needs one on either page.
- * @param {Status} status
- * @param {() => void} tryAgain
- * @param {import("./modes.js").VideoMode} video annotated video brings a lost camera's notice itself
- * @returns {Notice | null}
- */
-export function noticeOf({ state, words, detail, kind, ours }, tryAgain, video) {
-  const title = words.charAt(0).toUpperCase() + words.slice(1);
-  if (state === "connecting") return { title: "Connecting", text: [], busy: true };
-  if (state === "paused") return { title: "Waking the camera", text: [], busy: true };
-  if (state === "reconnecting" && (ours || video !== "annotated")) {
-    return { title, text: [detail && sentence(detail)], busy: true };
-  }
-  if (state === "failed" || state === "ended") {
-    const again = button("Try again", tryAgain, { class: "primary" });
-    const wall = element("a", { href: "/", class: "button" }, "All streams");
-    const isOver = state === "ended" && !ours;
-    const text = [!isOver && detail ? sentence(detail) : "", NEXT_STEPS.get(kind) ?? ""];
-    return { title: isOver ? "The stream has ended" : title, text, actions: [again, wall] };
-  }
-  return null;
-}
-
-const NEXT_STEPS = new Map([
-  ["wrong-credentials", "Remove this camera on the wall and add it again with the right password."],
-  ["address-not-allowed", "[rtsp] allowed_networks in the configuration says which are."],
-]);
-
-/**
- * @param {Blob} blob
- * @param {string} name
- */
-function download(blob, name) {
-  const url = URL.createObjectURL(blob);
-  element("a", { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 1000);
-}
-
-function timestamp() {
-  return new Date().toISOString().slice(0, 19).replaceAll(":", "-");
 }

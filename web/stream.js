@@ -1,12 +1,15 @@
 // /streams/{id}: one stream.
 
 import { request, sentence, streamPath } from "./api.js";
+import { pathOf } from "./base.js";
 import { byId, setText } from "./dom.js";
+import { t } from "./i18n.js";
 import { ModeChoice } from "./modes.js";
+import { noticeOf } from "./notices.js";
 import { ViewerPeer } from "./peers.js";
-import { noticeOf, Stage } from "./stage.js";
+import { Stage } from "./stage.js";
 
-const streamId = decodeURIComponent(location.pathname.split("/")[2] ?? "");
+const streamId = decodeURIComponent(pathOf(location.href).split("/")[2] ?? "");
 const OVERLAYS = /** @type {const} */ ({ annotated: "off", plain: "packets", none: "alone" });
 
 const stage = new Stage();
@@ -42,7 +45,7 @@ async function tryAgain() {
 
 /** @param {string} kind */
 function showName(kind) {
-  const name = kind === "webcam" ? "Shared webcam" : streamId;
+  const name = kind === "webcam" ? t("Shared webcam") : streamId;
   setText(byId("name", HTMLElement), name);
   document.title = `${name} · Streamer`;
 }

@@ -4,6 +4,7 @@ import { requestJson, sentence, ServerGone } from "./api.js";
 import { CameraForm } from "./camera_form.js";
 import { Card } from "./card.js";
 import { byId, setText } from "./dom.js";
+import { t } from "./i18n.js";
 import { statusAfter } from "./retry.js";
 import { nextTry, statusOf } from "./words.js";
 
@@ -114,7 +115,7 @@ function showBanner() {
   banner.hidden = trouble.state === "live";
   grid.classList.toggle("stale", !banner.hidden);
   if (banner.hidden) return;
-  setText(banner, sentence([trouble.words, nextTry(trouble)].filter(Boolean).join(", ")));
+  setText(banner, sentence([trouble.words, nextTry(trouble)].filter(Boolean).join(t(", "))));
 }
 
 function toggleAdding() {

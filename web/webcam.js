@@ -1,6 +1,7 @@
 // /webcam: this computer's camera up; its picture back, annotated or not, or its landmarks alone.
 
 import { request, sentence, streamPath } from "./api.js";
+import { url } from "./base.js";
 import {
   CameraError,
   canAsk,
@@ -9,10 +10,12 @@ import {
   listCameras,
   openCamera,
 } from "./camera.js";
-import { button, byId, setText } from "./dom.js";
+import { button, byId, element, setText } from "./dom.js";
+import { t } from "./i18n.js";
 import { ModeChoice, NO_CAPTURE_TIMES, tellsCaptureTimes } from "./modes.js";
+import { noticeOf } from "./notices.js";
 import { WebcamPeer } from "./peers.js";
-import { noticeOf, Stage } from "./stage.js";
+import { Stage } from "./stage.js";
 import { statusOf } from "./words.js";
 
 /** @typedef {import("./words.js").Status} Status */
@@ -36,8 +39,8 @@ let peer = null;
 
 async function start() {
   stage.showStatus(statusOf("asking"), {
-    title: "Asking for the camera",
-    text: ["Your browser wants to know whether this page may use it."],
+    title: t("Asking for the camera"),
+    text: [t("Your browser wants to know whether this page may use it.")],
     busy: true,
   });
   try {
@@ -108,12 +111,15 @@ function release() {
 }
 
 function showIdle() {
-  const startButton = button("Start", () => void start(), { id: "start", class: "primary big" });
+  const startButton = button(t("Start"), () => void start(), { id: "start", class: "primary big" });
   stage.showStatus(statusOf("idle"), {
-    title: "See your own pose, live",
+    title: t("See your own pose, live"),
     text: [
-      `The picture goes to this server (${location.host}) and nowhere else. ` +
-        "Your browser asks for the camera when you press Start.",
+      t(
+        "The picture goes to this server ({host}) and nowhere else. " +
+          "Your browser asks for the camera when you press Start.",
+        { host: location.host },
+      ),
     ],
     actions: [startButton],
   });
@@ -123,12 +129,13 @@ function showIdle() {
 function showCameraError(error) {
   release();
   const known = error instanceof CameraError ? error : new CameraError(sentence(error), []);
-  const again = button("Try again", () => void start(), { id: "start", class: "primary" });
+  const again = button(t("Try again"), () => void start(), { id: "start", class: "primary" });
+  const more = known.more && element("a", { href: url(known.more), class: "button" }, t("What to do"));
   const words = known.message.charAt(0).toLowerCase() + known.message.slice(1);
   stage.showStatus(statusOf("failed", { words, ours: true }), {
     title: known.message,
     text: known.advice,
-    actions: known.canRetry ? [again] : [],
+    actions: [...(known.canRetry ? [again] : []), ...(more ? [more] : [])],
   });
 }
 
@@ -139,7 +146,9 @@ function useCamera(opened) {
   opened.getVideoTracks()[0]?.addEventListener("ended", () => {
     if (camera !== opened) return;
     showCameraError(
-      new CameraError("The camera is gone", ["It was unplugged, or the system took it away."]),
+      new CameraError(t("The camera is gone"), [
+        t("It was unplugged, or the system took it away."),
+      ]),
     );
   });
 }
@@ -164,7 +173,7 @@ async function changeCamera() {
 async function fillCameras() {
   const inUse = camera?.getVideoTracks()[0]?.getSettings().deviceId ?? "";
   const options = (await listCameras()).map(
-    ({ label, deviceId }, index) => new Option(label || `camera ${index + 1}`, deviceId),
+    ({ label, deviceId }, index) => new Option(label || t("camera {number}", { number: index + 1 }), deviceId),
   );
   if (options.length === 0) return;
   cameraSelect.replaceChildren(...options);

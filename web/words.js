@@ -1,5 +1,7 @@
 // The words for every state, the same on all pages.
 
+import { t } from "./i18n.js";
+
 /**
  * What the page shows; the server's own states (StreamState) are fewer.
  * @typedef {"idle" | "asking" | "connecting" | "live" | "nobody" | "reconnecting" | "failed"
@@ -18,27 +20,27 @@
  */
 
 const CAMERA_TROUBLE = new Map([
-  ["wrong-credentials", "wrong password"],
-  ["address-not-allowed", "address not allowed"],
-  ["source-unreachable", "camera not reachable"],
-  ["source-not-found", "no such path on the camera"],
-  ["source-unusable", "no usable video"],
-  ["source-stalled", "camera silent"],
-  ["source-lost", "camera lost"],
-  ["model-unavailable", "model missing"],
+  ["wrong-credentials", t("wrong password")],
+  ["address-not-allowed", t("address not allowed")],
+  ["source-unreachable", t("camera not reachable")],
+  ["source-not-found", t("no such path on the camera")],
+  ["source-unusable", t("no usable video")],
+  ["source-stalled", t("camera silent")],
+  ["source-lost", t("camera lost")],
+  ["model-unavailable", t("model missing")],
 ]);
 
 /** @type {Record<PageState, string>} */
 const PLAIN = {
-  idle: "not started",
-  asking: "asking for the camera",
-  connecting: "connecting",
-  live: "live",
-  nobody: "nobody in the picture",
-  reconnecting: "camera lost",
-  failed: "failed",
-  ended: "ended",
-  paused: "paused while nobody watches",
+  idle: t("not started"),
+  asking: t("asking for the camera"),
+  connecting: t("connecting"),
+  live: t("live"),
+  nobody: t("nobody in the picture"),
+  reconnecting: t("camera lost"),
+  failed: t("failed"),
+  ended: t("ended"),
+  paused: t("paused while nobody watches"),
 };
 
 /**
@@ -71,11 +73,13 @@ export function streamStatus(state, { detail, kind, retry_in_s, attempt }) {
 export function nextTry({ state, retryAt, attempt }) {
   if (state !== "reconnecting" && retryAt === null) return "";
   const left_s = Math.ceil(((retryAt ?? 0) - performance.now()) / 1000);
-  const when = left_s > 0 ? `in ${duration(left_s)}` : "now";
-  return `trying again ${when}${attempt > 1 ? ` (attempt ${attempt})` : ""}`;
+  const words =
+    left_s > 0 ? t("trying again in {time}", { time: duration(left_s) }) : t("trying again now");
+  return attempt > 1 ? t("{words} (attempt {attempt})", { words, attempt }) : words;
 }
 
 /** @param {number} seconds */
 export function duration(seconds) {
-  return seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
+  if (seconds < 90) return t("{count} s", { count: Math.round(seconds) });
+  return t("{count} min", { count: Math.round(seconds / 60) });
 }

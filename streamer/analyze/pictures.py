@@ -6,8 +6,6 @@ from pathlib import Path
 
 import av
 import numpy as np
-import pi_heif
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from streamer.analyze.joining import write_landmarks
 from streamer.analyze.options import PICTURE, Input
@@ -15,14 +13,16 @@ from streamer.analyze.outputs import Outputs, Summary
 from streamer.analyze.planning import MIN_SIDE_PX
 from streamer.analyze.segment import Report, message_line
 from streamer.config import PoseConfig
-from streamer.errors import SourceUnusable
+from streamer.errors import InvalidPicture, PictureTooLarge, SourceUnusable
+from streamer.images.decoding import decode, prepare_decoders
 from streamer.model import Frame
 from streamer.overlay import SkeletonPainter
-from streamer.pixels import to_av, to_frame
+from streamer.pixels import to_frame, to_jpeg
 from streamer.pose.mediapipe import MediaPipeEstimator
 from streamer.pose.models import Complexity, model_path
 
-_QUALITY = 92
+MAX_PIXELS = 100_000_000
+"""More than a camera makes, and what a process can hold several times over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class PictureTask:
         files = {s: folder / f"out{s}.new" for s in self.input.suffixes(options)}
         write_landmarks(files, iter([message_line(self.input.name, 0, frame, people)]))
         if PICTURE in files:
-            drawn = to_av(SkeletonPainter().annotate(frame, people)).to_ndarray(format="rgb24")
-            Image.fromarray(drawn).save(files[PICTURE], "JPEG", quality=_QUALITY)
+            drawn = SkeletonPainter().annotate(frame, people)
+            files[PICTURE].write_bytes(to_jpeg(drawn))
         summary = Summary(1, int(bool(people)))
         self.outputs.publish(self.input, files, summary)
         report(1)
@@ -56,28 +56,16 @@ def _estimator(options: PoseConfig) -> MediaPipeEstimator:
 
 
 def read_picture(path: Path) -> Frame:
-    """Upright (EXIF); the first of several. Raises SourceUnusable."""
-    pi_heif.register_heif_opener()
+    """Upright (EXIF); the first of several. Raises SourceUnusable and OSError."""
+    prepare_decoders(MAX_PIXELS)
+    data = path.read_bytes()
+    if not data:
+        raise SourceUnusable("the file is empty")
     try:
-        with Image.open(path) as image:
-            rgb = np.asarray(_eight_bits(ImageOps.exif_transpose(image)).convert("RGB"))
-    except Image.DecompressionBombError as error:
-        raise SourceUnusable("the picture has too many pixels") from error
-    except UnidentifiedImageError as error:
-        empty = path.stat().st_size == 0
-        raise SourceUnusable(
-            "the file is empty" if empty else "it is no picture that can be read"
-        ) from error
-    except (OSError, ValueError, SyntaxError) as error:  # Pillow's words for damage
-        raise SourceUnusable(f"the picture is damaged: {error}") from error
+        rgb = np.asarray(decode(data, MAX_PIXELS).image)
+    except (InvalidPicture, PictureTooLarge) as error:
+        raise SourceUnusable(str(error)) from error
     if min(rgb.shape[:2]) < MIN_SIDE_PX:
         raise SourceUnusable(f"the picture is smaller than {MIN_SIDE_PX} pixels")
     picture = av.VideoFrame.from_ndarray(rgb, "rgb24")
     return replace(to_frame(picture, 0, received_mono=0.0, received_at=0.0), decode_ms=0.0)
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Pillow would turn all that is brighter than 255 of 65535 into white."""
-    if not image.mode.startswith("I;16"):
-        return image
-    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))

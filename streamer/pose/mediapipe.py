@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamer.aio import assert_off_loop
 from streamer.config import PoseConfig
@@ -56,32 +57,16 @@ class MediaPipeEstimator:
             return  # it has not seen a frame yet
         self.close()
         self._last_ms = -1
-        self._landmarker = self._open()
+        options = self._options
+        self._landmarker = _open_landmarker(
+            self._model, options, video=not options.static_image_mode
+        )
 
     def close(self) -> None:
         if self._landmarker is not None:
             self._landmarker.close()
             self._landmarker = None
             _malloc_trim()(0)
-
-    def _open(self) -> Landmarker:
-        options = self._options
-        try:
-            return Landmarker(
-                self._model,
-                video=not options.static_image_mode,
-                num_poses=options.num_poses,
-                min_pose_detection_confidence=options.min_detection_confidence,
-                # What the Pose solution called min_tracking_confidence, the landmark presence
-                # below which a person is looked for anew, is this in the Tasks API; the option
-                # that bears the old name there is a threshold on overlapping boxes.
-                min_pose_presence_confidence=options.min_tracking_confidence,
-            )
-        except RuntimeError as error:
-            raise ModelError(
-                f"MediaPipe can't load {self._model.name}: {error}. "
-                "Run `streamer models` to make it again."
-            ) from error
 
     def _timestamp_ms(self, pts: int) -> int:
         """Media time in whole milliseconds, strictly increasing, as MediaPipe demands."""
@@ -93,6 +78,45 @@ class MediaPipeEstimator:
         elapsed_ms = (pts - self._first_pts) // _TICKS_PER_MS * self._stretch
         self._last_ms = max(elapsed_ms, self._last_ms + 1)
         return self._last_ms
+
+
+class StillEstimator:
+    """Finds people in single pictures, each by itself: MediaPipe's IMAGE mode, the ``static_image_mode``
+    of its Pose solution. Built, used and closed in one thread. Raises ModelError as above."""
+
+    def __init__(self, model: Path, options: PoseConfig) -> None:
+        self._landmarker = _open_landmarker(model, options, video=False)
+
+    def estimate(self, rgb: NDArray[np.uint8]) -> tuple[Pose, ...]:
+        """``rgb``: shape (H, W, 3), uint8, C-contiguous. Raises EstimatorError."""
+        assert_off_loop()
+        try:
+            found = self._landmarker.find(rgb, 0)
+        except (ValueError, RuntimeError) as error:
+            raise EstimatorError(f"MediaPipe refused a picture: {error}") from error
+        return tuple(_pose(index, person) for index, person in enumerate(found, start=1))
+
+    def close(self) -> None:
+        self._landmarker.close()
+        _malloc_trim()(0)
+
+
+def _open_landmarker(model: Path, options: PoseConfig, *, video: bool) -> Landmarker:
+    try:
+        return Landmarker(
+            model,
+            video=video,
+            num_poses=options.num_poses,
+            min_pose_detection_confidence=options.min_detection_confidence,
+            # What the Pose solution called min_tracking_confidence, the landmark presence
+            # below which a person is looked for anew, is this in the Tasks API; the option
+            # that bears the old name there is a threshold on overlapping boxes.
+            min_pose_presence_confidence=options.min_tracking_confidence,
+        )
+    except RuntimeError as error:
+        raise ModelError(
+            f"MediaPipe can't load {model.name}: {error}. Run `streamer models` to make it again."
+        ) from error
 
 
 @functools.cache

@@ -1,14 +1,28 @@
 """The aiohttp application, put together from its parts."""
 
+from typing import Final, NoReturn
+
 from aiohttp import web
 
 from streamer.config import ServerConfig
-from streamer.server import metrics, pages, peers, streams
+from streamer.errors import ConfigError
+from streamer.server import (
+    cameras,
+    images,
+    landmarks,
+    metrics,
+    openapi,
+    pages,
+    peers,
+    stills,
+    streams,
+    trust,
+)
 from streamer.server.guard import GUARD, Guard
-from streamer.server.keys import SERVICES, Services
+from streamer.server.keys import OUTSIDE, SERVICES, Services
 from streamer.server.problems import problem_middleware
 
-MAX_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES: Final = 64 * 1024
 
 
 def make_application(config: ServerConfig, services: Services) -> web.Application:
@@ -16,10 +30,38 @@ def make_application(config: ServerConfig, services: Services) -> web.Applicatio
     app = web.Application(
         middlewares=[guard.middleware, problem_middleware], client_max_size=MAX_BODY_BYTES
     )
+    app.on_response_prepare.append(guard.add_headers)
     app[GUARD] = guard
     app[SERVICES] = services
     app.add_routes(streams.routes)
+    app.add_routes(cameras.routes)
     app.add_routes(peers.routes)
+    app.add_routes(images.routes)
+    app.add_routes(trust.routes)
+    landmarks.add_landmarks(app, config.max_readers)
+    stills.add_stills(app)
     metrics.add_metrics(app)
     pages.add_pages(app)
+    openapi.add_document(app)
+    if config.base_path:
+        _add_base_path(app, config.base_path)
     return app
+
+
+def _add_base_path(app: web.Application, base_path: str) -> None:
+    """Every route once more under the prefix: a proxy may pass it on or take it off."""
+    routes = [
+        (each.method, each.resource.canonical, each.handler)
+        for each in app.router.routes()
+        if each.resource is not None
+    ]
+    ours = {path.split("/")[1] for _, path, _ in routes}
+    if base_path.split("/")[1] in ours:
+        raise ConfigError(f"[server] base_path: {base_path} is taken by the server's own pages.")
+    app.router.add_get(base_path, _to_wall)
+    for method, path, handler in routes:
+        app.router.add_route(method, base_path + path, handler)
+
+
+async def _to_wall(request: web.Request) -> NoReturn:
+    raise web.HTTPPermanentRedirect(request[OUTSIDE].path("/"))

@@ -1,6 +1,7 @@
 """The rules that every request meets before a handler: who may ask, from where, in which form."""
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import ipaddress
@@ -16,17 +17,20 @@ from aiohttp.http_exceptions import PayloadEncodingError
 from aiohttp.typedefs import Handler
 
 from streamer.config import ServerConfig
-from streamer.server.keys import REQUEST_ID
+from streamer.server.keys import ANSWER_BEGUN, OUTSIDE, REQUEST_ID
+from streamer.server.outside import Proxies
 from streamer.server.problems import problem
 
 SESSION_COOKIE: Final = "streamer_session"
 BODY_TIMEOUT_S: Final = 15.0
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_PUBLIC: Final = frozenset({"/healthz", "/readyz", "/login", "/api/v1/login"})
-_PUBLIC_PREFIX: Final = "/static/"
+_PLAIN: Final = frozenset({"/healthz", "/readyz", "/trust", "/trust/authority", "/trust/ca.crt"})
+"""Open without https, where there is any, and without the token; so are the pages' files."""
+_PUBLIC: Final = _PLAIN | {"/login", "/api/v1/login", "/client.js"}
+_FILES: Final = "/static/"
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "
-    "media-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "media-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
     "frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -37,26 +41,53 @@ _HEADERS: Final = {
 }
 
 
+_TO_FRIENDS: Final = {
+    "Access-Control-Expose-Headers": "Location, Link, Retry-After, X-Request-Id, X-Stream-Id",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Vary": "Origin",
+}
+_CHALLENGE: Final = 'Bearer, Basic realm="Streamer"'
+_PREFLIGHT: Final = {
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
+    "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE, OPTIONS",
+    "Access-Control-Max-Age": "600",
+}
+
+
 class Guard:
     """Host allow-list, exact Origin, access token. Deny by default: with a token set, every route needs
     it but those that a person or a health check must reach before."""
 
     def __init__(self, config: ServerConfig) -> None:
         self._token = config.token
-        self._names = _own_names(config)
-        self._any_address = not is_loopback(config.host)
+        self._names = own_names(config)
+        self._friends = frozenset(config.allowed_origins)
+        self._proxies = Proxies(config)
+        self._any_address = is_exposed(config)
+        self._speaks_https = config.speaks_https
+        self._ports = {config.http_port: config.port} if config.http_port else {}
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         request[REQUEST_ID] = secrets.token_hex(8)
-        response: web.StreamResponse = self._refusal(request) or await handler(request)
-        if not response.prepared:
-            response.headers.update(_HEADERS)
+        request[OUTSIDE] = self._proxies.outside(request)
+        if self._is_preflight(request):
+            return web.Response(status=HTTPStatus.NO_CONTENT, headers=_PREFLIGHT)
+        return self._refusal(request) or await handler(request)
+
+    async def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
+        """A signal of aiohttp: before any answer begins, a stream's too."""
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        origin = request.headers.get("Origin", "")
+        if origin in self._friends:
+            response.headers.update(_TO_FRIENDS | {"Access-Control-Allow-Origin": origin})
+        request[ANSWER_BEGUN] = True
+        if REQUEST_ID in request:
             response.headers["X-Request-Id"] = request[REQUEST_ID]
-        return response
 
     def _refusal(self, request: web.Request) -> web.Response | None:
-        if not self._host_is_ours(request.host):
+        if not self._host_is_ours(request[OUTSIDE].host):
             return problem(
                 request,
                 HTTPStatus.MISDIRECTED_REQUEST,
@@ -71,7 +102,12 @@ class Guard:
                 "foreign-origin",
                 "Pages of another origin may not use this server.",
             )
-        if self._token and not self._is_public(request.path) and not self._may_enter(request):
+        path = self._proxies.inside(request.path)
+        if path.startswith(_FILES):
+            return None
+        if self._speaks_https and path not in _PLAIN and request[OUTSIDE].scheme != "https":
+            return self._to_https(request)
+        if self._token and path not in _PUBLIC and not self._may_enter(request):
             return self._unauthorized(request)
         return None
 
@@ -87,31 +123,52 @@ class Guard:
         origin = request.headers.get("Origin")
         if origin is None or (request.method in _SAFE_METHODS and not is_upgrade):
             return True  # no browser, or a request that changes nothing and can't be read there
-        return origin == f"{request.scheme}://{request.host}"
+        return origin == request[OUTSIDE].origin or origin in self._friends
 
-    @staticmethod
-    def _is_public(path: str) -> bool:
-        return path in _PUBLIC or path.startswith(_PUBLIC_PREFIX)
+    def _is_preflight(self, request: web.Request) -> bool:
+        """A browser asks, without a token, whether a page of another origin may (Fetch, section 3.3)."""
+        asks = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+        is_friend = request.headers.get("Origin") in self._friends
+        return asks and is_friend and self._host_is_ours(request[OUTSIDE].host)
 
     def _may_enter(self, request: web.Request) -> bool:
         scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self.token_is_right(credentials):
             return True
+        if scheme.lower() == "basic" and self.token_is_right(_password(credentials)):
+            return True
         return _equal(request.cookies.get(SESSION_COOKIE, ""), self.session_value())
+
+    def _to_https(self, request: web.Request) -> web.Response:
+        outside = request[OUTSIDE]
+        host = urlsplit(f"//{outside.host}")
+        port = self._ports.get(_own_port(request), host.port)
+        name = f"[{host.hostname}]" if ":" in (host.hostname or "") else host.hostname
+        home = f"https://{name}:{port}" if port not in (None, 443) else f"https://{name}"
+        if request.method not in ("GET", "HEAD"):
+            detail = f"This server speaks https: use {home}{outside.path('/')}."
+            return problem(request, HTTPStatus.FORBIDDEN, "https-needed", detail)
+        there = home + outside.path(self._proxies.inside(request.path_qs))
+        return web.Response(status=HTTPStatus.PERMANENT_REDIRECT, headers={"Location": there})
 
     def _unauthorized(self, request: web.Request) -> web.Response:
         if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
-            return web.Response(
-                status=HTTPStatus.SEE_OTHER,
-                headers={"Location": f"/login?next={quote(request.path_qs, safe='')}"},
-            )
+            outside = request[OUTSIDE]
+            wanted = quote(outside.path(self._proxies.inside(request.path_qs)), safe="")
+            login = f"{outside.path('/login')}?next={wanted}"
+            return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": login})
         return problem(
             request,
             HTTPStatus.UNAUTHORIZED,
             "token-needed",
             "Send the access token as `Authorization: Bearer …`, or sign in at /login.",
-            {"WWW-Authenticate": "Bearer"},
+            # A browser would ask for a name and a password of its own; players know nothing else.
+            {"WWW-Authenticate": "Bearer" if _is_browser(request) else _CHALLENGE},
         )
+
+    def is_friend(self, origin: str) -> bool:
+        """Whether pages of this origin may use the server."""
+        return origin in self._friends
 
     def token_is_right(self, token: str) -> bool:
         return _equal(token.strip(), self._token)
@@ -129,9 +186,27 @@ def _equal(given: str, secret: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), secret.encode())
 
 
+def _password(basic: str) -> str:
+    """Players and home automation know no other login than a name, here any, and a password (RFC 7617)."""
+    try:
+        return base64.b64decode(basic, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
+
+
+def _is_browser(request: web.Request) -> bool:
+    """It would ask for a name and password in a window of its own."""
+    return request.headers.get("User-Agent", "").startswith("Mozilla/")
+
+
 def is_loopback(host: str) -> bool:
     address = _as_address(host)
     return host == "localhost" or (address is not None and address.is_loopback)
+
+
+def is_exposed(config: ServerConfig) -> bool:
+    """Whether others than this machine can reach the server, by themselves or through a proxy."""
+    return not is_loopback(config.host) or bool(config.trusted_proxies)
 
 
 async def read_text(request: web.Request, content_type: str, limit_bytes: int) -> str:
@@ -163,7 +238,13 @@ async def read_json(request: web.Request, limit_bytes: int = 64 * 1024) -> Any:
         raise web.HTTPBadRequest(reason="The body is not valid JSON.") from None
 
 
-def _own_names(config: ServerConfig) -> frozenset[str]:
+def _own_port(request: web.Request) -> int:
+    """That the request came to."""
+    socket_name = request.get_extra_info("sockname")
+    return int(socket_name[1]) if isinstance(socket_name, tuple) else 0
+
+
+def own_names(config: ServerConfig) -> frozenset[str]:
     names = {"localhost", "127.0.0.1", "::1", config.host.lower(), *config.allowed_hosts}
     if not is_loopback(config.host):
         machine = socket.gethostname().lower()

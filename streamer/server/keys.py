@@ -1,12 +1,18 @@
 """What handlers find in the application and on a request, typed."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from streamer.config import IceServer, PoseConfig, RtspSource, VideoConfig
+from streamer.certificates import Authority
+from streamer.config import AnySource, OverlayConfig, PoseConfig, VideoConfig
+from streamer.images.service import Images
+from streamer.server.outside import Outside
+from streamer.sources.discovery import FoundCamera
+from streamer.sources.onvif import CameraStream, Login
 from streamer.streams import Streams
 from streamer.webrtc.peers import Peers
 
@@ -15,19 +21,31 @@ from streamer.webrtc.peers import Peers
 class Services:
     """All that the HTTP edge may use of the rest.
 
-    ``probe``: what a camera is (JSON), or one of our errors. ``check_address``: raises InvalidRequest
-    or SourceForbidden for an address that the configuration rules out.
+    ``probe``: what a camera is (JSON), or one of our errors. ``check_source``: raises InvalidRequest
+    or SourceForbidden for one that the configuration rules out. ``devices``: the USB cameras of this
+    machine; ``find_cameras``: those of its network; ``ask_camera``: the streams of the one at an address.
+    ``images``: analyses pictures; ``model``: where the model of a ``model_complexity`` lies; raises
+    ModelError when it is not there.
     """
 
     streams: Streams
     peers: Peers
-    probe: Callable[[RtspSource], Awaitable[dict[str, Any]]]
-    check_address: Callable[[RtspSource], Awaitable[None]]
+    probe: Callable[[AnySource], Awaitable[dict[str, Any]]]
+    check_source: Callable[[AnySource], Awaitable[None]]
+    devices: Callable[[], Awaitable[list[dict[str, str]]]]
+    find_cameras: Callable[[], Awaitable[list[FoundCamera]]]
+    ask_camera: Callable[[str, Login], Awaitable[list[CameraStream]]]
+    images: Images
+    model: Callable[[int], Path]
     pose: PoseConfig
     video: VideoConfig
-    ice_servers: list[IceServer]
+    authority: Authority | None = None  # of the server's own certificate
+    overlay: OverlayConfig = field(default_factory=OverlayConfig)
     ready: bool = False
+    max_picture_readers: int = 64
 
 
 SERVICES = web.AppKey("services", Services)
 REQUEST_ID = web.RequestKey("request_id", str)
+ANSWER_BEGUN = web.RequestKey("answer_begun", bool)
+OUTSIDE = web.RequestKey("outside", Outside)

@@ -25,6 +25,7 @@ from prometheus_client.registry import Collector
 
 from streamer.model import PoseResult, SessionStats, Status, StreamState
 from streamer.server.keys import SERVICES
+from streamer.server.openapi import Answer, describe, text_body
 from streamer.session import Session
 from streamer.streams import Stream
 
@@ -40,6 +41,11 @@ def add_metrics(app: web.Application) -> None:
     services = app[SERVICES]
     figures = Figures(services.streams, services.peers)
 
+    @describe(
+        "Service",
+        "Figures of all streams, for Prometheus",
+        answers={200: Answer("Prometheus' text format", text_body("text/plain"))},
+    )
     async def show(request: web.Request) -> web.Response:
         registry = CollectorRegistry()
         registry.register(await figures.read())

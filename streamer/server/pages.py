@@ -1,5 +1,7 @@
 """The pages, their files, signing in, and the health of the service."""
 
+import asyncio
+import logging
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -9,31 +11,55 @@ from aiohttp.typedefs import Handler
 
 from streamer.model import StreamState
 from streamer.server.guard import GUARD, SESSION_COOKIE, read_json
-from streamer.server.keys import SERVICES
+from streamer.server.keys import OUTSIDE, SERVICES
+from streamer.server.openapi import Answer, describe, json_answer, json_body
 from streamer.server.problems import problem
+from streamer.server.shapes import Health, Login, Readiness
 
 WEB_FOLDER: Final = Path(__file__).resolve().parents[2] / "web"
 STALE_AFTER_MS: Final = 10_000
+_BASE: Final = '<base href="/">'
 _PAGES: Final = {
     "/": "index.html",
     "/webcam": "webcam.html",
+    "/picture": "picture.html",
     "/streams/{id}": "stream.html",
+    "/docs": "docs.html",
     "/login": "login.html",
+    "/trust": "trust.html",
 }
 
+logger = logging.getLogger(__name__)
 routes = web.RouteTableDef()
 
 
 def add_pages(app: web.Application) -> None:
     for path, name in _PAGES.items():
-        app.router.add_get(path, _page(WEB_FOLDER / name))
+        app.router.add_get(path, page(WEB_FOLDER / name))
     for file in WEB_FOLDER.rglob("*"):  # by name, so that nothing else is ever served
         if file.is_file():
-            app.router.add_get(f"/static/{file.relative_to(WEB_FOLDER).as_posix()}", _page(file))
+            app.router.add_get(f"/static/{file.relative_to(WEB_FOLDER).as_posix()}", _file(file))
     app.add_routes(routes)
 
 
-def _page(file: Path) -> Handler:
+@routes.get("/client.js")
+async def client_module(request: web.Request) -> web.Response:
+    """The JavaScript client, whose own modules lie beside it."""
+    raise web.HTTPPermanentRedirect("static/client.js")
+
+
+def page(file: Path) -> Handler:
+    """Its references are relative to its `<base>`, which says where the sender sees this server."""
+
+    async def show(request: web.Request) -> web.Response:
+        text = await asyncio.to_thread(file.read_text, "utf-8")
+        base = f'<base href="{request[OUTSIDE].path("/")}">'
+        return web.Response(text=text.replace(_BASE, base, 1), content_type="text/html")
+
+    return show
+
+
+def _file(file: Path) -> Handler:
     async def show(request: web.Request) -> web.StreamResponse:
         return web.FileResponse(file)
 
@@ -41,11 +67,17 @@ def _page(file: Path) -> Handler:
 
 
 @routes.post("/api/v1/login")
+@describe(
+    "Service",
+    "The access token becomes a session cookie",
+    body=json_body(Login),
+    answers={204: Answer("Signed in", headers={"Set-Cookie": "The session"})},
+)
 async def sign_in(request: web.Request) -> web.Response:
-    body = await read_json(request)
-    token = body.get("token") if isinstance(body, dict) else None
+    token = Login.model_validate(await read_json(request)).token
     guard = request.app[GUARD]
-    if not isinstance(token, str) or not guard.token_is_right(token):
+    if not guard.token_is_right(token):
+        logger.warning("a wrong access token came from %s", request[OUTSIDE].client)
         return problem(request, HTTPStatus.UNAUTHORIZED, "wrong-token", "That token is not right.")
     response = web.Response(status=HTTPStatus.NO_CONTENT)
     response.set_cookie(
@@ -53,13 +85,14 @@ async def sign_in(request: web.Request) -> web.Response:
         guard.session_value(),
         httponly=True,
         samesite="Strict",
-        secure=request.secure,
-        path="/",
+        secure=request[OUTSIDE].scheme == "https",
+        path=request[OUTSIDE].prefix or "/",
     )
     return response
 
 
 @routes.get("/healthz")
+@describe("Service", "Whether the process serves", answers={200: json_answer(Health)})
 async def health(request: web.Request) -> web.Response:
     """200 while the process serves. ``stale_streams``: how many are live and yet without new frames."""
     stale = 0
@@ -71,6 +104,14 @@ async def health(request: web.Request) -> web.Response:
 
 
 @routes.get("/readyz")
+@describe(
+    "Service",
+    "Whether it accepts work",
+    answers={
+        200: json_answer(Readiness),
+        503: json_answer(Readiness, "Starting, or shutting down"),
+    },
+)
 async def readiness(request: web.Request) -> web.Response:
     ready = request.app[SERVICES].ready
     status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE

@@ -14,14 +14,18 @@ from streamer.errors import (
     Conflict,
     InvalidRequest,
     LimitReached,
+    MediaUnreachable,
     ModelError,
+    NoPicture,
     NotFound,
+    PictureTooLarge,
     SourceError,
     SourceForbidden,
     SourceRejected,
     StreamerError,
+    Unsupported,
 )
-from streamer.server.keys import REQUEST_ID
+from streamer.server.keys import ANSWER_BEGUN, REQUEST_ID
 from streamer.telemetry import redact
 
 logger = logging.getLogger(__name__)
@@ -29,10 +33,14 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER_S = 5
 
 _STATUSES: tuple[tuple[type[StreamerError], HTTPStatus], ...] = (
+    (PictureTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),  # before its parent
     (InvalidRequest, HTTPStatus.BAD_REQUEST),
+    (Unsupported, HTTPStatus.UNPROCESSABLE_ENTITY),
     (NotFound, HTTPStatus.NOT_FOUND),
     (Conflict, HTTPStatus.CONFLICT),
+    (NoPicture, HTTPStatus.SERVICE_UNAVAILABLE),
     (LimitReached, HTTPStatus.SERVICE_UNAVAILABLE),
+    (MediaUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
     (ModelError, HTTPStatus.SERVICE_UNAVAILABLE),
     (SourceForbidden, HTTPStatus.FORBIDDEN),
     (SourceRejected, HTTPStatus.BAD_GATEWAY),
@@ -45,6 +53,7 @@ _KINDS: dict[int, str] = {
     HTTPStatus.NOT_FOUND: "not-found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method-not-allowed",
     HTTPStatus.REQUEST_TIMEOUT: "request-timeout",
+    HTTPStatus.PRECONDITION_FAILED: "precondition-failed",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request-entity-too-large",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported-media-type",
     HTTPStatus.EXPECTATION_FAILED: "expectation-failed",
@@ -91,6 +100,8 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
         return problem(request, HTTPStatus(error.status), kind, _words(error), allow)
     except Exception:
         logger.exception("request %s failed", request.get(REQUEST_ID, ""))
+        if request.get(ANSWER_BEGUN):
+            raise  # it can't become another answer: the connection is closed
         return problem(
             request,
             HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -102,7 +113,7 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
 def _ours(request: web.Request, error: StreamerError) -> web.Response:
     for kind, status in _STATUSES:
         if isinstance(error, kind):
-            busy = isinstance(error, LimitReached)
+            busy = isinstance(error, LimitReached | NoPicture)
             headers = {"Retry-After": str(RETRY_AFTER_S)} if busy else None
             return problem(request, status, error.kind, str(error), headers)
     logger.error("request %s failed: %s", request.get(REQUEST_ID, ""), error)

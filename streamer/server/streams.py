@@ -7,11 +7,21 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import Field
 
-from streamer.config import RtspSource, Section, StreamConfig, StreamId
+from streamer.config import (
+    AnySource,
+    OutputConfig,
+    RtspSource,
+    Section,
+    StreamConfig,
+    StreamId,
+)
 from streamer.model import StreamState
+from streamer.outputs.output import Output
 from streamer.server.guard import read_json
-from streamer.server.keys import SERVICES
-from streamer.sources.address import parse_rtsp_url
+from streamer.server.keys import OUTSIDE, SERVICES
+from streamer.server.openapi import Answer, describe, json_answer, json_body
+from streamer.server.shapes import StreamInfo
+from streamer.sources.probe import ProbeReport
 from streamer.streams import Stream, Streams
 from streamer.telemetry import redact
 
@@ -21,82 +31,118 @@ Options = TypeVar("Options", bound=Section)
 
 
 class StreamRequest(Section):
-    """Body of POST /api/v1/streams. ``pose``, ``video_options``: only what differs from the server's own
-    ([pose] and [video] in its configuration)."""
+    """Body of POST /api/v1/streams. ``pose``, ``video_options``, ``overlay``: only what differs from the
+    server's own ([pose], [video] and [overlay] in its configuration)."""
 
     id: StreamId | None = None
-    source: RtspSource
+    source: AnySource
     pose: dict[str, Any] = Field(default_factory=dict)
     video_options: dict[str, Any] = Field(default_factory=dict)
+    overlay: dict[str, Any] = Field(default_factory=dict)
+    output: OutputConfig | None = None
 
 
 class StreamPatch(Section):
-    """Body of PATCH /api/v1/streams/{id}."""
+    """Body of PATCH /api/v1/streams/{id}. ``output``: null ends it."""
 
     listed: bool | None = None
     pose: dict[str, Any] = Field(default_factory=dict)
     video_options: dict[str, Any] = Field(default_factory=dict)
+    overlay: dict[str, Any] = Field(default_factory=dict)
+    output: OutputConfig | None = None
 
 
 class ProbeRequest(Section):
     """Body of POST /api/v1/probe."""
 
-    source: RtspSource
+    source: AnySource
 
 
 @routes.get("/api/v1/streams")
+@describe("Streams", "The listed streams", answers={200: json_answer(list[StreamInfo])})
 async def list_streams(request: web.Request) -> web.Response:
     streams = request.app[SERVICES].streams
     return web.json_response([stream_json(stream) for stream in streams if stream.listed])
 
 
 @routes.post("/api/v1/streams")
+@describe(
+    "Streams",
+    "Adds a camera",
+    body=json_body(StreamRequest),
+    answers={201: Answer("Added", json_body(StreamInfo), {"Location": "The stream's address"})},
+    problems=(409, 503),
+)
 async def create_stream(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     body = StreamRequest.model_validate(await read_json(request))
-    await services.check_address(body.source)
+    await services.check_source(body.source)
+    if body.output is not None:
+        await services.check_source(RtspSource(url=body.output.url))
     config = StreamConfig(
         id=body.id or _free_id(services.streams),
         source=body.source,
         pose=_changed(services.pose, body.pose) if body.pose else None,
         video=_changed(services.video, body.video_options) if body.video_options else None,
+        overlay=_changed(services.overlay, body.overlay) if body.overlay else None,
+        output=body.output,
     )
     stream = services.streams.add_camera(config, keep=True)
     return web.json_response(
         stream_json(stream),
         status=HTTPStatus.CREATED,
-        headers={"Location": f"/api/v1/streams/{stream.id}"},
+        headers={"Location": request[OUTSIDE].path(f"/api/v1/streams/{stream.id}")},
     )
 
 
 @routes.get("/api/v1/streams/{id}")
+@describe("Streams", "One stream", answers={200: json_answer(StreamInfo)}, problems=(404,))
 async def show_stream(request: web.Request) -> web.Response:
     return web.json_response(stream_json(_stream(request)))
 
 
 @routes.patch("/api/v1/streams/{id}")
+@describe(
+    "Streams",
+    "Changes a stream's options, live",
+    body=json_body(StreamPatch),
+    answers={200: json_answer(StreamInfo)},
+    problems=(404, 503),
+)
 async def change_stream(request: web.Request) -> web.Response:
     stream = _stream(request)
     patch = StreamPatch.model_validate(await read_json(request))
     pose = _changed(stream.pose, patch.pose) if patch.pose else None
     video = _changed(stream.video, patch.video_options) if patch.video_options else None
-    streams = request.app[SERVICES].streams
+    overlay = _changed(stream.overlay, patch.overlay) if patch.overlay else None
+    services = request.app[SERVICES]
+    streams = services.streams
+    if patch.output is not None:
+        await services.check_source(RtspSource(url=patch.output.url))
     if pose is not None:
         streams.set_pose(stream, pose)
     if video is not None:
         streams.set_video(stream, video)
+    if overlay is not None:
+        streams.set_overlay(stream, overlay)
     if patch.listed is not None:
         streams.set_listed(stream, patch.listed)
+    if "output" in patch.model_fields_set:
+        await streams.set_output(stream, patch.output)
     return web.json_response(stream_json(stream))
 
 
 @routes.delete("/api/v1/streams/{id}")
+@describe("Streams", "Removes a stream", answers={204: Answer("Removed")}, problems=(404,))
 async def remove_stream(request: web.Request) -> web.Response:
     await request.app[SERVICES].streams.remove(_stream(request))
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
 @routes.post("/api/v1/streams/{id}/restart")
+@describe(
+    "Streams", "Opens the camera anew, now", answers={200: json_answer(StreamInfo)}, problems=(404,)
+)
 async def restart_stream(request: web.Request) -> web.Response:
     stream = _stream(request)
     await stream.session.restart()
@@ -104,6 +150,13 @@ async def restart_stream(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/v1/probe")
+@describe(
+    "Cameras",
+    "What a camera is, or what is wrong with it, without adding it",
+    body=json_body(ProbeRequest),
+    answers={200: json_answer(ProbeReport)},
+    problems=(502, 503),
+)
 async def probe_camera(request: web.Request) -> web.Response:
     body = ProbeRequest.model_validate(await read_json(request))
     return web.json_response(await request.app[SERVICES].probe(body.source))
@@ -112,21 +165,20 @@ async def probe_camera(request: web.Request) -> web.Response:
 def stream_json(stream: Stream) -> dict[str, Any]:
     """A stream as the API shows it; never a credential."""
     session, status = stream.session, stream.session.status
-    source = {"type": stream.kind}
-    if stream.camera is not None:
-        source["url"] = parse_rtsp_url(stream.camera.source).shown
     live = status.state is StreamState.LIVE
     result = session.last_result if live else None
     return {
         "id": stream.id,
         "state": status.state.value,
         "detail": status.detail,
-        "source": source,
+        "source": stream.shown,
         "listed": stream.listed,
         "video": asdict(session.video) if session.video else None,
         "people": len(result.poses) if result else None,
         "pose": stream.pose.model_dump(),
         "video_options": stream.video.model_dump(),
+        "overlay": stream.overlay.model_dump(),
+        "output": _output_json(stream.output) if stream.output else None,
         "stats": _rounded(asdict(session.stats())),
         "viewers": stream.viewers,
         "retry_in_s": status.retry_in_s,
@@ -136,6 +188,16 @@ def stream_json(stream: Stream) -> dict[str, Any]:
             if status.error_kind
             else None
         ),
+    }
+
+
+def _output_json(output: Output) -> dict[str, Any]:
+    return {
+        "url": output.shown_url,
+        "video": output.config.video,
+        "state": output.status.state.value,
+        "detail": redact(output.status.detail),
+        "retry_in_s": output.status.retry_in_s,
     }
 
 

@@ -114,7 +114,7 @@ async def resolve(
     """
     try:
         async with asyncio.timeout(timeout_s):
-            addresses = await asyncio.wrap_future(_look_up(url.host))
+            addresses = await asyncio.wrap_future(look_up(url.host))
     except (OSError, UnicodeError) as error:  # TimeoutError is an OSError
         raise SourceUnreachable(f"no address was found for the host {url.host}") from error
     networks = [ipaddress.ip_network(network) for network in allowed_networks]
@@ -123,7 +123,7 @@ async def resolve(
     return addresses
 
 
-def _look_up(host: str) -> Future[list[IpAddress]]:
+def look_up(host: str) -> Future[list[IpAddress]]:
     """Joins the look-up of this host that is under way, or starts one."""
 
     def ask() -> list[IpAddress]:

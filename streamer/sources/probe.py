@@ -1,14 +1,15 @@
-"""What a camera sends: the answer to ``streamer probe``."""
+"""What a source sends: the answer to ``streamer probe``."""
 
 import asyncio
 import time
 from dataclasses import dataclass
+from typing import Protocol
 
 from streamer.aio import cancel_and_wait
-from streamer.config import RtspConfig, RtspSource
 from streamer.errors import SourceLost
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Packet, VideoInfo
-from streamer.sources.rtsp import RtspCamera
+from streamer.ports import Source
+from streamer.sources.reader import Progress
 
 WATCH_S = 2.0
 """How long to look at a camera once its first picture is there."""
@@ -16,14 +17,15 @@ WATCH_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class ProbeReport:
-    """``fps`` as measured; ``keyframe_interval_s`` is None when less than two key frames came."""
+    """``fps`` as measured; ``keyframe_interval_s`` is None when less than two key frames came,
+    ``transport`` where there is no network."""
 
     codec: str
     profile: str | None
     width: int
     height: int
     fps: float | None
-    transport: str
+    transport: str | None
     time_to_first_frame_s: float
     keyframe_interval_s: float | None
 
@@ -57,12 +59,22 @@ class _Witness:
         return (self.frames - 1) * VIDEO_CLOCK_HZ / (self.last.pts - self.first.pts)
 
 
-async def probe(source: RtspSource, config: RtspConfig) -> ProbeReport:
+class Camera(Source, Protocol):
+    """A source that tells more of itself than its pictures."""
+
+    @property
+    def transport(self) -> str | None: ...
+
+    @property
+    def progress(self) -> Progress: ...
+
+
+async def probe(camera: Camera) -> ProbeReport:
     """Opens the camera and looks at it for two seconds.
 
-    Raises InvalidRequest, SourceForbidden, SourceRejected or a SourceError: what is wrong.
+    Raises SourceEnded, SourceForbidden, SourceRejected or a SourceError: what is wrong.
     """
-    camera, witness = RtspCamera(source, config), _Witness()
+    witness = _Witness()
     started = time.monotonic()
     running = asyncio.ensure_future(camera.run(witness))
     seen = asyncio.ensure_future(witness.seen.wait())

@@ -1,35 +1,26 @@
-"""Reading and decoding one connection to a camera: the part of the source that has a thread."""
+"""Reading and decoding one connection to a camera: the part of a source that has a thread."""
 
-import errno
+import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import av
 import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from streamer.aio import assert_off_loop
-from streamer.errors import (
-    SourceLost,
-    SourceNotFound,
-    SourceRejected,
-    SourceUnusable,
-    StreamerError,
-)
+from streamer.aio import assert_off_loop, in_daemon_thread
+from streamer.errors import SourceLost, SourceUnusable
 from streamer.model import VIDEO_CLOCK_HZ, VideoInfo
 from streamer.pixels import to_frame
 from streamer.ports import FrameReceiver
 from streamer.sources.forwarder import Forwarder, MediaClock
-from streamer.sources.live_edge import LiveEdge, Pace
+from streamer.sources.live_edge import QUIET_S, LiveEdge, Pace
 
 logger = logging.getLogger(__name__)
-
-Transport = Literal["tcp", "udp"]
 
 MAX_PIXELS = 3840 * 2160
 MAX_DECODE_FAILURES = 100
@@ -38,20 +29,8 @@ MAX_DECODE_FAILURES = 100
 MAX_WAIT_FOR_PICTURE_S = 30.0
 """Some cameras send a key frame only every 20 s, and nothing can be decoded before the first."""
 
-_CODECS = ("h264", "hevc", "mjpeg")
-
-_OPEN_OPTIONS = {
-    # The SDP says what decoding needs: look at no more than the first packet. Without "nobuffer",
-    # which throws that packet away: it is the key frame, and the next may be seconds off.
-    "probesize": "32",
-    "analyzeduration": "0",
-    "allowed_media_types": "video",
-    "protocol_whitelist": "rtsp,rtp,tcp,udp",
-}
-
-
-class TransportRefused(Exception):
-    """The camera does not offer this transport (RTSP status 461)."""
+CODECS = ("h264", "hevc", "mjpeg")
+"""What cameras send."""
 
 
 @dataclass(slots=True)
@@ -72,12 +51,15 @@ class Progress:
 class VideoReader:
     """One connection: ``run`` blocks its thread; ``quit`` comes from another."""
 
-    def __init__(self, place: str, receiver: FrameReceiver) -> None:
-        """``place`` is how messages call the camera."""
+    def __init__(
+        self, place: str, receiver: FrameReceiver, codecs: tuple[str, ...] = CODECS
+    ) -> None:
+        """``place`` is how messages call the camera; ``codecs`` is what it may send."""
         self.progress = Progress()
         self.edge = LiveEdge(receiver.put)
         self._place = place
         self._receiver = receiver
+        self._codecs = codecs
         self._quit = threading.Event()
         self._video: VideoInfo | None = None
         self._failures = 0
@@ -89,23 +71,33 @@ class VideoReader:
         self._quit.set()
         self.edge.close()
 
-    def run(self, url: str, transport: Transport) -> None:
-        """Returns only after ``quit``. Raises one of our errors, or TransportRefused.
+    def run(self, open_container: Callable[[], InputContainer]) -> None:
+        """Returns only after ``quit``. Raises one of our errors, or what opening raises.
 
-        ``url`` holds credentials. FFmpeg's errors repeat it: none may stay in ours as their cause.
+        FFmpeg's errors repeat the URL with its credentials: none may stay in ours as their cause.
         """
         assert_off_loop()
-        try:
-            container = av.open(
-                url, format="rtsp", options={**_OPEN_OPTIONS, "rtsp_transport": transport}
-            )
-        except (av.error.FFmpegError, OSError) as error:
-            raise _explain_open_error(error, self._place) from None
-        with container:
+        with open_container() as container:
             try:
-                self._decode(container, _video_stream(container))
+                self._decode(container, _camera_video(container, self._codecs))
             except (av.error.FFmpegError, OSError) as error:
                 raise SourceLost(f"the connection to the camera broke: {error.strerror}") from None
+
+    async def watch(
+        self, thread: "ReaderThread", open_timeout_s: float, read_timeout_s: float
+    ) -> None:
+        """On the loop, while ``run`` is in its thread. Returns when nothing came for too long; raises
+        what ended the thread."""
+        started = time.monotonic()
+        while not thread.ended.done():
+            last = self.progress.last_packet_mono
+            due = started + open_timeout_s if last is None else last + read_timeout_s
+            left_s = due - time.monotonic()
+            if left_s <= 0:
+                return
+            await asyncio.wait({thread.ended}, timeout=left_s if self.edge.reached else QUIET_S)
+            self.edge.settle()
+        thread.ended.result()
 
     def _decode(self, container: InputContainer, stream: VideoStream) -> None:
         self.progress.profile = stream.codec_context.profile
@@ -151,7 +143,7 @@ class VideoReader:
             self._failures += 1
             self.progress.failed_packets += 1
             logger.debug("a packet of %s could not be decoded: %s", self._place, error.strerror)
-            _check_size(stream)
+            check_size(stream)
             if self._failures >= MAX_DECODE_FAILURES:
                 raise SourceUnusable("the camera's video can't be decoded") from error
             return []
@@ -165,7 +157,7 @@ class VideoReader:
     def _announce(self, picture: av.VideoFrame, stream: VideoStream) -> None:
         width, height = picture.width & ~1, picture.height & ~1
         if self._video is None or (self._video.width, self._video.height) != (width, height):
-            self._video = VideoInfo(width, height, stream.codec_context.name, _fps(stream))
+            self._video = VideoInfo(width, height, stream.codec_context.name, claimed_fps(stream))
             self._receiver.opened(self._video)
 
     def _note_key_frame(self, pts: int) -> None:
@@ -174,45 +166,55 @@ class VideoReader:
         self._last_key_pts = pts
 
 
-def _video_stream(container: InputContainer) -> VideoStream:
-    streams = container.streams.video
-    # A codec that FFmpeg does not know has no context, whatever PyAV's annotations say.
-    name = getattr(streams[0].codec_context, "name", None) if streams else None
-    if name not in _CODECS:
+class ReaderThread:
+    """Runs a reader. ``ended`` is done when it has ended, with its error."""
+
+    def __init__(self, name: str, run: Callable[[], None]) -> None:
+        self.ended = asyncio.wrap_future(in_daemon_thread(name, run))
+
+    async def wait(self, timeout_s: float) -> None:
+        if not self.ended.done():
+            await asyncio.wait({self.ended}, timeout=timeout_s)
+
+    def let_go(self) -> None:
+        """The thread is over, or it hangs inside FFmpeg, holding nothing but what it had opened."""
+        if self.ended.done():
+            self.ended.exception()  # seen by whom it concerned
+        else:
+            logger.warning("a reader's thread hangs and was abandoned")
+            self.ended.cancel()
+
+
+def _camera_video(container: InputContainer, codecs: tuple[str, ...]) -> VideoStream:
+    stream = first_video(container)
+    if stream is None or stream.codec_context.name not in codecs:
         raise SourceUnusable(
             "the camera sends no H.264, H.265 or MJPEG video: set it to one of them"
         )
-    stream = streams[0]
     stream.thread_type = "SLICE"  # threads by frame would hold back a frame each
-    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
-    _check_size(stream)
+    check_size(stream)
     return stream
 
 
-def _check_size(stream: VideoStream) -> None:
+def first_video(container: InputContainer) -> VideoStream | None:
+    """The first video, if FFmpeg can decode it; it will decode none that is too large."""
+    stream = next(iter(container.streams.video), None)
+    # A codec that FFmpeg does not know has no context, whatever PyAV's annotations say.
+    if stream is None or getattr(stream, "codec_context", None) is None:
+        return None
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    return stream
+
+
+def check_size(stream: VideoStream) -> None:
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > MAX_PIXELS:
         raise SourceUnusable(
-            f"the camera sends {width}x{height}, more than 3840x2160: choose a smaller stream"
+            f"the video has {width}x{height}, more than 3840x2160: choose a smaller one"
         )
 
 
-def _fps(stream: VideoStream) -> float | None:
+def claimed_fps(stream: VideoStream) -> float | None:
     """What the camera claims, if it can be true."""
     rate = float(stream.average_rate or 0)
     return rate if 0 < rate <= 240 else None
-
-
-def _explain_open_error(error: Exception, place: str) -> StreamerError | TransportRefused:
-    if getattr(error, "errno", None) == errno.EPROTONOSUPPORT:
-        return TransportRefused()
-    match error:
-        case av.error.HTTPUnauthorizedError():
-            return SourceRejected("wrong or missing user name or password")
-        case av.error.HTTPForbiddenError():
-            return SourceRejected("the camera does not let this user see this stream")
-        case av.error.HTTPNotFoundError():
-            return SourceNotFound(f"{place} answers, but has no stream at this path")
-        case _:
-            reason = getattr(error, "strerror", None) or "no reason given"
-            return SourceUnusable(f"{place} can't be played: {reason}")

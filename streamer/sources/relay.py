@@ -88,7 +88,7 @@ async def open_relay(
 
     Raises SourceUnreachable when none does within ``timeout_s``, SourceUnusable when TLS fails.
     """
-    camera = await _connect_to_any(url, addresses, timeout_s)
+    camera = await connect_to_any(url, addresses, timeout_s)
     try:
         # RTP over UDP comes from the camera itself: FFmpeg's sockets must be of its family.
         family = camera[1].get_extra_info("socket").family
@@ -105,7 +105,7 @@ async def open_relay(
         camera[1].close()
 
 
-async def _connect_to_any(
+async def connect_to_any(
     url: CameraUrl, addresses: Sequence[IpAddress], timeout_s: float
 ) -> Conversation:
     share_s = timeout_s / len(addresses)
@@ -116,7 +116,7 @@ async def _connect_to_any(
 
 
 async def _connect(url: CameraUrl, address: IpAddress, timeout_s: float) -> Conversation:
-    tls = _camera_tls() if url.scheme == "rtsps" else None
+    tls = camera_tls() if url.scheme == "rtsps" else None
     try:
         async with asyncio.timeout(timeout_s):
             return await asyncio.open_connection(
@@ -133,7 +133,7 @@ async def _connect(url: CameraUrl, address: IpAddress, timeout_s: float) -> Conv
         raise SourceUnreachable(f"{url.place} can't be reached: {reason}") from error
 
 
-def _camera_tls() -> ssl.SSLContext:
+def camera_tls() -> ssl.SSLContext:
     """Cameras sign their certificates themselves: this encrypts, and does not authenticate."""
     context = ssl.create_default_context()
     context.check_hostname = False

@@ -1,33 +1,53 @@
 """An IP camera as a source of frames."""
 
-import asyncio
 import contextlib
+import errno
 import logging
-import time
+from typing import Literal
 
-from streamer.aio import in_daemon_thread
+import av
+import av.error
+from av.container import InputContainer
+
 from streamer.config import RtspConfig, RtspSource
 from streamer.errors import (
     SourceError,
     SourceForbidden,
     SourceLost,
+    SourceNotFound,
+    SourceRejected,
     SourceStalled,
     SourceUnreachable,
     SourceUnusable,
+    StreamerError,
 )
 from streamer.ports import FrameReceiver
 from streamer.sources.address import IpAddress, parse_rtsp_url, resolve
-from streamer.sources.live_edge import QUIET_S
-from streamer.sources.reader import Progress, Transport, TransportRefused, VideoReader
+from streamer.sources.reader import Progress, ReaderThread, VideoReader
 from streamer.sources.relay import Relay, open_relay
 
 logger = logging.getLogger(__name__)
+
+Transport = Literal["tcp", "udp"]
 
 GOODBYE_S = 0.3
 """Time for the reader to notice ``quit`` and tell the camera, which may allow few viewers."""
 
 ABANDON_S = 0.6
 """Time for the reader to end once its connection is closed; then its thread is left to itself."""
+
+_OPEN_OPTIONS = {
+    # The SDP says what decoding needs: look at no more than the first packet. Without "nobuffer",
+    # which throws that packet away: it is the key frame, and the next may be seconds off.
+    "probesize": "32",
+    "analyzeduration": "0",
+    "allowed_media_types": "video",
+    "protocol_whitelist": "rtsp,rtp,tcp,udp",
+}
+
+
+class TransportRefused(Exception):
+    """The camera does not offer this transport (RTSP status 461)."""
 
 
 class RtspCamera:
@@ -43,11 +63,19 @@ class RtspCamera:
         self._url = parse_rtsp_url(source)
         self._config = config
 
+    @property
+    def shown(self) -> dict[str, str]:
+        return {"type": "rtsp", "url": self._url.shown}
+
+    async def check(self) -> None:
+        """Raises SourceForbidden for a place that the configuration rules out. A camera whose name
+        can't be resolved now is no error: it may come up later."""
+        with contextlib.suppress(SourceUnreachable):
+            await self._resolve()
+
     async def run(self, receiver: FrameReceiver) -> None:
         """As ``ports.Source`` says. Cancelled, it is over within a second, whatever FFmpeg does."""
-        addresses = await resolve(
-            self._url, self._config.allowed_networks, self._config.open_timeout_s
-        )
+        addresses = await self._resolve()
         refused: set[Transport] = set()
         while True:
             try:
@@ -61,6 +89,9 @@ class RtspCamera:
                 logger.info("%s does not send over %s", self._url.place, self.transport)
                 self.transport = "udp" if self.transport == "tcp" else "tcp"
 
+    async def _resolve(self) -> list[IpAddress]:
+        return await resolve(self._url, self._config.allowed_networks, self._config.open_timeout_s)
+
     async def _connect(self, addresses: list[IpAddress], receiver: FrameReceiver) -> None:
         """One connection; raises what ended it."""
         reader = VideoReader(self._url.place, receiver)
@@ -69,9 +100,13 @@ class RtspCamera:
             relay = await stack.enter_async_context(
                 open_relay(self._url, addresses, self._config.open_timeout_s)
             )
-            thread = _ReaderThread(reader, self._url.via(relay.host, relay.port), self.transport)
+            url, transport = self._url.via(relay.host, relay.port), self.transport
+            thread = ReaderThread(
+                "rtsp-reader",
+                lambda: reader.run(lambda: _open(url, transport, self._url.place)),
+            )
             try:
-                await self._watch(reader, relay, thread.ended)
+                await self._watch(reader, relay, thread)
             finally:
                 reader.quit()
                 await thread.wait(GOODBYE_S)
@@ -79,24 +114,10 @@ class RtspCamera:
                 await thread.wait(ABANDON_S)
                 thread.let_go()
 
-    async def _watch(
-        self, reader: VideoReader, relay: Relay, ended: "asyncio.Future[None]"
-    ) -> None:
+    async def _watch(self, reader: VideoReader, relay: Relay, thread: ReaderThread) -> None:
         """Returns never: raises what ended the reader, or that nothing came for too long."""
-        started = time.monotonic()
-        while not ended.done():
-            last = reader.progress.last_packet_mono
-            if last is None:
-                due = started + self._config.open_timeout_s
-            else:
-                due = last + self._config.read_timeout_s
-            left_s = due - time.monotonic()
-            if left_s <= 0:
-                raise self._explain_silence(relay, playing=last is not None)
-            await asyncio.wait({ended}, timeout=left_s if reader.edge.reached else QUIET_S)
-            reader.edge.settle()
         try:
-            ended.result()
+            await reader.watch(thread, self._config.open_timeout_s, self._config.read_timeout_s)
         except (SourceUnusable, SourceLost) as error:
             if relay.redirected:
                 raise SourceForbidden(
@@ -105,6 +126,7 @@ class RtspCamera:
             if not relay.speaks_rtsp:
                 raise self._explain_silence(relay, playing=False) from error
             raise
+        raise self._explain_silence(relay, playing=reader.progress.last_packet_mono is not None)
 
     def _explain_silence(self, relay: Relay, *, playing: bool) -> SourceError:
         if playing:
@@ -116,21 +138,23 @@ class RtspCamera:
         return SourceUnreachable(f"{self._url.place} accepts connections, but does not answer")
 
 
-class _ReaderThread:
-    """Runs a reader. ``ended`` is done when it has ended, with its error."""
+def _open(url: str, transport: Transport, place: str) -> InputContainer:
+    try:
+        return av.open(url, format="rtsp", options={**_OPEN_OPTIONS, "rtsp_transport": transport})
+    except (av.error.FFmpegError, OSError) as error:
+        raise _explain_open_error(error, place) from None  # it holds the URL
 
-    def __init__(self, reader: VideoReader, url: str, transport: Transport) -> None:
-        running = in_daemon_thread("rtsp-reader", lambda: reader.run(url, transport))
-        self.ended = asyncio.wrap_future(running)
 
-    async def wait(self, timeout_s: float) -> None:
-        if not self.ended.done():
-            await asyncio.wait({self.ended}, timeout=timeout_s)
-
-    def let_go(self) -> None:
-        """The thread is over, or it hangs inside FFmpeg, holding nothing but its connection."""
-        if self.ended.done():
-            self.ended.exception()  # seen by whom it concerned
-        else:
-            logger.warning("a reader's thread hangs and was abandoned")
-            self.ended.cancel()
+def _explain_open_error(error: Exception, place: str) -> StreamerError | TransportRefused:
+    if getattr(error, "errno", None) == errno.EPROTONOSUPPORT:
+        return TransportRefused()
+    match error:
+        case av.error.HTTPUnauthorizedError():
+            return SourceRejected("wrong or missing user name or password")
+        case av.error.HTTPForbiddenError():
+            return SourceRejected("the camera does not let this user see this stream")
+        case av.error.HTTPNotFoundError():
+            return SourceNotFound(f"{place} answers, but has no stream at this path")
+        case _:
+            reason = getattr(error, "strerror", None) or "no reason given"
+            return SourceUnusable(f"{place} can't be played: {reason}")

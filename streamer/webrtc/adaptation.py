@@ -12,8 +12,6 @@ LOW_BITRATE = 250_000
 LOW_FPS = 15
 """The low rendition: half the width and height, at most so many pictures a second."""
 
-_REFERENCE_PIXELS = 640 * 480
-_REFERENCE_BITRATE = 1_500_000
 _FLOOR_SHARE = 0.35  # of the highest rate: below that the full size is not worth having
 
 _ENOUGH = 1.2
@@ -34,14 +32,6 @@ _PATIENCE_ON_TRIAL_S = 0.5
 _ON_TRIAL_S = 5.0
 _FIRST_TRIAL_S = 10.0
 _LAST_TRIAL_S = 80.0
-
-
-def highest_bitrate(limits: VideoConfig, width: int, height: int) -> int:
-    """Of the full rendition, bits per second. By default it grows with the square root of the number of
-    pixels, since larger pictures have less detail in each: 2.6 Mbit/s at 1280x720, 3.9 at 1920x1080."""
-    if limits.max_bitrate:
-        return limits.max_bitrate
-    return round(_REFERENCE_BITRATE * math.sqrt(width * height / _REFERENCE_PIXELS))
 
 
 def full_bitrate(capacities: Iterable[int | None], limits: VideoConfig, highest: int) -> int:

@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import Callable
 
 from aiortc import (
     MediaStreamTrack,
-    RTCConfiguration,
     RTCDataChannel,
     RTCDtlsTransport,
-    RTCIceServer,
     RTCPeerConnection,
     RTCRtpReceiver,
     RTCRtpTransceiver,
@@ -19,11 +18,12 @@ from aiortc import (
 
 from streamer.aio import cancel_and_wait
 from streamer.config import WebRtcConfig
-from streamer.errors import InvalidOffer, InvalidRequest
+from streamer.errors import InvalidOffer, InvalidRequest, StreamerError
 from streamer.messages import clock_message
 from streamer.model import PoseResult, Status, StreamState, VideoMode
 from streamer.streams import Stream
 from streamer.webrtc.codecs import agreed_codecs, choose_codec, keep_only
+from streamer.webrtc.gathering import Gathering
 from streamer.webrtc.liveness import until_gone
 from streamer.webrtc.outlets import LandmarkChannel
 from streamer.webrtc.renditions import Renditions, Viewer
@@ -45,13 +45,20 @@ class Peer:
     """One RTCPeerConnection, from its offer to its end. It is also a sink, to learn of the stream's end."""
 
     def __init__(
-        self, peer_id: str, stream: Stream, renditions: Renditions, config: WebRtcConfig
+        self,
+        peer_id: str,
+        stream: Stream,
+        renditions: Renditions,
+        gathering: Gathering,
+        config: WebRtcConfig,
     ) -> None:
         self.id = peer_id
+        self.ice_tag = secrets.token_hex(8)
         self.stream = stream
         self._renditions = renditions
         self._connect_timeout_s = config.connect_timeout_s
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=_ice_servers(config)))
+        self._gathering = gathering
+        self._connection = RTCPeerConnection(gathering.configuration())
         self._connection.on("connectionstatechange", self._on_connection_state)
         self._connected = asyncio.Event()
         self._settled = asyncio.Event()
@@ -73,7 +80,7 @@ class Peer:
 
     async def answer(self, offer: Offer, source: PeerSource | None, mode: VideoMode) -> str:
         """The SDP answer. ``source``: where the peer's camera goes; ``mode``: what video it is sent.
-        Raises InvalidOffer."""
+        Raises InvalidOffer, and LimitReached or MediaUnreachable when its video has no way."""
         self._username_fragment = offer.username_fragment
         if source is not None:
             self.publishes = True
@@ -82,8 +89,9 @@ class Peer:
         try:
             await self._connection.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
             self._set_directions(offer, source is not None, mode)
+            self._gathering.take_over(self._connection)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
-        except InvalidOffer:
+        except StreamerError:
             raise
         except Exception as error:  # aiortc meets offers that make no sense with whatever comes up
             raise InvalidOffer(f"The SDP offer can't be answered: {error}") from error
@@ -165,7 +173,7 @@ class Peer:
             self._channel.news(clock_message(epoch=epoch, ntp=ntp, rtp=rtp, pts=pts))
 
     async def add_candidates(self, fragment: str) -> None:
-        """Raises InvalidRequest."""
+        """Raises InvalidRequest, Unsupported."""
         candidates = parse_fragment(fragment, self._username_fragment)
         self._candidates += len(candidates)
         if self._candidates > MAX_CANDIDATES:
@@ -243,6 +251,12 @@ class Peer:
         state = self._connection.connectionState
         if state in ("connected", "failed", "closed"):
             self._settled.set()
+        if state == "failed" and self._transport and self._transport.state == "failed":
+            logger.warning(
+                "a peer of stream %s got no further than DTLS; a certificate that is neither RSA nor on "
+                "the curve P-256, P-384 or P-521 is refused (docs/interop.md)",
+                self.stream.id,
+            )
         if state == "connected":
             self._connected.set()
         elif state in ("failed", "closed"):
@@ -255,15 +269,3 @@ class Peer:
             self._over.set()
 
     def on_result(self, result: PoseResult) -> None: ...
-
-
-def _ice_servers(config: WebRtcConfig) -> list[RTCIceServer]:
-    """Never None: aiortc would then ask a public STUN server."""
-    return [
-        RTCIceServer(
-            urls=server.urls,
-            username=server.username or None,
-            credential=server.credential or None,
-        )
-        for server in config.ice_servers
-    ]

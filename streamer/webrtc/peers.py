@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import secrets
+import time
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -12,7 +14,8 @@ from streamer.errors import Conflict, InvalidOffer, LimitReached, NotFound
 from streamer.model import StreamState, VideoMode
 from streamer.sinks import StateWatcher
 from streamer.streams import Stream, Streams, new_stream_id
-from streamer.webrtc import patches
+from streamer.webrtc import ice_servers, patches
+from streamer.webrtc.gathering import Gathering
 from streamer.webrtc.peer import Peer
 from streamer.webrtc.renditions import Renditions
 from streamer.webrtc.sdp import Offer, parse_offer
@@ -22,12 +25,16 @@ logger = logging.getLogger(__name__)
 
 _STREAM_ID: TypeAdapter[str] = TypeAdapter(StreamId)
 
+MAX_DEPARTED = 256
+"""Peers that are remembered for the DELETE that may follow the end of their connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a peer gets for its offer."""
+    """What a peer gets for its offer. ``ice_tag`` names its ICE session, as ``Peers.ice_tag`` does."""
 
     peer: str
+    ice_tag: str
     stream: str
     sdp: str
 
@@ -39,11 +46,21 @@ class Peers:
         patches.apply()
         self._config = config
         self._streams = streams
+        self._gathering = Gathering(config)
         self._peers: dict[str, Peer] = {}
+        self._departed: dict[str, str | None] = {}  # by peer: the stream that it published
         self._renditions: dict[Stream, Renditions] = {}
 
     def __len__(self) -> int:
         return len(self._peers)
+
+    def ice_configuration(self) -> dict[str, Any]:
+        """W3C's RTCConfiguration for a peer that is about to make its offer."""
+        return ice_servers.for_browsers(self._config, time.time())
+
+    def ice_links(self) -> list[str]:
+        """The same for WHIP and WHEP, as values of ``Link`` headers."""
+        return ice_servers.as_links(self._config, time.time())
 
     async def open_webcam(self, sdp: str, stream_id: str | None, mode: VideoMode) -> Answer:
         """Camera up, video back. With an id: the same publisher is coming back."""
@@ -54,6 +71,8 @@ class Peers:
     async def open_whip(self, sdp: str, stream_id: str | None) -> Answer:
         """WHIP (RFC 9725): camera up, nothing back."""
         offer = _publishing_offer(sdp)
+        if offer.videos > 1:  # section 4.4.2: rather no session than one of which half is missing
+            raise InvalidOffer("The SDP offer sends several videos: publish each under its own id.")
         stream, source = self._place("whip", stream_id, listed=stream_id is not None)
         return await self._open(offer, stream, source, "none")
 
@@ -64,15 +83,24 @@ class Peers:
             raise InvalidOffer("The SDP offer takes no video: a viewer's m=video is recvonly.")
         return await self._open(offer, self._streams.get(stream_id), None, mode)
 
+    def ice_tag(self, peer_id: str) -> str:
+        """What names the peer's ICE session, the only one it has. Raises NotFound."""
+        return self._get(peer_id).ice_tag
+
     async def add_candidates(self, peer_id: str, fragment: str) -> None:
         await self._get(peer_id).add_candidates(fragment)
 
     async def close_peer(self, peer_id: str) -> None:
-        """The peer says that it is done; a publisher's stream ends with it."""
-        peer = self._get(peer_id)
-        await peer.close()
-        if peer.publishes:
-            await self._streams.remove(peer.stream)
+        """The peer says that it is done; a publisher's stream ends with it, if nobody else has taken its
+        place. Many clients close their connection first: what it was is still known then, once."""
+        if peer_id not in self._departed:
+            await self._get(peer_id).close()
+        published = self._departed.pop(peer_id, None)
+        if published is None or not self._streams.has(published):
+            return
+        stream = self._streams.get(published)
+        if isinstance(stream.source, PeerSource) and not stream.source.publishing:
+            await self._streams.remove(stream)
 
     async def close(self) -> None:
         ends = [peer.close() for peer in tuple(self._peers.values())]
@@ -125,9 +153,9 @@ class Peers:
     ) -> Answer:
         self._check_room()
         renditions = self._renditions_of(stream)
-        peer = Peer(secrets.token_urlsafe(24), stream, renditions, self._config)
+        peer = Peer(secrets.token_urlsafe(24), stream, renditions, self._gathering, self._config)
         self._peers[peer.id] = peer
-        peer.on_closed(lambda: self._peers.pop(peer.id, None))
+        peer.on_closed(lambda: self._on_departed(peer))
         if source is not None:
             peer.on_close(lambda: self._on_publisher_left(stream, source))
         try:
@@ -138,7 +166,7 @@ class Peers:
                 await self._streams.remove(stream)
             raise
         peer.start()
-        return Answer(peer.id, stream.id, sdp)
+        return Answer(peer.id, peer.ice_tag, stream.id, sdp)
 
     def _renditions_of(self, stream: Stream) -> Renditions:
         """Made for the stream's first peer, and kept while there is the stream."""
@@ -155,6 +183,12 @@ class Peers:
                 source.request_keyframe if isinstance(source, PeerSource) else lambda: False,
             )
         return renditions
+
+    def _on_departed(self, peer: Peer) -> None:
+        del self._peers[peer.id]
+        self._departed[peer.id] = peer.stream.id if peer.publishes else None
+        if len(self._departed) > MAX_DEPARTED:
+            del self._departed[next(iter(self._departed))]
 
     def _on_publisher_left(self, stream: Stream, source: PeerSource) -> None:
         source.detach()

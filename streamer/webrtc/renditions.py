@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from aiortc import RTCRtpSender
 
 from streamer.config import VideoConfig
+from streamer.encoders import highest_bitrate
 from streamer.model import Codec
 from streamer.session import Session
-from streamer.webrtc.adaptation import Link, full_bitrate, highest_bitrate, is_worth_changing
+from streamer.webrtc.adaptation import Link, full_bitrate, is_worth_changing
 from streamer.webrtc.codecs import AgreedCodec
 from streamer.webrtc.feeds import Coded, EncodedFeed, Feed, ForwardedFeed, Receiver
 from streamer.webrtc.sending import VideoSender, ViewerEvents

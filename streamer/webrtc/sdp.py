@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from aiortc import RTCIceCandidate
 from aiortc.sdp import MediaDescription, SessionDescription, candidate_from_sdp
 
-from streamer.errors import InvalidOffer, InvalidRequest
+from streamer.errors import InvalidOffer, InvalidRequest, Unsupported
 
 MAX_OFFER_BYTES = 32 * 1024
 MAX_MEDIA_SECTIONS = 4
@@ -25,13 +25,15 @@ _MID = re.compile(r"^a=mid:(\S+)", re.MULTILINE)
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A usable SDP offer. ``video_mid`` names its first video section that is not rejected, None when
-    it offers messages only; ``sends_video`` / ``receives_video``: what that one offers."""
+    it offers messages only; ``sends_video`` / ``receives_video``: what that one offers; ``videos``: how
+    many sections there are."""
 
     sdp: str
     video_mid: str | None
     username_fragment: str
     sends_video: bool
     receives_video: bool
+    videos: int
 
 
 def parse_offer(sdp: str) -> Offer:
@@ -65,7 +67,7 @@ def parse_offer(sdp: str) -> Offer:
     if any(mid not in mids for group in description.group for mid in group.items):
         raise InvalidOffer("The SDP offer bundles a media section that it does not have.")
     if not videos:
-        return Offer(sdp, None, _username_fragment(channels[0]), False, False)
+        return Offer(sdp, None, _username_fragment(channels[0]), False, False, 0)
     direction = videos[0].direction or "sendrecv"
     return Offer(
         sdp,
@@ -73,6 +75,7 @@ def parse_offer(sdp: str) -> Offer:
         _username_fragment(videos[0]),
         sends_video=direction in ("sendrecv", "sendonly"),
         receives_video=direction in ("sendrecv", "recvonly"),
+        videos=len(videos),
     )
 
 
@@ -83,7 +86,8 @@ def _username_fragment(media: MediaDescription) -> str:
 def parse_fragment(fragment: str, username_fragment: str) -> list[RTCIceCandidate]:
     """The usable candidates of an ``application/trickle-ice-sdpfrag`` body (RFC 8840).
 
-    ``username_fragment``: of the peer's ICE session; another one would be an ICE restart.
+    ``username_fragment``: of the peer's ICE session; another one would be an ICE restart. Raises
+    InvalidRequest, Unsupported.
     """
     if len(fragment) > MAX_OFFER_BYTES:
         raise InvalidRequest(f"The SDP fragment is longer than {MAX_OFFER_BYTES} bytes.")
@@ -92,7 +96,7 @@ def parse_fragment(fragment: str, username_fragment: str) -> list[RTCIceCandidat
         raise InvalidRequest(f"The SDP fragment has more than {MAX_CANDIDATES} candidates.")
     restart = _UFRAG.search(fragment)
     if restart and restart[1] != username_fragment:
-        raise InvalidRequest("ICE restarts are not supported: make a new peer.")
+        raise Unsupported("ICE restarts are not supported: send a new offer; the old peer goes on.")
     mid = _MID.search(fragment)
     candidates = []
     for line in lines:

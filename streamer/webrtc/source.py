@@ -54,7 +54,8 @@ class PeerSource:
 
     async def run(self, receiver: FrameReceiver) -> None:
         try:
-            await asyncio.wait_for(self._arrived.wait(), self._wait_s)
+            async with asyncio.timeout(self._wait_s):
+                await self._arrived.wait()
         except TimeoutError:
             raise SourceEnded("the camera has left") from None
         self._wait_s = self._resume_wait_s

@@ -4,7 +4,10 @@ streamer bench                              all of the next five; `make bench AR
 streamer bench --sizes [640x480,1280x720]   one stream: ours, the stock pattern and FastRTC in turn
 streamer bench --streams [1,2,4]            several streams at once; --stock-streams 1,2 on stock
 streamer bench --viewers [1,5,20,50]        viewers of one stream, with and without landmarks
+streamer bench --readers [1,20,100]         programs that read one stream's landmarks
 streamer bench --modes                      video=none, plain and annotated of an IP camera
+streamer bench --stills                     pictures: JPEG encoders, and readers of MJPEG beside viewers
+streamer bench --images                     pictures over HTTP, and a live stream beside a flood of them
 streamer bench --loss                       over a network that loses packets and goes away for 5 s
 streamer bench --first-frame                in Chromium; needs what tests/setup.sh installs
 streamer bench --analyze                    files and folders beside a bare loop
@@ -34,13 +37,16 @@ from tests.bench.analyze import analyze
 from tests.bench.child import BenchError
 from tests.bench.first_frame import first_frame
 from tests.bench.fresh_clone import fresh_clone
+from tests.bench.images import images
 from tests.bench.loss import loss
 from tests.bench.machine import describe_machine
 from tests.bench.modes import modes
 from tests.bench.plan import Plan, Size
 from tests.bench.plot import assert_can_plot, plot
 from tests.bench.process_port import process_port
+from tests.bench.readers import readers
 from tests.bench.sizes import sizes
+from tests.bench.stills import stills
 from tests.bench.streams import streams
 from tests.bench.viewers import viewers
 from tests.bench.watch import Probe
@@ -51,6 +57,7 @@ if TYPE_CHECKING:
 SIZES = "640x480,1280x720,1920x1080"
 STREAMS = "1,2,4"
 VIEWERS = "1,5,20,50"
+READERS = "1,20,100"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,7 +110,10 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--stock-streams", type=_numbers, metavar="LIST", help="and on the stock pattern (1,2)"
     )
     listed("--viewers", _numbers, VIEWERS, "so many viewers of one stream")
+    listed("--readers", _numbers, READERS, "so many readers of one stream's landmarks")
     parser.add_argument("--modes", action="store_true", help="video modes of an IP camera")
+    parser.add_argument("--stills", action="store_true", help="JPEG and readers of MJPEG")
+    parser.add_argument("--images", action="store_true", help="pictures, and a flood of them")
     parser.add_argument("--loss", action="store_true", help="a bad network, ours and stock")
     parser.add_argument("--first-frame", action="store_true", help="waiting times in a browser")
     parser.add_argument("--analyze", action="store_true", help="streamer analyze and a bare loop")
@@ -118,7 +128,10 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="and a picture (.svg, .png)")
     given = parser.parse_args(arguments)
     wanted = (given.sizes, given.streams or given.stock_streams, given.viewers, given.modes)
-    others = (given.loss, given.first_frame, given.analyze, given.process_port, given.setup)
+    others = (
+        *(given.readers, given.stills, given.images, given.loss, given.first_frame),
+        *(given.analyze, given.process_port, given.setup),
+    )
     if not any((*wanted, *others)):
         given.sizes, given.streams, given.viewers = (
             _sizes(SIZES),
@@ -149,6 +162,7 @@ def _plan(given: argparse.Namespace, probe: Probe) -> Plan:
         streams=given.streams or (),
         stock_streams=stock_streams,
         viewers=given.viewers or (),
+        readers=given.readers or (),
         rounds=given.rounds or (1 if quick else 3),
         seconds=given.seconds or (3.0 if quick else 5.0),
         stream_seconds=given.stream_seconds or (4.0 if quick else 12.0),
@@ -167,8 +181,14 @@ def _sections(
         yield "streams", lambda: streams(plan)
     if given.viewers:
         yield "viewers", lambda: viewers(plan)
+    if given.readers:
+        yield "readers", lambda: readers(plan)
     if given.modes:
         yield "modes", lambda: modes(plan)
+    if given.stills:
+        yield "stills", lambda: stills(plan)
+    if given.images:
+        yield "images", lambda: images(plan)
     if given.loss:
         yield "loss", lambda: loss(plan)
     if given.first_frame:

@@ -22,6 +22,7 @@ class Plan:
     streams: tuple[int, ...]
     stock_streams: tuple[int, ...]
     viewers: tuple[int, ...]
+    readers: tuple[int, ...]
     rounds: int
     seconds: float
     stream_seconds: float

@@ -13,8 +13,11 @@ from streamer.pose.models import Complexity, ensure_models
 from streamer.state import StateFile
 from tests.decoded import decode
 from tests.in_process import Camera, Service, WebcamPeer, serving
+from tests.rigs.pictures import file_of, person_picture
 
 pytestmark = pytest.mark.timeout(60)
+
+JPEG = {"Content-Type": "image/jpeg"}
 
 
 @contextlib.contextmanager
@@ -29,7 +32,7 @@ def no_blocking(caught: list[BaseException]) -> Iterator[None]:
     # aiortc and the test's own peer run on this loop too: only what streamer calls is judged.
     blocker = BlockBuster(scanned_modules=["streamer"])
     # One look at a local file before a stream starts, to tell at once that its model is missing.
-    blocker.functions["os.stat"].can_block_in("streamer/app.py", "estimator_factory")
+    blocker.functions["os.stat"].can_block_in("streamer/app.py", "find_model")
     blocker.activate()
     try:
         yield
@@ -65,6 +68,9 @@ async def test_whole_life_of_a_peer_and_a_camera_blocks_nothing(
             assert (await http.post("/api/v1/streams/door/restart")).status == 200
             assert (await http.get("/api/v1/streams")).status == 200
             assert (await http.get("/")).status == 200
+            picture = await asyncio.to_thread(person_picture, person_clip)
+            upload = await http.post("/upload", data=file_of(picture, "JPEG"), headers=JPEG)
+            assert upload.status == 200
             assert (await http.delete("/api/v1/streams/door")).status == 204
             assert (await http.delete(peer.location)).status == 200
             await peer.close()

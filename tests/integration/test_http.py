@@ -25,7 +25,7 @@ TOKEN = "0123456789abcdef-token"
 CAMERA = {"type": "rtsp", "url": "rtsp://127.0.0.1:9/a"}
 JSON = {"Content-Type": "application/json"}
 HTML = {"Accept": "text/html,application/xhtml+xml"}
-PAGES = ["/", "/webcam", "/streams/door", "/login"]
+PAGES = ["/", "/webcam", "/picture", "/streams/door", "/login"]
 
 
 @pytest.fixture
@@ -148,6 +148,56 @@ async def test_page_of_another_origin_can_open_no_websocket(http: Http, foreign:
     await problem(response, 403, "foreign-origin")
 
 
+FRIEND = "http://friend.example:8000"
+
+
+@pytest.fixture
+async def friendly(tmp_path: Path) -> AsyncIterator[Http]:
+    """A server that names another site, and has a token."""
+    config = ServerConfig(allowed_origins=[FRIEND], token=TOKEN)
+    async with serving(Service(tmp_path, server=config)) as http:
+        yield http
+
+
+async def test_page_of_a_named_origin_may_ask_and_read(friendly: Http) -> None:
+    headers = {"Origin": FRIEND, "Authorization": f"Bearer {TOKEN}"}
+    response = await friendly.post("/api/v1/streams", json={"source": CAMERA}, headers=headers)
+    assert response.status == 201
+    assert response.headers["Access-Control-Allow-Origin"] == FRIEND
+    assert "Location" in response.headers["Access-Control-Expose-Headers"]
+    module = await friendly.get("/client.js", headers={"Origin": FRIEND})
+    assert module.status == 200 and module.headers["Access-Control-Allow-Origin"] == FRIEND
+    assert module.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+
+
+async def test_page_of_a_named_origin_needs_the_token_too(friendly: Http) -> None:
+    response = await friendly.get("/api/v1/streams", headers={"Origin": FRIEND})
+    await problem(response, 401, "token-needed")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": FRIEND}, 204),
+        ({"Origin": "http://evil.example"}, 401),
+        ({"Origin": FRIEND, "Host": "evil.example"}, 421),
+    ],
+)
+async def test_browser_may_ask_first_for_a_named_origin_only(
+    friendly: Http, headers: dict[str, str], status: int
+) -> None:
+    headers |= {"Access-Control-Request-Method": "POST"}
+    response = await friendly.options("/api/v1/streams", headers=headers)
+    assert response.status == status
+    assert ("Access-Control-Allow-Methods" in response.headers) is (status == 204)
+
+
+async def test_others_are_told_nothing_of_the_named_origin(friendly: Http) -> None:
+    for origin in ("http://evil.example", f"{FRIEND}.evil.example", "null"):
+        response = await friendly.get("/client.js", headers={"Origin": origin})
+        assert not [name for name in response.headers if name.startswith("Access-Control")]
+
+
 async def test_own_page_may_change_things(http: Http) -> None:
     headers = {"Origin": origin(http)}
     response = await http.post("/api/v1/streams", json={"source": CAMERA}, headers=headers)
@@ -224,6 +274,10 @@ async def test_stream_is_made_shown_listed_changed_and_removed(http: Http) -> No
     changed = await (await http.patch("/api/v1/streams/door", json=patch)).json()
     assert changed["pose"]["smooth_landmarks"] is False and changed["pose"]["num_poses"] == 2
     assert await (await http.get("/api/v1/streams")).json() == []
+    assert changed["overlay"] == {"style": "skeleton", "side_colours": True}
+    patch = {"overlay": {"style": "none"}}
+    changed = await (await http.patch("/api/v1/streams/door", json=patch)).json()
+    assert changed["overlay"] == {"style": "none", "side_colours": True}
     assert (await http.delete("/api/v1/streams/door")).status == 204
     await problem(await http.get("/api/v1/streams/door"), 404, "not-found")
 
@@ -282,6 +336,8 @@ async def test_publisher_can_not_make_a_stream_whose_id_is_none(
         ("PATCH", "/api/v1/streams/nowhere"),
         ("DELETE", "/api/v1/streams/nowhere"),
         ("POST", "/api/v1/streams/nowhere/restart"),
+        ("GET", "/api/v1/peers/nowhere"),
+        ("PATCH", "/api/v1/peers/nowhere"),
         ("DELETE", "/api/v1/peers/nowhere"),
         ("GET", "/nowhere"),
         ("GET", "/static/nowhere.js"),
@@ -300,9 +356,11 @@ async def test_what_is_not_there_is_not_found(http: Http, method: str, path: str
         ("DELETE", "/api/v1/streams", "GET,HEAD,POST"),
         ("PUT", "/api/v1/streams/door", "DELETE,GET,HEAD,PATCH"),
         ("GET", "/api/v1/probe", "POST"),
-        ("GET", "/whip", "POST"),
+        ("PUT", "/whip", "GET,HEAD,OPTIONS,POST"),
+        ("PATCH", "/whip/door", "GET,HEAD,OPTIONS,POST"),
+        ("DELETE", "/whep/door", "GET,HEAD,OPTIONS,POST"),
         ("POST", "/", "GET,HEAD"),
-        ("GET", "/api/v1/peers/x", "DELETE,PATCH"),
+        ("POST", "/api/v1/peers/x", "DELETE,GET,HEAD,OPTIONS,PATCH"),
     ],
 )
 async def test_wrong_method_is_told_with_the_right_ones(
@@ -318,11 +376,16 @@ async def test_wrong_method_is_told_with_the_right_ones(
     [
         {"source": CAMERA, "colour": "red"},
         {"source": CAMERA | {"uri": "x"}},
-        {"source": {"type": "file", "path": "/etc/passwd"}},
+        {"source": {"type": "file", "path": ""}},
+        {"source": {"type": "file", "path": "a\0b"}},
+        {"source": {"type": "usb", "device": "/dev/sda"}},
+        {"source": {"type": "usb", "device": "/dev/video0/../sda"}},
+        {"source": {"type": "smoke-signals"}},
         {"source": {"type": "rtsp"}},
         {"source": CAMERA, "pose": {"num_poses": 0}},
         {"source": CAMERA, "pose": {"num_poses": "2"}},
         {"source": CAMERA, "pose": {"poses": 2}},
+        {"source": CAMERA, "overlay": {"style": "bones"}},
         {"source": CAMERA | {"url": "rtsp://h/" + "x" * 3000}},
         {"source": CAMERA | {"username": "\ud800"}},
         {"id": 5, "source": CAMERA},
@@ -558,7 +621,7 @@ async def test_nothing_is_told_without_the_right_token(
 ) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
     response = await guarded.get(path, headers=headers)
-    assert response.headers["WWW-Authenticate"] == "Bearer"
+    assert response.headers["WWW-Authenticate"] == 'Bearer, Basic realm="Streamer"'
     await problem(response, 401, "token-needed")
 
 
@@ -569,6 +632,7 @@ async def test_nothing_is_told_without_the_right_token(
         ("POST", "/whip"),
         ("POST", "/api/v1/streams"),
         ("DELETE", "/api/v1/peers/x"),
+        ("OPTIONS", "/whip"),
     ],
 )
 async def test_nothing_is_done_without_the_token(guarded: Http, method: str, path: str) -> None:
@@ -607,11 +671,22 @@ async def test_person_signs_in_with_a_cookie_that_is_not_the_token(guarded: Http
 
 
 @pytest.mark.parametrize(
-    "body", [{"token": "wrong"}, {"token": ""}, {"token": 5}, {}, [], None, {"token": "\ud800"}]
+    ("body", "status", "kind"),
+    [
+        ({"token": "wrong"}, 401, "wrong-token"),
+        ({"token": ""}, 401, "wrong-token"),
+        ({"token": "\ud800"}, 401, "wrong-token"),
+        ({"token": 5}, 400, "invalid-request"),
+        ({}, 400, "invalid-request"),
+        ([], 400, "invalid-request"),
+        (None, 400, "invalid-request"),
+    ],
 )
-async def test_wrong_token_signs_nobody_in(guarded: Http, body: object) -> None:
+async def test_wrong_token_signs_nobody_in(
+    guarded: Http, body: object, status: int, kind: str
+) -> None:
     response = await guarded.post("/api/v1/login", data=json.dumps(body), headers=JSON)
-    await problem(response, 401, "wrong-token")
+    await problem(response, status, kind)
     assert not response.cookies
 
 
@@ -726,23 +801,11 @@ async def test_too_many_streams_are_asked_to_come_back(tmp_path: Path) -> None:
         await problem(response, 503, "limit-reached")
 
 
-async def test_candidates_may_come_later(http: Http) -> None:
-    peer = WebcamPeer()
-    await peer.join(http)
-    headers = {"Content-Type": "application/trickle-ice-sdpfrag"}
-    fragment = "a=mid:0\r\na=candidate:1 1 udp 1 127.0.0.1 9 typ host\r\na=end-of-candidates\r\n"
-    assert (await http.patch(peer.location, data=fragment, headers=headers)).status == 204
-    response = await http.patch(peer.location, data="a=candidate:x", headers=headers)
-    await problem(response, 400, "invalid-request")
-    assert (await http.delete(peer.location)).status == 200
-    await problem(await http.delete(peer.location), 404, "not-found")
-    await peer.close()
-
-
 async def test_ice_servers_are_those_of_the_configuration_only(tmp_path: Path) -> None:
     turn = IceServer(urls=["turn:10.0.0.1:3478"], username="u", credential="c")
     for servers in ([], [turn]):
         service = Service(tmp_path, webrtc=WebRtcConfig(ice_servers=servers))
         async with serving(service) as http:
             answer = await (await http.get("/api/v1/ice")).json()
-            assert answer == {"iceServers": [server.model_dump() for server in servers]}
+            told = [{"urls": s.urls, "username": "u", "credential": "c"} for s in servers]
+            assert answer == {"iceServers": told, "iceTransportPolicy": "all"}

@@ -18,6 +18,7 @@ from aioice.ice import get_host_addresses
 
 from tests.decoded import decode
 from tests.in_process import Camera, WebcamPeer
+from tests.rigs.pictures import file_of, person_picture
 from tests.rigs.server import StreamerServer
 
 SENDING = re.compile(r"\b(?:connect|sendto|sendmsg|sendmmsg)\(")
@@ -84,6 +85,10 @@ async def test_server_that_estimates_a_live_stream_talks_to_this_machine_only(
             source = {"type": "rtsp", "url": "rtsp://localhost:9/nothing-there"}
             async with http.post("/api/v1/probe", json={"source": source}) as response:
                 assert response.status == 502
+            picture = await asyncio.to_thread(person_picture, person_clip)
+            jpeg, headers = file_of(picture, "JPEG"), {"Content-Type": "image/jpeg"}
+            async with http.post("/upload", data=jpeg, headers=headers) as response:
+                assert response.status == 200
             await http.delete(peer.location)
             await peer.close()
     finally:

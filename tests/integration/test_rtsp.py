@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import threading
-import time
 import traceback
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -23,45 +22,17 @@ from streamer.errors import (
     SourceUnusable,
     StreamerError,
 )
-from streamer.model import VIDEO_CLOCK_HZ, Frame, Packet, VideoInfo
+from streamer.model import VIDEO_CLOCK_HZ, VideoInfo
 from streamer.sources.probe import probe
-from streamer.sources.reader import Transport
-from streamer.sources.rtsp import RtspCamera
+from streamer.sources.rtsp import RtspCamera, Transport
 from tests.rigs.clips import Clips
 from tests.rigs.net import free_port
+from tests.rigs.recorder import Recorder
 from tests.rigs.rtsp import RtspServer
 
 QUICK = RtspConfig(open_timeout_s=1.0, read_timeout_s=1.0)
 PASSWORD = "p@s/w:%rd#ä"
 StartServer = Callable[..., RtspServer]
-
-
-class Recorder:
-    """A FrameReceiver that keeps what comes; ``frames_come`` waits for more of it."""
-
-    def __init__(self) -> None:
-        self.videos: list[VideoInfo] = []
-        self.frames: list[Frame] = []
-        self.packets: list[Packet] = []
-        self.ages_s: list[float] = []
-        self._loop = asyncio.get_running_loop()
-        self._came = asyncio.Event()
-
-    def opened(self, video: VideoInfo) -> None:
-        self.videos.append(video)
-
-    def forward(self, packet: Packet) -> None:
-        self.packets.append(packet)
-
-    def put(self, frame: Frame) -> None:
-        self.frames.append(frame)
-        self.ages_s.append(time.monotonic() - frame.received_mono)
-        self._loop.call_soon_threadsafe(self._came.set)
-
-    async def frames_come(self, count: int) -> None:
-        while len(self.frames) < count:
-            self._came.clear()
-            await self._came.wait()
 
 
 class Running:
@@ -310,7 +281,7 @@ async def test_picture_larger_than_4k_is_refused(
 async def test_probe_tells_what_the_camera_sends(
     rtsp_server: StartServer, mounts: dict[str, Path]
 ) -> None:
-    report = await probe(RtspSource(url=rtsp_server(mounts).url("/h264")), QUICK)
+    report = await probe(RtspCamera(RtspSource(url=rtsp_server(mounts).url("/h264")), QUICK))
     assert (report.codec, report.profile) == ("h264", "Constrained Baseline")
     assert (report.width, report.height, report.transport) == (640, 480, "tcp")
     assert report.fps == pytest.approx(30.0, abs=0.5)
@@ -321,9 +292,9 @@ async def test_probe_tells_what_the_camera_sends(
 async def test_probe_tells_what_is_wrong(rtsp_server: StartServer, mounts: dict[str, Path]) -> None:
     server = rtsp_server(mounts)
     with pytest.raises(SourceNotFound):
-        await probe(RtspSource(url=server.url("/nowhere")), QUICK)
+        await probe(RtspCamera(RtspSource(url=server.url("/nowhere")), QUICK))
     with pytest.raises(InvalidRequest):
-        await probe(RtspSource(url="file:///etc/passwd"), QUICK)
+        await probe(RtspCamera(RtspSource(url="file:///etc/passwd"), QUICK))
 
 
 async def test_no_credential_appears_in_any_error_or_log(

@@ -55,6 +55,7 @@ const TWO = {
 test("the header's fields come out as the JSON message has them", () => {
   assert.deepEqual(decodePose(makeMessage(), "door"), {
     type: "pose",
+    v: 1,
     stream: "door",
     epoch: 7,
     seq: 4_000_000_000,

@@ -94,19 +94,25 @@ def find_chromium() -> str:
 
 @asynccontextmanager
 async def launch_chromium(
-    fake_camera: Path | None = None, extra_args: Sequence[str] = ()
+    fake_camera: Path | None = None,
+    extra_args: Sequence[str] = (),
+    home: Path | None = None,
 ) -> AsyncIterator[Browser]:
     """Run a headless Chromium with a fresh profile; close it at the end.
 
     ``fake_camera`` is a bare MJPEG (or Y4M) file that its camera plays in a loop; without one
-    there is no camera at all. The permission to use it is granted.
+    there is no camera at all. The permission to use it is granted. ``home`` is its user's folder,
+    with the certificates that the user trusts.
     """
     flags = [*FLAGS, *extra_args]
     if fake_camera is not None:
         flags += [*FAKE_CAMERA_FLAGS, f"--use-file-for-fake-video-capture={fake_camera}"]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=find_chromium(), headless=True, args=flags
+            executable_path=find_chromium(),
+            headless=True,
+            args=flags,
+            env={**os.environ, "HOME": str(home)} if home else None,
         )
         try:
             yield browser
@@ -142,7 +148,7 @@ async def until(page: Page, expression: str, timeout_s: float = 30.0) -> None:
 class PageWatch:
     """Notes what goes wrong in all pages of a browser context from its making on.
 
-    ``external`` are requests to any host and port but that of ``origin``.
+    ``external`` are requests to any host and port but those of ``origin`` and of the ``friends``.
     """
 
     context: BrowserContext
@@ -150,6 +156,7 @@ class PageWatch:
     console_errors: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     external: list[str] = field(default_factory=list)
+    friends: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.context.on("console", self._on_console)
@@ -171,7 +178,8 @@ class PageWatch:
 
     def _check_host(self, url: str) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in ("data", "blob") and parts.netloc != urlsplit(self.origin).netloc:
+        ours = {urlsplit(each).netloc for each in (self.origin, *self.friends)}
+        if parts.scheme not in ("data", "blob") and parts.netloc not in ours:
             self.external.append(url)
 
     def assert_only_local(self) -> None:

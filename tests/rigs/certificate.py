@@ -1,8 +1,11 @@
-"""A certificate as somebody makes it for a server at home: signed by itself."""
+"""A certificate as somebody makes it for a server at home: signed by itself. And a browser's user who
+trusts an authority."""
 
 from __future__ import annotations
 
 import datetime
+import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -40,3 +43,16 @@ def make_certificate(folder: Path, host: str) -> tuple[Path, Path]:
         )
     )
     return cert_file, key_file
+
+
+def trust_authority(home: Path, certificate: Path) -> None:
+    """What the page /trust tells the user of a Chromium on Linux to do; ``home`` is the user's folder."""
+    certutil = shutil.which("certutil")
+    if certutil is None:
+        raise RuntimeError("The tests need certutil and found none: run tests/setup.sh.")
+    database = home / ".pki" / "nssdb"
+    database.mkdir(parents=True)
+    begin = [certutil, "-d", f"sql:{database}"]
+    subprocess.run([*begin, "-N", "--empty-password"], check=True)
+    trusted = ["-A", "-n", "streamer", "-t", "C,,", "-i", str(certificate)]
+    subprocess.run([*begin, *trusted], check=True)

@@ -22,7 +22,8 @@ START_TIMEOUT_S = 20.0
 
 
 class RtspServer:
-    """Serves ``mounts`` (path -> clip) on 127.0.0.1 in a loop; a context manager.
+    """Serves ``mounts`` (path -> clip) on 127.0.0.1 in a loop; a context manager. ``records``: what is
+    published to the first path is played at the second.
 
     ``port`` 0 takes a free one, kept over restarts. ``user`` and ``password`` matter with ``auth``
     only; ``url`` puts them in unless told others.
@@ -32,6 +33,7 @@ class RtspServer:
         self,
         mounts: Mapping[str, Path],
         *,
+        records: Mapping[str, str] | None = None,
         port: int = 0,
         transport: Literal["tcp", "udp", "all"] = "all",
         auth: Literal["none", "basic", "digest"] = "none",
@@ -45,6 +47,7 @@ class RtspServer:
         options |= {"user": user, "password": password}
         options_and_mounts = [f"--{name}={value}" for name, value in options.items()]
         options_and_mounts += [f"--mount={path}={clip}" for path, clip in mounts.items()]
+        options_and_mounts += [f"--record={path}={out}" for path, out in (records or {}).items()]
         self._command = [PYTHON, str(SERVER), *options_and_mounts]
         self._process: subprocess.Popen[str] | None = None
 

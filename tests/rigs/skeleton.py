@@ -33,7 +33,8 @@ RTCPeerConnection.prototype.createDataChannel = function (...args) {
   const channel = create.apply(this, args);
   window.peersInTest.push(this);
   channel.addEventListener("message", async ({ data }) => {
-    const { parseMessage } = await import("/static/landmarks.js"); // in order: it is loaded once
+    const module = new URL("static/landmarks.js", document.baseURI);
+    const { parseMessage } = await import(module); // in order: it is loaded once
     window.messagesInTest.push(parseMessage(data, ""));
   });
   return channel;

@@ -3,12 +3,12 @@
 import pytest
 
 from streamer.config import VideoConfig
+from streamer.encoders import highest_bitrate
 from streamer.webrtc.adaptation import (
     LOW_BITRATE,
     START_BITRATE,
     Link,
     full_bitrate,
-    highest_bitrate,
     is_worth_changing,
 )
 

@@ -10,6 +10,7 @@ from streamer.app import _announce, _listener, _probe, serve
 from streamer.cli import main
 from streamer.config import Config, RtspConfig, RtspSource, ServerConfig
 from streamer.errors import ConfigError, LimitReached
+from streamer.sources.rtsp import RtspCamera
 
 
 def test_second_server_on_a_port_touches_nothing_of_the_first(tmp_path: Path) -> None:
@@ -24,7 +25,7 @@ def test_second_server_on_a_port_touches_nothing_of_the_first(tmp_path: Path) ->
 
 
 def test_server_says_once_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    with _listener(ServerConfig(host="localhost", port=0)) as listener:
+    with _listener(ServerConfig(host="localhost"), 0) as listener:
         _announce(listener, secure=False)
         port = listener.getsockname()[1]
     assert capsys.readouterr().out == f"Streamer is at http://127.0.0.1:{port}\n"
@@ -34,7 +35,7 @@ async def test_only_so_many_cameras_are_looked_at_at_a_time() -> None:
     probes = asyncio.Semaphore(1)
     async with probes:
         with pytest.raises(LimitReached):
-            await _probe(RtspSource(url="rtsp://127.0.0.1:9/"), RtspConfig(), probes)
+            await _probe(RtspCamera(RtspSource(url="rtsp://127.0.0.1:9/"), RtspConfig()), probes)
 
 
 def test_address_that_is_too_long_is_told_without_it(capsys: pytest.CaptureFixture[str]) -> None:

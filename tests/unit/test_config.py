@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streamer.config import Config
+from streamer.config import Config, RtspSource
 from streamer.errors import ConfigError
 from streamer.settings import load_config
 
@@ -74,6 +74,20 @@ def test_shipped_example_of_a_stream_is_one_that_works(tmp_path: Path) -> None:
     assert stream.pose is not None and stream.pose.model_complexity == 2
 
 
+def test_shipped_examples_of_other_sources_work_too(tmp_path: Path) -> None:
+    examples = re.findall(r"^# # or:\s+(\{.*?\})", SHIPPED.read_text("utf-8"), re.MULTILINE)
+    text = "\n".join(
+        f'[[streams]]\nid = "camera-{n}"\nsource = {example}' for n, example in enumerate(examples)
+    )
+    assert [stream.source.type for stream in load(tmp_path, text).streams] == ["file", "usb"]
+
+
+def test_source_that_does_not_say_what_it_is_is_an_rtsp_camera(tmp_path: Path) -> None:
+    """As before there were others."""
+    (stream,) = load(tmp_path, '[[streams]]\nid = "door"\nsource = {url = "rtsp://h/"}').streams
+    assert stream.source == RtspSource(url="rtsp://h/")
+
+
 # -- who overrides whom -----------------------------------------------------------------------------
 
 
@@ -122,8 +136,20 @@ def test_environment_of_others_is_left_alone(tmp_path: Path) -> None:
     ["stun:h", "stuns:h.example:5349", "turn:10.0.0.1:3478", "turns:[fd00::1]:5349?transport=tcp"],
 )
 def test_stun_or_turn_server_is_taken_as_it_is(tmp_path: Path, url: str) -> None:
-    (server,) = load(tmp_path, f'[[webrtc.ice_servers]]\nurls = ["{url}"]').webrtc.ice_servers
+    text = f'[[webrtc.ice_servers]]\nurls = ["{url}"]\nusername = "u"\ncredential = "c"'
+    (server,) = load(tmp_path, text).webrtc.ice_servers
     assert server.urls == [url]
+
+
+@pytest.mark.parametrize("place", ["203.0.113.7", "2001:db8::7", "pose.lan", "streamer"])
+def test_address_or_name_is_advertised_as_it_is(tmp_path: Path, place: str) -> None:
+    assert load(tmp_path, f'[webrtc]\nadvertise = ["{place}"]').webrtc.advertise == [place]
+
+
+def test_range_of_udp_ports_holds_its_last_too(tmp_path: Path) -> None:
+    webrtc = load(tmp_path, environ={"STREAMER_WEBRTC__UDP_PORTS": "20000-20100"}).webrtc
+    assert webrtc.port_range == range(20000, 20101)
+    assert load(tmp_path).webrtc.port_range is None
 
 
 # -- mistakes ---------------------------------------------------------------------------------------
@@ -157,9 +183,49 @@ def test_stun_or_turn_server_is_taken_as_it_is(tmp_path: Path, url: str) -> None
             ["streams.0.source.uri", "no such key", "url"],
         ),
         (
+            '[[streams]]\nid = "door"\nsource = {type = "file", url = "rtsp://h/"}',
+            ["streams.0.source.url", "no such key", "loop, path, type", "streams.0.source.path"],
+        ),
+        (
+            '[[streams]]\nid = "door"\nsource = {type = "usb", device = "/dev/sda"}',
+            ["streams.0.source.device", "/dev/"],
+        ),
+        (
+            '[[streams]]\nid = "door"\nsource = {type = "http", url = "http://h/"}',
+            ["streams.0.source", "'rtsp'", "'file'", "'usb'"],
+        ),
+        ('[files]\nfolders = ["clips"]', ["my.toml", "files.folders", "whole path"]),
+        (
             '[[streams]]\nid = "door"\nsource = {url = "rtsp://h/"}\npose = {poses = 1}',
             ["streams.0.pose.poses", "no such key", "num_poses"],
         ),
+        (
+            '[[webrtc.ice_servers]]\nurls = ["turn:h"]\nusername = "u"',
+            ["webrtc.ice_servers.0", "secret", "credential"],
+        ),
+        (
+            '[[webrtc.ice_servers]]\nurls = ["turn:h"]\nsecret = "s"\ncredential = "c"',
+            ["webrtc.ice_servers.0", "secret and credential exclude each other"],
+        ),
+        (
+            '[[webrtc.ice_servers]]\nurls = ["turn:h"]\nsecret = "s"\nlifetime_s = 1',
+            ["webrtc.ice_servers.0.lifetime_s", "60"],
+        ),
+        (
+            '[[webrtc.ice_servers]]\nurls = ["stun:h"]\nusername = "a\\r\\nb"',
+            ["webrtc.ice_servers.0.username"],
+        ),
+        ('[webrtc]\nice_transport_policy = "relay"', ["webrtc", "needs a turn: address"]),
+        ('[webrtc]\nice_transport_policy = "none"', ["webrtc.ice_transport_policy", "'relay'"]),
+        *(
+            (f'[webrtc]\nudp_ports = "{text}"', ["webrtc.udp_ports", "20000-20100"])
+            for text in ("20000", "20100-20000", "80-90", "20000-70000", "a-b", "20000 - 20100")
+        ),
+        *(
+            (f'[webrtc]\nadvertise = ["{text}"]', ["webrtc.advertise", "203.0.113.7"])
+            for text in ("0.0.0.0", "224.0.0.1", "192.168.1", "http://h", "h:1", "", "fe80::1")
+        ),
+        ('[webrtc]\naddresses = ["192.168.1.5/24"]', ["webrtc.addresses", "192.168.1.5/24"]),
         (
             '[[webrtc.ice_servers]]\nurls = ["turn:h"]\npassword = "x"',
             ["webrtc.ice_servers.0.password", "no such key", "credential"],

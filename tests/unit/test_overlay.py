@@ -5,9 +5,20 @@ import asyncio
 import numpy as np
 import pytest
 
+from streamer.config import OverlayConfig
 from streamer.landmarks import NAMES
-from streamer.model import LANDMARK_COUNT, Frame, Pose
-from streamer.overlay import LEFT, MIDDLE, MIN_VISIBILITY, RIGHT, Colour, SkeletonPainter
+from streamer.model import LANDMARK_COUNT, Frame, Plane, Pose
+from streamer.overlay import (
+    LEFT,
+    MIDDLE,
+    MIN_VISIBILITY,
+    RIGHT,
+    Box,
+    Colour,
+    SkeletonPainter,
+    box_of,
+    draw_on_rgb,
+)
 from tests.fakes import make_frame, make_pose
 
 SIZES = [(640, 480), (1280, 720), (216, 384), (64, 48)]
@@ -147,6 +158,74 @@ def test_smallest_pictures_can_be_drawn_on(width: int, height: int) -> None:
     )
     assert annotate(make_frame(width=width, height=height), everything).width == width
     SkeletonPainter().notice(make_frame(width=width, height=height), "camera lost")
+
+
+# -- what is drawn ----------------------------------------------------------------------------------
+
+ARM = make_pose(left_shoulder=(0.2, 0.3), left_elbow=(0.8, 0.7))
+
+
+def test_landmarks_style_draws_dots_and_no_lines() -> None:
+    frame = make_frame(width=640, height=480)
+    drawn = SkeletonPainter(OverlayConfig(style="landmarks")).annotate(frame, (ARM,))
+    assert colour_at(drawn, 0.2, 0.3) == colour_at(drawn, 0.8, 0.7) == LEFT
+    assert colour_at(drawn, 0.5, 0.5) == colour_at(frame, 0.5, 0.5)
+
+
+def test_none_style_draws_nothing_but_notices() -> None:
+    frame = make_frame(width=640, height=480)
+    painter = SkeletonPainter(OverlayConfig(style="none"))
+    assert np.array_equal(painter.annotate(frame, (ARM,)).i420, frame.i420)
+    assert (painter.notice(frame, "camera lost").planes()[0] > 150).any()
+
+
+def test_without_side_colours_all_is_drawn_in_the_middles() -> None:
+    frame = make_frame(width=640, height=480)
+    drawn = SkeletonPainter(OverlayConfig(side_colours=False)).annotate(frame, (ARM,))
+    assert colour_at(drawn, 0.2, 0.3) == colour_at(drawn, 0.5, 0.5) == MIDDLE
+
+
+# -- stills -----------------------------------------------------------------------------------------
+
+
+def draw_still(width: int, height: int, pose: Pose) -> Plane:
+    """As the pictures that people upload are drawn on: a part of them, put back."""
+    picture = np.full((height, width, 3), 100, np.uint8)
+    box = box_of(pose, width, height)
+    if box is not None:
+        part = picture[box.top : box.bottom, box.left : box.right].copy()
+        draw_on_rgb(part, pose, box, width, height)
+        picture[box.top : box.bottom, box.left : box.right] = part
+    return picture
+
+
+@pytest.mark.parametrize(("width", "height"), [(641, 481), (4000, 3000), (48, 64)])
+def test_still_has_dots_and_lines_of_each_side_at_their_places(width: int, height: int) -> None:
+    pose = make_pose(left_wrist=(0.75, 0.25), left_elbow=(0.75, 0.75), right_wrist=(0.25, 0.5))
+    picture = draw_still(width, height, pose)
+    for (x, y), colour in (
+        ((0.75, 0.25), (255, 138, 0)),
+        ((0.75, 0.5), (255, 138, 0)),  # of the line between them
+        ((0.25, 0.5), (0, 190, 255)),
+        ((0.5, 0.5), (100, 100, 100)),
+    ):
+        assert tuple(picture[int(y * height), int(x * width)]) == colour
+
+
+def test_part_of_a_still_is_all_that_drawing_on_the_whole_would_touch() -> None:
+    rng = np.random.default_rng(2)
+    for _ in range(20):
+        places = rng.uniform(-0.3, 1.3, (LANDMARK_COUNT, 2))
+        pose = make_pose(**dict(zip(NAMES, map(tuple, places), strict=True)))
+        whole = np.full((300, 401, 3), 100, np.uint8)
+        draw_on_rgb(whole, pose, Box(0, 0, 401, 300), 401, 300)
+        assert np.array_equal(draw_still(401, 300, pose), whole)
+
+
+def test_pose_outside_the_picture_or_unseen_has_no_part() -> None:
+    assert box_of(make_pose(), 640, 480) is None
+    assert box_of(make_pose(nose=(3.0, 0.5)), 640, 480) is None
+    assert box_of(make_pose(nose=(float("nan"), 0.5)), 640, 480) is None
 
 
 # -- notices ----------------------------------------------------------------------------------------

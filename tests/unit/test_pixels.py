@@ -3,12 +3,13 @@
 from fractions import Fraction
 
 import av
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from streamer.model import Frame
-from streamer.pixels import small_rgb, to_av, to_frame
+from streamer.pixels import small_rgb, to_av, to_frame, to_jpeg, turned
 
 SIZES = [(640, 480), (216, 384), (608, 1080), (480, 270), (2, 2), (34, 18), (1920, 1080)]
 
@@ -17,6 +18,21 @@ def noise(width: int, height: int) -> Frame:
     generator = np.random.default_rng(width * height)
     i420 = generator.integers(16, 235, (height * 3 // 2, width), dtype=np.uint8)
     return Frame(i420, pts=4500, received_mono=1.0, received_at=2.0)
+
+
+def test_turned_frame_has_its_upper_left_corner_below_and_four_turns_change_nothing() -> None:
+    frame = noise(34, 18)
+    once = turned(frame, 90)
+    assert (once.width, once.height) == (18, 34)
+    for straight, plane in zip(frame.planes(), once.planes(), strict=True):
+        assert plane[-1, 0] == straight[0, 0]
+        assert plane[0, 0] == straight[0, -1]
+    assert once.i420.flags.c_contiguous
+    assert once.pts == frame.pts
+    again = turned(turned(turned(once, 90), 90), 90)
+    assert np.array_equal(again.i420, frame.i420)
+    assert np.array_equal(turned(frame, -90).i420, turned(frame, 270).i420)
+    assert turned(frame, 0) is frame
 
 
 def padded_picture(width: int, height: int) -> tuple[av.VideoFrame, list[NDArray[np.uint8]]]:
@@ -135,3 +151,31 @@ async def test_scaling_and_conversion_refuse_to_run_on_the_event_loop() -> None:
 
 async def test_plain_copy_may_run_on_the_event_loop() -> None:
     assert to_frame(to_av(noise(64, 48)), 1, 2.0, 3.0).pts == 1
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize("at_most", [None, 3, 100, 10_000])
+def test_jpeg_has_the_frame_s_size_or_the_width_that_was_asked_for(
+    width: int, height: int, at_most: int | None
+) -> None:
+    picture = cv2.imdecode(np.frombuffer(to_jpeg(noise(width, height), at_most), np.uint8), 1)
+    assert picture is not None
+    if at_most is None or at_most >= width:
+        assert picture.shape[:2] == (height, width)
+    else:
+        assert picture.shape[1] in (at_most, at_most - 1)
+        assert abs(picture.shape[0] - height * picture.shape[1] / width) <= 1
+
+
+def test_jpeg_keeps_the_colours() -> None:
+    blank = noise(64, 48)
+    for plane, level in zip(blank.planes(), (145, 54, 34), strict=True):  # green, in BT.601
+        plane[:] = level
+    picture = cv2.imdecode(np.frombuffer(to_jpeg(blank), np.uint8), 1)
+    assert picture is not None
+    assert np.allclose(picture, (0, 255, 0), atol=6)
+
+
+async def test_jpeg_is_not_made_on_the_event_loop() -> None:
+    with pytest.raises(RuntimeError, match="event loop"):
+        to_jpeg(noise(64, 48))

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from streamer.errors import InvalidOffer, InvalidRequest
+from streamer.errors import InvalidOffer, InvalidRequest, Unsupported
 from streamer.webrtc.sdp import (
     MAX_CANDIDATES,
     MAX_MEDIA_SECTIONS,
@@ -202,6 +202,7 @@ def test_first_video_section_that_is_not_rejected_is_the_one() -> None:
     second = VIDEO.replace("a=mid:0", "a=mid:1").replace("a=sendrecv", "a=recvonly")
     offer = parse_offer(crlf(SESSION.replace("BUNDLE 0", "BUNDLE 0 1") + rejected + second))
     assert (offer.video_mid, offer.sends_video, offer.receives_video) == ("1", False, True)
+    assert offer.videos == 1
 
 
 @pytest.mark.parametrize(
@@ -216,5 +217,5 @@ def test_offer_that_aiortc_would_stumble_over_is_refused(offer: str) -> None:
 
 def test_another_ice_session_would_be_a_restart_and_is_refused() -> None:
     assert parse_fragment("a=ice-ufrag:abcd", "abcd") == []
-    with pytest.raises(InvalidRequest, match="restart"):
+    with pytest.raises(Unsupported, match="restart"):
         parse_fragment("a=ice-ufrag:efgh", "abcd")

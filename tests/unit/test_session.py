@@ -689,3 +689,18 @@ async def test_nothing_is_delivered_after_the_end(bench: Bench) -> None:
     for _ in range(5):
         await asyncio.sleep(0)
     assert (len(bench.sink.results), len(bench.sink.statuses)) == (results, statuses)
+
+
+@pytest.mark.parametrize("steps", range(5))
+async def test_close_in_the_moment_in_which_there_is_news_for_the_notice_ends(
+    bench: Bench, steps: int
+) -> None:
+    """Python's wait_for loses a cancellation that comes with what it waited for."""
+    viewer = bench.watch()
+    bench.session.start()
+    await viewer.pictures_come(1)
+    bench.watch()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(PATIENCE_S):
+        await bench.session.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.config import PoseConfig, RtspSource, StreamConfig
+from streamer.config import FileSource, PoseConfig, RtspSource, StreamConfig, UsbSource
 from streamer.state import StateFile, default_state_file
 
 SECRET = "hunter2"
@@ -28,6 +28,24 @@ def path(tmp_path: Path) -> Path:
 def test_what_was_saved_is_loaded(path: Path) -> None:
     StateFile(path).save([DOOR, YARD])
     assert StateFile(path).load() == [DOOR, YARD]
+
+
+def test_file_from_before_there_were_other_sources_is_loaded(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps([{"id": "door", "source": {"url": "rtsp://10.0.0.1/a"}}]))
+    assert StateFile(path).load() == [
+        StreamConfig(id="door", source=RtspSource(url="rtsp://10.0.0.1/a"))
+    ]
+
+
+def test_every_kind_of_source_is_saved_and_loaded(path: Path) -> None:
+    cameras = [
+        StreamConfig(id="clip", source=FileSource(path="a.mp4", loop=False)),
+        StreamConfig(id="desk", source=UsbSource(device="/dev/video0", fps=30.0, format="mjpeg")),
+        DOOR,
+    ]
+    StateFile(path).save(cameras)
+    assert StateFile(path).load() == cameras
 
 
 def test_nothing_saved_is_nothing_loaded(path: Path) -> None:

@@ -2,12 +2,21 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from streamer.config import PoseConfig, RtspSource, StreamConfig, VideoConfig
+from streamer.config import (
+    AnySource,
+    OutputConfig,
+    OverlayConfig,
+    PoseConfig,
+    RtspConfig,
+    RtspSource,
+    StreamConfig,
+    VideoConfig,
+)
 from streamer.errors import (
     Conflict,
     InvalidRequest,
@@ -17,8 +26,9 @@ from streamer.errors import (
     SourceEnded,
 )
 from streamer.model import StreamState
-from streamer.ports import EstimatorFactory, Source
-from streamer.session import RetryPolicy
+from streamer.outputs.output import Output
+from streamer.ports import CameraSource, EstimatorFactory
+from streamer.session import RetryPolicy, Session
 from streamer.state import StateFile
 from streamer.streams import Streams, Workshop, new_stream_id
 from tests.fakes import (
@@ -26,6 +36,7 @@ from tests.fakes import (
     FakePainter,
     FakeSource,
     RecordingListener,
+    RecordingScreen,
     RecordingSink,
     make_frame,
 )
@@ -45,21 +56,34 @@ class Rig:
         self.file = file
         self.sources: list[FakeSource] = []
         self.poses: list[PoseConfig] = []
+        self.painters: list[tuple[OverlayConfig, FakePainter]] = []
         self.estimators = FakeEstimators()
         self.streams = self.make()
 
     def make(self, max_streams: int = 4) -> Streams:
-        workshop = Workshop(self._source, self._estimator, FakePainter(), RetryPolicy())
+        workshop = Workshop(
+            self._source, self._estimator, self._painter, RetryPolicy(), self._output
+        )
         return Streams(workshop, DEFAULT, VideoConfig(), max_streams, StateFile(self.file))
 
     def saved(self) -> list[str]:
         return [config.id for config in StateFile(self.file).load()]
 
-    def _source(self, source: RtspSource) -> Source:
+    def _source(self, source: AnySource) -> CameraSource:
+        assert isinstance(source, RtspSource)
         if not source.url.startswith("rtsp://"):
             raise InvalidRequest("no camera's address")
         self.sources.append(FakeSource())
         return self.sources[-1]
+
+    def _output(
+        self, session: Session, config: OutputConfig, limits: Callable[[], VideoConfig]
+    ) -> Output:
+        return Output(session, config, RtspConfig(), RetryPolicy(), limits)
+
+    def _painter(self, overlay: OverlayConfig) -> FakePainter:
+        self.painters.append((overlay, FakePainter()))
+        return self.painters[-1][1]
 
     def _estimator(self, pose: PoseConfig) -> EstimatorFactory:
         if pose.model_complexity == 2:
@@ -161,6 +185,29 @@ async def test_changed_options_make_a_new_estimator_and_are_remembered(rig: Rig)
     assert stream.pose == changed and rig.poses[-1] == changed
     (config,) = StateFile(rig.file).load()
     assert config.pose == changed
+
+
+async def test_changed_overlay_paints_the_next_frame_of_the_same_connection_and_is_remembered(
+    rig: Rig,
+) -> None:
+    stream = rig.streams.add_camera(camera("door"), keep=True)
+    screen = RecordingScreen()
+    stream.session.screens.add(screen)
+    ((_, first),) = rig.painters
+    await rig.sources[0].connected()
+    rig.sources[0].put(make_frame(0))
+    await screen.until(lambda: len(first.annotated) == 1 and not screen.pictures[-1].is_notice)
+    dots = OverlayConfig(style="landmarks")
+    rig.streams.set_overlay(stream, dots)
+    overlay, second = rig.painters[-1]
+    rig.sources[0].put(make_frame(3000))
+    await screen.until(lambda: len(second.annotated) == 1 and len(screen.pictures) > 1)
+    assert overlay == stream.overlay == dots
+    assert len(first.annotated) == 1
+    assert rig.sources[0].runs == 1
+    await rig.streams.close()
+    (config,) = StateFile(rig.file).load()
+    assert config.overlay == dots
 
 
 async def test_options_that_can_not_be_had_change_nothing(rig: Rig) -> None:
@@ -275,3 +322,23 @@ async def test_listener_hears_the_state_then_one_message_per_frame(rig: Rig) -> 
     await sink.results_come(4)
     await asyncio.sleep(0)
     assert len(listener.all) == count
+
+
+async def test_an_output_whose_address_can_not_be_keeps_its_stream_from_starting(rig: Rig) -> None:
+    config = camera("door").model_copy(update={"output": OutputConfig(url="http://10.0.0.2/x")})
+    with pytest.raises(InvalidRequest):
+        rig.streams.add_camera(config, keep=True)
+    assert list(rig.streams) == []
+    assert rig.saved() == []
+
+
+async def test_of_two_outputs_set_at_once_the_later_one_counts(rig: Rig) -> None:
+    stream = rig.streams.add_camera(camera("door"), keep=False)
+    urls = [f"rtsp://127.0.0.1:9/{number}" for number in range(3)]
+    await asyncio.gather(*(rig.streams.set_output(stream, OutputConfig(url=url)) for url in urls))
+    assert stream.output is not None
+    assert stream.output.config.url == urls[-1]
+    running = {task.get_name() for task in asyncio.all_tasks()}
+    assert "output-door" in running
+    await rig.streams.set_output(stream, None)
+    assert "output-door" not in {task.get_name() for task in asyncio.all_tasks()}

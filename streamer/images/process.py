@@ -1,0 +1,146 @@
+"""The process of ``worker.py``, seen from the service: started when it is needed, ended when it hangs."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from streamer.config import ImagesConfig
+from streamer.errors import (
+    EstimatorError,
+    InvalidPicture,
+    LimitReached,
+    ModelError,
+    PictureTooLarge,
+    StreamerError,
+)
+from streamer.images.job import LENGTHS, Analysis, Job, pack
+
+logger = logging.getLogger(__name__)
+
+START_TIMEOUT_S: Final = 60.0  # from a cold disk, on a busy machine
+MEMORY_BASE_BYTES: Final = 1536 << 20
+"""Of MediaPipe with three landmarkers, the interpreter, and their threads' stacks: 600 MB are used."""
+
+MEMORY_BYTES_PER_PIXEL: Final = 24
+"""Of a picture in all the forms that it takes, at the worst moment."""
+
+_PACKAGES: Final = Path(__file__).resolve().parents[2]
+_ERRORS: Final = {
+    kind.kind: kind for kind in (InvalidPicture, PictureTooLarge, ModelError, EstimatorError)
+}
+
+
+class PictureProcess:
+    """One job at a time: the caller sees to it."""
+
+    def __init__(self, config: ImagesConfig) -> None:
+        self._config = config
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def analyse(self, picture: bytes | bytearray, job: Job) -> Analysis:
+        """Raises InvalidPicture, PictureTooLarge, ModelError, EstimatorError, and LimitReached when it
+        takes too long."""
+        process = await self._running()
+        try:
+            async with asyncio.timeout(self._config.work_timeout_s):
+                header, body = await _ask(process, asdict(job), picture)
+        except TimeoutError:
+            await self.close()
+            raise LimitReached(
+                f"The picture took longer than {self._config.work_timeout_s:g} s. The server is busy, "
+                "or the picture is an odd one: try again later, or save it anew."
+            ) from None
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            await self.close()
+            logger.warning("a picture broke its reader (exit status %s)", process.returncode)
+            raise InvalidPicture(
+                "The picture broke its reader: its file is damaged. Save it anew and send that."
+            ) from error
+        except BaseException:
+            await self.close()  # an answer may be half read: the next would take it for its own
+            raise
+        if "error" in header:
+            raise _ERRORS.get(header["error"], StreamerError)(header["detail"])
+        return Analysis(**header, picture=body)
+
+    def rest(self) -> None:
+        """The process ends by itself, soon; the next job starts another."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+
+    async def close(self) -> None:
+        """Ends the process and waits for it; twice is safe."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdin is not None
+        process.stdin.close()
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()  # also closes its other pipe
+
+    async def _running(self) -> asyncio.subprocess.Process:
+        process = self._process
+        if process is not None:
+            assert process.stdin is not None
+            if process.returncode is None and not process.stdin.is_closing():
+                return process
+            await self.close()
+        return await self._start()
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        max_pixels = self._config.max_pixels
+        memory_bytes = MEMORY_BASE_BYTES + MEMORY_BYTES_PER_PIXEL * max_pixels
+        process = self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "streamer.images.worker"),
+            *(str(max_pixels), str(memory_bytes)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=_environment(),
+            # Out of the reach of Ctrl+C, but in the same session: Linux weighs sessions against each
+            # other (sched(7), autogroup), and a priority would mean nothing outside of its own.
+            process_group=0,
+        )
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await _read(process)
+        except (TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
+            await self.close()
+            raise StreamerError(
+                "The process that analyses pictures does not start; the server's log says why."
+            ) from error
+        except BaseException:
+            await self.close()
+            raise
+        return process
+
+
+def _environment() -> dict[str, str]:
+    """The same code as ours, wherever it lies; none of our settings, since a token is among them."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("STREAMER_")}
+    paths = [str(_PACKAGES), kept.get("PYTHONPATH", "")]
+    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+async def _ask(
+    process: asyncio.subprocess.Process, header: dict[str, Any], body: bytes | bytearray
+) -> tuple[dict[str, Any], bytes]:
+    assert process.stdin is not None
+    for part in pack(header, body):
+        process.stdin.write(part)
+    await process.stdin.drain()
+    return await _read(process)
+
+
+async def _read(process: asyncio.subprocess.Process) -> tuple[dict[str, Any], bytes]:
+    assert process.stdout is not None
+    lengths = await process.stdout.readexactly(LENGTHS.size)
+    header_bytes, body_bytes = LENGTHS.unpack(lengths)
+    header = json.loads(await process.stdout.readexactly(header_bytes))
+    return header, await process.stdout.readexactly(body_bytes)

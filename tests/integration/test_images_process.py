@@ -1,0 +1,174 @@
+"""The process that analyses pictures: modest, bounded, and never the end of anything but one picture."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from streamer.app import find_model
+from streamer.config import ImagesConfig
+from streamer.errors import InvalidPicture, LimitReached, ModelError, PictureTooLarge
+from streamer.images import process as process_module
+from streamer.images.job import Job
+from streamer.images.process import PictureProcess
+from streamer.images.worker import NICENESS
+from streamer.pose.models import Complexity, ensure_models
+from tests.rigs.pictures import file_of, person_picture
+
+pytestmark = pytest.mark.timeout(90)
+
+
+@pytest.fixture(scope="module")
+def jpeg(person_clip: Path) -> bytes:
+    ensure_models([Complexity.FULL])
+    return file_of(person_picture(person_clip), "JPEG")
+
+
+@pytest.fixture
+def job() -> Job:
+    return Job(str(find_model(1)), 5, 0.5, picture="jpeg")
+
+
+@pytest.fixture
+async def process() -> AsyncIterator[PictureProcess]:
+    process = PictureProcess(ImagesConfig(work_timeout_s=5.0))
+    yield process
+    await process.close()
+
+
+def pid_of(process: PictureProcess) -> int:
+    assert process._process is not None
+    return process._process.pid
+
+
+async def test_killed_in_the_middle_costs_one_picture(
+    process: PictureProcess, jpeg: bytes, job: Job
+) -> None:
+    assert (await process.analyse(jpeg, job)).people == 1
+    os.kill(pid_of(process), signal.SIGSTOP)
+    work = asyncio.create_task(process.analyse(jpeg, job))
+    await asyncio.sleep(0)
+    os.kill(pid_of(process), signal.SIGKILL)
+    with pytest.raises(InvalidPicture, match="broke its reader"):
+        await work
+    assert (await process.analyse(jpeg, job)).people == 1
+
+
+async def test_picture_that_takes_too_long_is_given_up_and_its_process_ended(
+    jpeg: bytes, job: Job
+) -> None:
+    process = PictureProcess(ImagesConfig(work_timeout_s=5.0))
+    await process.analyse(jpeg, job)
+    stuck = pid_of(process)
+    os.kill(stuck, signal.SIGSTOP)
+    with pytest.raises(LimitReached, match="longer than 5 s"):
+        await process.analyse(jpeg, job)
+    with pytest.raises(ProcessLookupError):
+        os.kill(stuck, 0)
+    assert (await process.analyse(jpeg, job)).people == 1
+    await process.close()
+
+
+async def test_answer_that_nobody_waited_for_is_nobody_elses(
+    process: PictureProcess, jpeg: bytes, job: Job
+) -> None:
+    await process.analyse(jpeg, job)
+    work = asyncio.create_task(process.analyse(jpeg, job))
+    await asyncio.sleep(0.01)
+    work.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+    empty = file_of(Image.new("RGB", (32, 16)), "PNG")
+    answer = await process.analyse(empty, job)
+    assert (answer.width, answer.height, answer.people) == (32, 16, 0)
+
+
+async def test_picture_that_needs_more_memory_than_it_may_is_refused_and_the_next_answered(
+    process: PictureProcess, jpeg: bytes, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_module, "MEMORY_BASE_BYTES", 420 << 20)
+    monkeypatch.setattr(process_module, "MEMORY_BYTES_PER_PIXEL", 0)
+    assert (await process.analyse(jpeg, job)).people == 1
+    large = file_of(Image.new("RGBA", (5000, 5000)), "PNG", compress_level=1)
+    with pytest.raises((PictureTooLarge, InvalidPicture)):
+        await process.analyse(large, job)
+    assert (await process.analyse(jpeg, job)).people == 1
+
+
+async def test_missing_model_and_broken_picture_are_told_apart(
+    process: PictureProcess, jpeg: bytes, job: Job, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.task").write_bytes(b"no model")
+    with pytest.raises(ModelError, match="broken.task"):
+        await process.analyse(jpeg, Job(str(tmp_path / "broken.task"), 1, 0.5))
+    with pytest.raises(InvalidPicture):
+        await process.analyse(b"no picture", job)
+    assert (await process.analyse(jpeg, job)).people == 1
+
+
+async def test_it_rests_and_starts_anew_for_the_next_picture(
+    process: PictureProcess, jpeg: bytes, job: Job
+) -> None:
+    await process.analyse(jpeg, job)
+    first = pid_of(process)
+    process.rest()
+    assert (await process.analyse(jpeg, job)).people == 1
+    assert pid_of(process) != first
+
+
+async def test_closing_leaves_no_process_and_twice_is_safe(
+    process: PictureProcess, jpeg: bytes, job: Job
+) -> None:
+    await process.analyse(jpeg, job)
+    pid = pid_of(process)
+    await process.close()
+    await process.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_its_landmarkers_are_few_however_many_options_are_tried(
+    process: PictureProcess, jpeg: bytes, job: Job
+) -> None:
+    counts = []
+    for share in range(12):
+        tried = Job(job.model, 1 + share % 8, 0.3 + share / 100)
+        await process.analyse(jpeg, tried)
+        counts.append(len(_threads(pid_of(process))))
+    assert max(counts[6:]) <= max(counts[:6])
+
+
+async def test_all_its_threads_yield_to_the_live_streams(
+    process: PictureProcess, jpeg: bytes, job: Job
+) -> None:
+    await process.analyse(jpeg, job)
+    niceness = {int(stat.rpartition(")")[2].split()[16]) for stat in _threads(pid_of(process))}
+    assert niceness == {NICENESS}
+    assert os.getpriority(os.PRIO_PROCESS, 0) == _of_this_thread()
+
+
+def _threads(pid: int) -> list[str]:
+    return [file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/stat")]
+
+
+def _environment(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def _of_this_thread() -> int:
+    stat = Path(f"/proc/self/task/{os.getpid()}/stat").read_text()
+    return int(stat.rpartition(")")[2].split()[16])
+
+
+async def test_settings_of_the_server_do_not_reach_it(
+    process: PictureProcess, jpeg: bytes, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMER_SERVER__TOKEN", "0123456789abcdef-token")
+    await process.analyse(jpeg, job)
+    environment = _environment(pid_of(process))
+    assert b"PYTHONPATH" in environment and b"STREAMER_" not in environment

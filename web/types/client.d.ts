@@ -1,0 +1,34 @@
+/**
+ * The frames of a stream, until it ends.
+ * @param {string} stream its id
+ * @param {Options} [options]
+ * @returns {AsyncGenerator<PoseMessage, void, void>}
+ */
+export function landmarks(stream: string, options?: Options): AsyncGenerator<PoseMessage, void, void>;
+/**
+ * The frames of a stream and what becomes of it, until it ends. Throws when it can't be had (the first
+ * connection fails), or is lost and `reconnect` is off.
+ * @param {string} stream its id
+ * @param {Options} [options]
+ * @returns {AsyncGenerator<PoseMessage | StateMessage, void, void>}
+ */
+export function messages(stream: string, { server, signal, reconnect }?: Options): AsyncGenerator<PoseMessage | StateMessage, void, void>;
+export type Landmark = import("./landmarks.js").Landmark;
+export type Pose = import("./landmarks.js").Pose;
+export type PoseMessage = import("./landmarks.js").PoseMessage;
+export type StateMessage = import("./landmarks.js").StateMessage;
+export type Options = {
+    /**
+     * its address; default: where this module came from
+     */
+    server?: string | URL | undefined;
+    /**
+     * ends it
+     */
+    signal?: AbortSignal | undefined;
+    /**
+     * come back when the connection is lost; default: true
+     */
+    reconnect?: boolean | undefined;
+};
+export { BINARY_PROTOCOL, CONNECTIONS, decodePose, LANDMARK_NAMES, MIN_VISIBILITY, parseMessage, sideOf } from "./landmarks.js";
