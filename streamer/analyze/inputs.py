@@ -12,9 +12,7 @@ VIDEO_SUFFIXES = frozenset(
     ".3gp .asf .avi .flv .gif .h264 .h265 .hevc .m2ts .m4v .mjpeg .mkv .mov .mp4 .mpeg .mpg .mts .mxf"
     " .ogv .ts .vob .webm .wmv".split()
 )
-PICTURE_SUFFIXES = frozenset(
-    ".avif .bmp .heic .heif .jfif .jpeg .jpg .png .tif .tiff .webp".split()
-)
+PICTURE_SUFFIXES = frozenset(".bmp .heic .heif .jfif .jpeg .jpg .png .tif .tiff .webp".split())
 """What is taken from folders and globs. A file named by itself is tried whatever it is called."""
 
 Missing = tuple[str, str]
