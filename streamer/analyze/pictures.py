@@ -13,7 +13,7 @@ from streamer.analyze.outputs import Outputs, Summary
 from streamer.analyze.planning import MIN_SIDE_PX
 from streamer.analyze.segment import Report, message_line
 from streamer.config import PoseConfig
-from streamer.errors import SourceUnusable
+from streamer.errors import InvalidPicture, PictureTooLarge, SourceUnusable
 from streamer.images.decoding import decode, prepare_decoders
 from streamer.model import Frame
 from streamer.overlay import SkeletonPainter
@@ -31,7 +31,7 @@ class PictureTask:
     outputs: Outputs
 
     def run(self, report: Report) -> Summary:
-        """Raises StreamerError and OSError."""
+        """Raises SourceUnusable, EstimatorError and OSError."""
         frame = read_picture(self.input.path)
         options = self.outputs.options
         alone = options.pose.model_copy(update={"static_image_mode": True})
@@ -56,18 +56,16 @@ def _estimator(options: PoseConfig) -> MediaPipeEstimator:
 
 
 def read_picture(path: Path) -> Frame:
-    """Upright (EXIF); of an animation the first. Raises SourceUnusable, InvalidPicture, PictureTooLarge."""
-    _prepare()
+    """Upright (EXIF); the first of several. Raises SourceUnusable and OSError."""
+    prepare_decoders(MAX_PIXELS)
     data = path.read_bytes()
     if not data:
         raise SourceUnusable("the file is empty")
-    rgb = np.asarray(decode(data, MAX_PIXELS).image)
+    try:
+        rgb = np.asarray(decode(data, MAX_PIXELS).image)
+    except (InvalidPicture, PictureTooLarge) as error:
+        raise SourceUnusable(str(error)) from error
     if min(rgb.shape[:2]) < MIN_SIDE_PX:
         raise SourceUnusable(f"the picture is smaller than {MIN_SIDE_PX} pixels")
     picture = av.VideoFrame.from_ndarray(rgb, "rgb24")
     return replace(to_frame(picture, 0, received_mono=0.0, received_at=0.0), decode_ms=0.0)
-
-
-@functools.cache
-def _prepare() -> None:
-    prepare_decoders(MAX_PIXELS)
