@@ -10,10 +10,15 @@ export const LIMIT_BYTES = 50_000_000;
 
 // The wire's own steps are 1/16384 of the picture, 1/255 and 0.1 mm: more digits are noise.
 const DIGITS = { landmark: 5, share: 3, world: 4, ms: 2 };
+const NAMES = LANDMARK_NAMES.map((name) => name.replaceAll(/,? /g, "_"));
+/** @param {string[]} fields */
+const ofAll = (...fields) => NAMES.flatMap((name) => fields.map((field) => `${name}_${field}`));
 const COLUMNS = [
-  "epoch", "seq", "pts", "received_at", "person", "landmark", "name",
-  "x", "y", "z", "visibility", "presence", "world_x", "world_y", "world_z",
+  "stream", "frame", "pts", "time_s", "width", "height", "person", "score",
+  ...ofAll("x", "y", "z", "visibility", "presence"),
+  ...ofAll("world_x", "world_y", "world_z"),
 ];
+const TICKS_PER_S = 90_000;
 
 /** One recording. It takes no more once a limit is reached. */
 export class Recording {
@@ -58,7 +63,10 @@ export class Recording {
     return new Blob(this.#lines, { type: "application/jsonl" });
   }
 
-  /** One row for each landmark of each person in each frame; a frame with nobody has none. */
+  /**
+   * As `streamer analyze --csv` writes it (docs/analyze.md): one row for each person in each frame. A frame
+   * with nobody has one, too, of person 0, with nothing in the columns from `score` on.
+   */
   toCsv() {
     const rows = this.#lines.map((line) => rowsOf(JSON.parse(line)));
     return new Blob([`${COLUMNS.join()}\n`, ...rows], { type: "text/csv" });
@@ -91,12 +99,11 @@ function round(value, digits) {
 }
 
 /** @param {PoseMessage} message */
-function rowsOf({ epoch, seq, pts, received_at, poses }) {
-  const rows = poses.flatMap(({ id, landmarks, world }) =>
-    landmarks.map((landmark, index) => {
-      const name = (LANDMARK_NAMES[index] ?? "").replaceAll(/,? /g, "_");
-      return [epoch, seq, pts, received_at, id, index, name, ...landmark, ...(world[index] ?? [])];
-    }),
-  );
-  return rows.map((row) => `${row.join()}\n`).join("");
+function rowsOf({ stream, seq, pts, width, height, poses }) {
+  const head = [stream, seq, pts, (pts / TICKS_PER_S).toFixed(4), width, height];
+  const empty = ",".repeat(COLUMNS.length - head.length - 1);
+  if (poses.length === 0) return `${head.join()},0${empty}\n`;
+  const rows = poses.map(({ id, score, landmarks, world }) =>
+    [...head, id, score, ...landmarks.flat(), ...world.flat()].join());
+  return rows.map((row) => `${row}\n`).join("");
 }

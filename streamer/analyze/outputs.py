@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from streamer.analyze.options import SUFFIXES, Input, Options
+from streamer.analyze.options import Input, Options
 
 _WORK = ".streamer"
 
@@ -46,17 +46,17 @@ class Outputs:
         Raises TakenError where its outputs' names are taken by others, unless these are to be overwritten.
         """
         mark = _read_mark(self._mark(each))
-        there = [name for name in self._names(each, SUFFIXES) if (self.out / name).exists()]
-        if mark is None:
-            if there and not overwrite:
-                raise TakenError(f"{there[0]} is there already")
-            return None
         wanted = self._names(each, each.suffixes(self.options))
-        is_same = (mark["input"], mark["options"]) == (_fingerprint(each), self.options.key())
-        if is_same and mark["finished"] and set(wanted) <= set(there):
-            return Summary(mark["frames"], mark["seen"], mark["problem"])
-        if not is_same and mark["finished"] and there and not overwrite:
-            raise TakenError(f"{there[0]} was made of another input or with other options")
+        there = [name for name in wanted if (self.out / name).exists()]
+        if mark is not None and mark["finished"]:
+            if (mark["input"], mark["options"]) != (_fingerprint(each), self.options.key()):
+                if there and not overwrite:
+                    raise TakenError(f"{there[0]} was made of another input or with other options")
+            elif there == wanted:
+                return Summary(mark["frames"], mark["seen"], mark["problem"])
+        foreign = [name for name in there if mark is None or name not in mark["outputs"]]
+        if foreign and not overwrite:
+            raise TakenError(f"{foreign[0]} is there already")
         return None
 
     def written(self) -> set[Path]:
@@ -73,7 +73,7 @@ class Outputs:
         """The folder for the input's parts, with those that an interrupted run left; those of other
         options are removed. Raises OSError."""
         folder = self.parts(each)
-        for old in folder.parent.glob(f"{glob.escape(Path(each.stem).name)}.parts-*"):
+        for old in self._all_parts(each):
             if old != folder:
                 shutil.rmtree(old)
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,9 @@ class Outputs:
         return self.out / _WORK / f"{each.stem}.parts-{digest}"
 
     def discard(self, each: Input) -> None:
-        shutil.rmtree(self.parts(each), ignore_errors=True)
+        """Removes its parts; what can't be removed stays until the next run."""
+        for folder in self._all_parts(each):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def publish(self, each: Input, files: Mapping[str, Path], summary: Summary) -> None:
         """Brings finished files under their names: suffix -> where it is now. A mark says before whose they
@@ -114,6 +116,11 @@ class Outputs:
             path.replace(self.out / name)
         write_json(self._mark(each), mark | {"finished": True})
         self.discard(each)
+
+    def _all_parts(self, each: Input) -> list[Path]:
+        """Those of other options too. It does not look at the input, which may be gone."""
+        beside = (self.out / _WORK / each.stem).parent
+        return list(beside.glob(f"{glob.escape(Path(each.stem).name)}.parts-*"))
 
     def _mark(self, each: Input) -> Path:
         return self.out / _WORK / f"{each.stem}.json"

@@ -1,23 +1,25 @@
 """One picture: its people, drawn, and their landmarks."""
 
+import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
 import numpy as np
 
-from streamer.analyze.files import Faults
 from streamer.analyze.joining import write_landmarks
 from streamer.analyze.options import PICTURE, Input
 from streamer.analyze.outputs import Outputs, Summary
 from streamer.analyze.planning import MIN_SIDE_PX
-from streamer.analyze.reading import Decoded
-from streamer.analyze.segment import Report, estimated, message_line
+from streamer.analyze.segment import Report, message_line
+from streamer.config import PoseConfig
 from streamer.errors import InvalidPicture, PictureTooLarge, SourceUnusable
 from streamer.images.decoding import decode, prepare_decoders
 from streamer.model import Frame
 from streamer.overlay import SkeletonPainter
 from streamer.pixels import to_frame, to_jpeg
+from streamer.pose.mediapipe import MediaPipeEstimator
+from streamer.pose.models import Complexity, model_path
 
 MAX_PIXELS = 100_000_000
 """More than a camera makes, and what a process can hold several times over."""
@@ -29,21 +31,28 @@ class PictureTask:
     outputs: Outputs
 
     def run(self, report: Report) -> Summary:
-        """Raises SourceUnusable and OSError."""
+        """Raises SourceUnusable, EstimatorError and OSError."""
         frame = read_picture(self.input.path)
-        options, faults = self.outputs.options, Faults()
+        options = self.outputs.options
         alone = options.pose.model_copy(update={"static_image_mode": True})
-        ((_, people),) = estimated([Decoded(frame, 0, is_warm_up=False)], alone, faults)
+        people = _estimator(alone).estimate(frame, 0)
         folder = self.outputs.begin(self.input)
         files = {s: folder / f"out{s}.new" for s in self.input.suffixes(options)}
         write_landmarks(files, iter([message_line(self.input.name, 0, frame, people)]))
         if PICTURE in files:
             drawn = SkeletonPainter().annotate(frame, people)
             files[PICTURE].write_bytes(to_jpeg(drawn))
-        summary = Summary(1, int(bool(people)), "; ".join(faults.told))
+        summary = Summary(1, int(bool(people)))
         self.outputs.publish(self.input, files, summary)
         report(1)
         return summary
+
+
+@functools.lru_cache(maxsize=1)
+def _estimator(options: PoseConfig) -> MediaPipeEstimator:
+    """One for all pictures of a process: loading the model takes longer than a picture, and it remembers
+    nothing from one to the next."""
+    return MediaPipeEstimator(model_path(Complexity(options.model_complexity)), options)
 
 
 def read_picture(path: Path) -> Frame:

@@ -46,6 +46,7 @@ _TO_FRIENDS: Final = {
     "Cross-Origin-Resource-Policy": "cross-origin",
     "Vary": "Origin",
 }
+_CHALLENGE: Final = 'Bearer, Basic realm="Streamer"'
 _PREFLIGHT: Final = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
     "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE, OPTIONS",
@@ -161,11 +162,8 @@ class Guard:
             HTTPStatus.UNAUTHORIZED,
             "token-needed",
             "Send the access token as `Authorization: Bearer …`, or sign in at /login.",
-            {
-                "WWW-Authenticate": "Bearer"
-                if _is_browser(request)
-                else "Bearer, Basic realm=Streamer"
-            },
+            # A browser would ask for a name and a password of its own; players know nothing else.
+            {"WWW-Authenticate": "Bearer" if _is_browser(request) else _CHALLENGE},
         )
 
     def is_friend(self, origin: str) -> bool:

@@ -4,6 +4,8 @@
    its size; ``receiving.py`` sends the feedback.
 2. H.264's main and high profiles, for cameras whose own packets are forwarded.
 3. DTLS with peers whose certificate is RSA (GStreamer's webrtcbin): aiortc offers suites for ECDSA alone.
+4. One fingerprint of our certificate, SHA-256, instead of three: OBS's library takes the last one and now
+   and then refuses the certificate. Every peer must know SHA-256 (RFC 8122, section 5).
 
 ``apply`` puts them in place; tests/unit/test_patches.py fails when aiortc changes under them. What is
 mended in receivers and senders is in receiving.py and sending.py.
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from aiortc import RTCCertificate
 from aiortc.codecs import CODECS, HEADER_EXTENSIONS
+from aiortc.rtcdtlstransport import RTCDtlsFingerprint
 from aiortc.rtcrtpparameters import (
     RTCRtcpFeedback,
     RTCRtpCodecParameters,
@@ -49,6 +52,7 @@ def apply() -> None:
     )
     _add_h264_profiles()
     _add_rsa_suites()
+    _keep_one_fingerprint()
     for codec in CODECS["video"]:
         if codec.rtcpFeedback:  # not the retransmission "codecs"
             codec.rtcpFeedback.append(RTCRtcpFeedback(type="transport-cc"))
@@ -84,3 +88,12 @@ def _add_rsa_suites() -> None:
         return context
 
     RTCCertificate._create_ssl_context = create  # type: ignore[method-assign]
+
+
+def _keep_one_fingerprint() -> None:
+    stock = RTCCertificate.getFingerprints
+
+    def keep(self: RTCCertificate) -> list[RTCDtlsFingerprint]:
+        return [each for each in stock(self) if each.algorithm == "sha-256"]
+
+    RTCCertificate.getFingerprints = keep  # type: ignore[method-assign]

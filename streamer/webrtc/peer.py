@@ -253,8 +253,8 @@ class Peer:
             self._settled.set()
         if state == "failed" and self._transport and self._transport.state == "failed":
             logger.warning(
-                "a peer of stream %s got no further than DTLS: its certificate must be RSA, or on the "
-                "curve P-256, P-384 or P-521 (docs/interop.md)",
+                "a peer of stream %s got no further than DTLS; a certificate that is neither RSA nor on "
+                "the curve P-256, P-384 or P-521 is refused (docs/interop.md)",
                 self.stream.id,
             )
         if state == "connected":

@@ -6,15 +6,13 @@ Reads jobs (JSON, one a line) and answers each with one line.
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from tests.bench.probe_worker import answer
+from tests.bench.jobs import serve_jobs
 from tests.rigs.impairment import Conditions, Relay, rewrite_answer, running_relay, strip_offer
 from tests.rigs.probe_record import ProbeRecord
 from tests.rigs.webrtc_probe import ProbeMedia, ProbeOptions, prepare_media, run_probe
@@ -98,13 +96,5 @@ def recovery_s(frames: Sequence[tuple[float, float]], since: float) -> float | N
     return min(arrivals) - since if arrivals else None
 
 
-def main() -> None:
-    """Serve jobs until standard input ends."""
-    worker = LossWorker()
-    print("READY", flush=True)
-    for line in sys.stdin:
-        print(json.dumps(answer(worker, line)), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve_jobs(LossWorker().run)

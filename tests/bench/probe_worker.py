@@ -6,16 +6,14 @@ Reads jobs (JSON, one a line) and answers each with one line; see ``watch.py``, 
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 import time
-import traceback
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import numpy as np
 
+from tests.bench.jobs import serve_jobs
 from tests.bench.machine import cpu_s, memory_bytes
 from tests.bench.psnr import psnr_db, untouched
 from tests.rigs.probe_record import ProbeRecord
@@ -25,12 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CPU_SAMPLE_S = 0.1
-
-
-class DoesJobs(Protocol):
-    """What ``answer`` needs of a worker."""
-
-    async def run(self, job: dict[str, Any], /) -> dict[str, Any]: ...
 
 
 class Worker:
@@ -126,29 +118,5 @@ def _stages(records: Sequence[ProbeRecord], seconds: float) -> dict[str, float]:
     return {stage: float(np.median(values)) for stage, values in found.items()}
 
 
-def answer(worker: DoesJobs, line: str) -> dict[str, Any]:
-    """A failed job is an answer too; the next may go well."""
-    try:
-        return asyncio.run(worker.run(json.loads(line)))
-    except Exception as error:  # whatever a server did to us is told to the one who asked
-        traceback.print_exc()
-        errors = [f"{type(each).__name__}: {each}" for each in _leaves(error)]
-        return {"error": "; ".join(errors)}
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for each in error.exceptions for leaf in _leaves(each)]
-    return [error]
-
-
-def main() -> None:
-    """Serve jobs until standard input ends."""
-    worker = Worker()
-    print("READY", flush=True)
-    for line in sys.stdin:
-        print(json.dumps(answer(worker, line)), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve_jobs(Worker().run)

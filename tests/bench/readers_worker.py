@@ -6,18 +6,16 @@ Reads jobs (JSON, one a line) and answers each with one line; see ``readers.py``
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import struct
-import sys
 import time
-import traceback
 from typing import Any
 
 import aiohttp
 import numpy as np
 
 from streamer.wire import PROTOCOL
+from tests.bench.jobs import serve_jobs
 from tests.bench.machine import cpu_s
 
 _SEQ_AT, _RECEIVED_AT = 8, 32  # docs/protocol.md, "Pose messages in binary"
@@ -87,17 +85,5 @@ async def stats(http: aiohttp.ClientSession, stream: str) -> dict[str, Any]:
         return found
 
 
-def main() -> None:
-    """Serve jobs until standard input ends."""
-    print("READY", flush=True)
-    for line in sys.stdin:
-        try:
-            answer = asyncio.run(run(json.loads(line)))
-        except Exception as error:  # told to the one who asked
-            traceback.print_exc()
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve_jobs(run)

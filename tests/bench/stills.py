@@ -7,9 +7,12 @@ first, with a table. PSNR is against the frame itself, in RGB.
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 import time
+import urllib.request
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +24,13 @@ from streamer.pixels import JPEG_QUALITY, to_jpeg
 from tests.bench.child import Child
 from tests.bench.servers import ours
 from tests.bench.table import figure, print_table
-from tests.bench.viewers import STREAM, publisher, watchers
+from tests.bench.viewers import STREAM, watchers
 from tests.decoded import decode
 from tests.rigs.clips import prepare_clips
+from tests.rigs.rtsp import RtspServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -54,7 +58,7 @@ def stills(plan: Plan) -> dict[str, Any]:
     ]
     print_table(f"One picture as JPEG: {FRAMES} frames, best of {ROUNDS}", header, rows)
     found: list[dict[str, Any]] = []
-    with ours() as target, publisher(target), watchers() as viewers, _readers() as readers:
+    with ours() as target, _camera(target), watchers() as viewers, _readers() as readers:
         for count in (0, *READERS):
             found.append(_measure(plan, target, readers, count, is_mjpeg=True))
             if count:
@@ -146,6 +150,17 @@ def _decoded(jpeg: bytes) -> NDArray[Any]:
     picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
     return picture
+
+
+@contextmanager
+def _camera(target: Target) -> Iterator[None]:
+    """An IP camera of 640x480 under the name ``STREAM``."""
+    with RtspServer({"/cam": prepare_clips().person}) as camera:
+        body = json.dumps({"id": STREAM, "source": {"url": camera.url("/cam")}}).encode()
+        kind = {"Content-Type": "application/json"}
+        url = f"{target.base_url}/api/v1/streams"
+        with urllib.request.urlopen(urllib.request.Request(url, body, kind)):
+            yield
 
 
 def _readers() -> Child:

@@ -6,13 +6,11 @@ Reads jobs (JSON, one a line) and answers each with one line; see ``stills.py``,
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
-import traceback
 from typing import Any
 
 import aiohttp
 
+from tests.bench.jobs import serve_jobs
 from tests.bench.machine import cpu_s
 
 
@@ -67,17 +65,5 @@ async def run(job: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Serve jobs until standard input ends."""
-    print("READY", flush=True)
-    for line in sys.stdin:
-        try:
-            answer = asyncio.run(run(json.loads(line)))
-        except Exception as error:  # told to the one who asked
-            traceback.print_exc()
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve_jobs(run)

@@ -9,11 +9,8 @@ Reads jobs (JSON, one a line) and answers each with one line; see ``viewers.py``
 from __future__ import annotations
 
 import asyncio
-import json
 import struct
-import sys
 import time
-import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiohttp
@@ -22,6 +19,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, pack_remb_fci
 
+from tests.bench.jobs import serve_jobs
 from tests.bench.lateness import lateness_s, origin_beside
 from tests.bench.machine import cpu_s
 from tests.rigs.probe_media import TICKS_PER_S
@@ -203,19 +201,5 @@ def reduce(viewers: Sequence[Viewer], begun_at: float, ended_at: float) -> dict[
     }
 
 
-def main() -> None:
-    """Serve jobs until standard input ends."""
-    print("READY", flush=True)
-    for line in sys.stdin:
-        answer: dict[str, Any]
-        try:
-            answer = asyncio.run(run(json.loads(line)))
-        except Exception as error:  # told to the one who asked
-            traceback.print_exc()
-            group = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
-            answer = {"error": "; ".join(sorted({f"{type(e).__name__}: {e}" for e in group}))}
-        print(json.dumps(answer), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve_jobs(run)

@@ -74,6 +74,7 @@ async def test_an_img_of_our_own_page_shows_moving_pictures_with_the_skeleton_by
     page, watch = await open_page(running.url)
     await page.fill("input[type=password]", TOKEN)
     await page.keyboard.press("Enter")
+    await page.wait_for_url(f"{running.url}/")
     await until(page, "document.querySelector('.card')")
     await page.add_init_script(RECORD_MESSAGES)
     await page.goto(f"{running.url}/streams/door")

@@ -621,7 +621,7 @@ async def test_nothing_is_told_without_the_right_token(
 ) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
     response = await guarded.get(path, headers=headers)
-    assert response.headers["WWW-Authenticate"] == "Bearer"
+    assert response.headers["WWW-Authenticate"] == 'Bearer, Basic realm="Streamer"'
     await problem(response, 401, "token-needed")
 
 

@@ -239,6 +239,26 @@ def test_files_that_are_not_ours_are_left_alone(tmp_path: Path, clip: Input) -> 
         outputs.finished(clip, overwrite=False)
 
 
+def test_a_file_of_another_that_lies_beside_our_outputs_is_not_overwritten(
+    tmp_path: Path, clip: Input
+) -> None:
+    outputs = Outputs(tmp_path / "out", Options(PoseConfig(), csv=True))
+    publish(outputs, clip)
+    (tmp_path / "out" / "clip.mp4").unlink()
+    marks = tmp_path / "out" / ".streamer" / "clip.json"
+    marks.write_text(marks.read_text().replace('"clip.landmarks.csv"', '"other.csv"'))
+    with pytest.raises(TakenError, match=r"clip\.landmarks\.csv is there already"):
+        outputs.finished(clip, overwrite=False)
+
+
+def test_parts_of_an_input_that_is_gone_can_be_discarded(tmp_path: Path, clip: Input) -> None:
+    outputs = Outputs(tmp_path / "out", Options(PoseConfig()))
+    folder = outputs.begin(clip)
+    clip.path.unlink()
+    outputs.discard(clip)
+    assert not folder.exists()
+
+
 def test_outputs_that_a_killed_run_had_begun_to_rename_are_ours(
     tmp_path: Path, clip: Input, monkeypatch: pytest.MonkeyPatch
 ) -> None:
