@@ -79,6 +79,9 @@ class Peer:
         transceiver = self.webrtc.emit("get-transceiver", 0)
         wanted = getattr(GstWebRTC.WebRTCRTPTransceiverDirection, direction.upper())
         transceiver.set_property("direction", wanted)
+        transceiver.set_property(
+            "do-nack", True
+        )  # else a lost packet spoils pictures until the next key
         self.connect()
 
     def stop(self) -> None:
