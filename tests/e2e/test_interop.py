@@ -18,6 +18,7 @@ from playwright.async_api import Error
 from tests.rigs.browser import read_video_frame, until
 from tests.rigs.certificate import make_certificate
 from tests.rigs.interop_page import open_clients
+from tests.rigs.obs import write_units
 from tests.rigs.person import shows_person
 from tests.rigs.programs import run_program
 from tests.rigs.rtsp import PYTHON
@@ -113,6 +114,25 @@ async def test_ffmpeg_whose_own_certificate_is_on_p224_is_refused_and_the_log_sa
     assert running.log_tail().count("P-256") == 1
 
 
+# -- OBS --------------------------------------------------------------------------------------------
+
+
+async def test_library_of_obs_publishes_with_opus_beside_its_video(
+    server: Callable[..., StreamerServer], clips: Clips, tmp_path: Path
+) -> None:
+    running = server(GUARDED)
+    units = tmp_path / "person.units"
+    await asyncio.to_thread(write_units, clips.person, units)
+    command = ("node", str(NODE / "obs.mjs"), f"{running.url}/whip/obs", str(units))
+    async with AsyncExitStack() as stack:
+        publisher = await stack.enter_async_context(run_program(*command, "--token", TOKEN))
+        await publisher.until(lambda news: news["state"] == "connected")
+        messages = await stack.enter_async_context(watch_messages(running.url, "obs", TOKEN))
+        await messages.until_poses(60)
+        assert await publisher.stop() == 0, publisher.errors
+        await messages.until(lambda now: now.state == "ended")
+
+
 # -- npm's clients in Chromium ----------------------------------------------------------------------
 
 
@@ -148,17 +168,21 @@ async def test_npm_client_publishes_and_plays_in_chromium(
 # -- publishers that vanish -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("program", ["ffmpeg", "gstreamer", "wrtc"])
+@pytest.mark.parametrize("program", ["ffmpeg", "gstreamer", "obs", "wrtc"])
 async def test_killed_publisher_frees_its_stream_and_may_go_on_with_it(
     program: str, server: Callable[..., StreamerServer], clips: Clips, tmp_path: Path
 ) -> None:
     running = server(PATIENT)
     certificate, key = make_certificate(tmp_path, "ffmpeg")
+    units = tmp_path / "person.units"
+    if program == "obs":
+        await asyncio.to_thread(write_units, clips.person, units)
     url, clip = f"{running.url}/whip/back", str(clips.person)
     wrtc = (str(NODE / "whip_whep.mjs"), running.url, "back", "60", "--clip", str(clips.person_raw))
     command = {
         "ffmpeg": (*FFMPEG, url, clip, "--cert", str(certificate), "--key", str(key)),
         "gstreamer": (*GSTREAMER, "publish", url, "--clip", clip),
+        "obs": ("node", str(NODE / "obs.mjs"), url, str(units)),
         "wrtc": ("node", *wrtc),
     }[program]
     async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""An offer as OBS 30 and later makes it: there is no OBS in the tests.
+"""What OBS 30 and later sends: there is no OBS in the tests. tests/node/obs.mjs publishes with its library.
 
 The text is what libdatachannel, OBS's library, writes when it is asked for what OBS asks for: two
 ``sendonly`` tracks of one stream in one bundle, Opus before H.264; ``actpass``; the fingerprint once, for
@@ -6,6 +6,14 @@ all sections; the candidates in the first section alone, and all of them.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import av
+from av.bitstream import BitStreamFilterContext
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FINGERPRINT = ":".join(["3A"] * 32)
 
@@ -49,3 +57,14 @@ a=rtcp-fb:96 nack pli
 a=rtcp-fb:96 goog-remb
 a=fmtp:96 profile-level-id=42e01f;packetization-mode=1;level-asymmetry-allowed=1
 {_TRANSPORT}""".replace("\n", "\r\n")
+
+
+def write_units(clip: Path, units: Path) -> None:
+    """The clip's access units as tests/node/obs.mjs reads them: Annex B, each after its length (u32)."""
+    with av.open(clip) as container, units.open("wb") as out:
+        video = container.streams.video[0]
+        annex_b = BitStreamFilterContext("h264_mp4toannexb", video)
+        for packet in container.demux(video):
+            for unit in annex_b.filter(packet if packet.dts is not None else None):
+                content = bytes(unit)
+                out.write(len(content).to_bytes(4, "big") + content)
