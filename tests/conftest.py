@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -39,6 +40,17 @@ def pytest_runtest_makereport(
         for server in item.stash.get(SERVERS, []):
             report.sections.append((f"log of {server.url}", server.log_tail()))
     return report
+
+
+@pytest.fixture(autouse=True)
+def logging_stays_as_it_was() -> Iterator[None]:
+    """A command of ours that a test runs in this process sets the logging up for itself."""
+    root, ours = logging.getLogger(), logging.getLogger("streamer")
+    before = (root.level, ours.level, root.handlers[:])
+    yield
+    root.setLevel(before[0])
+    ours.setLevel(before[1])
+    root.handlers[:] = before[2]
 
 
 @pytest.fixture(scope="session")
