@@ -1,7 +1,6 @@
 """``streamer analyze`` on real files: every frame gives a line, and what was in a file is still in it."""
 
 import itertools
-import json
 import resource
 import shutil
 import signal
@@ -30,6 +29,7 @@ from streamer.analyze.run import SEGMENT_FRAMES, WARM_UP_FRAMES, analyze
 from streamer.analyze.segment import SegmentTask, estimated
 from streamer.config import PoseConfig
 from streamer.pose.models import Complexity, ensure_models
+from streamer.schema import PoseMessage
 from tests.rigs.clips import Clips
 from tests.rigs.films import Film, luma_of, make_film, shown, sound_packets
 
@@ -66,8 +66,9 @@ def work_through(
 
 
 def messages(out: Path, stem: str) -> list[dict[str, Any]]:
+    """Each of which is a message of the contract."""
     lines = (out / f"{stem}.landmarks.jsonl").read_text("utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+    return [PoseMessage.model_validate_json(line).model_dump(mode="json") for line in lines]
 
 
 def run_analyze(*arguments: str | Path, **more: Any) -> subprocess.CompletedProcess[str]:
