@@ -250,7 +250,7 @@ def test_a_video_with_one_time_that_is_far_ahead_is_not_cut_and_loses_no_frame(
             if packet.pts is None or packet.time_base is None:
                 continue  # the end
             if number == 50:
-                packet.pts += int(2 / packet.time_base)
+                packet.pts += int(2 / packet.time_base) + 1  # between two others
             packet.stream = video
             went.mux(packet)
     plan = plan_video(path, 30, 5)
