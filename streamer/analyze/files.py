@@ -12,6 +12,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from streamer.errors import SourceUnusable
+from streamer.sources.formats import VIDEO_FORMATS
 
 MAX_PIXELS = 16384 * 8192
 
@@ -61,7 +62,7 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
         # "file:", and only that: neither a name with a colon nor a playlist leads anywhere else.
         container = av.open(
             f"file:{path}",
-            options={"protocol_whitelist": "file"},
+            options={"format_whitelist": VIDEO_FORMATS, "protocol_whitelist": "file"},
             metadata_errors="ignore",
         )
     except (av.error.FFmpegError, OSError) as error:

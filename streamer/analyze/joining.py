@@ -14,7 +14,7 @@ from streamer.analyze.planning import VideoPlan
 from streamer.analyze.segment import Part, Report, SegmentTask
 from streamer.analyze.tables import CsvTable, ParquetTable, Table
 from streamer.analyze.writing import VideoPart, join_video
-from streamer.errors import SourceUnusable
+from streamer.errors import SourceUnusable, StreamerError
 
 _SEQ = re.compile(r'"seq":\d+')
 """Within a stream's name, which comes before it, the quotes would be escaped."""
@@ -31,13 +31,15 @@ class JoinTask:
     parts: tuple[Part, ...]
 
     def run(self, report: Report) -> Summary:
-        """Raises SourceUnusable, OSError, and what PyAV raises when muxing fails."""
+        """Raises StreamerError, OSError, and what PyAV raises when muxing fails."""
         frames = sum(part.frames for part in self.parts)
         if frames == 0:
+            self.outputs.discard(self.input)  # of no use to anybody
             raise SourceUnusable("none of its video could be decoded")
         folder = self.outputs.parts(self.input)
         files = {s: folder / f"out{s}.new" for s in self.input.suffixes(self.outputs.options)}
         problems = [problem for part in self.parts for problem in part.problems]
+        problems += self._odd_frames()
         write_landmarks(files, self._lines())
         if VIDEO in files:
             videos = [
@@ -54,12 +56,23 @@ class JoinTask:
 
     def _lines(self) -> Iterator[str]:
         """Numbered through: no part knows how many frames came before it."""
-        number = 0
-        for task in self.tasks:
+        number = end = 0
+        for task, part in zip(self.tasks, self.parts, strict=True):
+            end += part.frames
             with task.path.with_suffix(".jsonl").open(encoding="utf-8") as lines:
                 for line in lines:
                     yield _SEQ.sub(f'"seq":{number}', line, count=1)
                     number += 1
+            if number != end:
+                raise StreamerError("a finished segment has lost lines; the next run does it again")
+
+    def _odd_frames(self) -> list[str]:
+        """What a cut video's segments should have is known from its packets, and no guess."""
+        if len(self.tasks) == 1:
+            return []
+        pairs = zip(self.tasks, self.parts, strict=True)
+        odd = sum(abs(task.segment.frames - part.frames) for task, part in pairs)
+        return [f"{odd} of its frames are missing, or there twice"] if odd else []
 
 
 def write_landmarks(files: dict[str, Path], lines: Iterator[str]) -> None:

@@ -4,6 +4,7 @@ All work is done in the folder ``.streamer`` in it. There each finished input ha
 says of what and with which options its outputs were made.
 """
 
+import contextlib
 import glob
 import hashlib
 import json
@@ -81,6 +82,15 @@ class Outputs:
             path.unlink()
         return folder
 
+    def tidy(self, each: Input) -> None:
+        """Removes what tasks that failed had begun; the finished parts stay for the next run. Call it
+        while nobody works on the input."""
+        for folder in self._all_parts(each):
+            for path in folder.glob("*.new"):
+                path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # there are finished parts in it
+                folder.rmdir()
+
     def parts(self, each: Input) -> Path:
         key = json.dumps([_fingerprint(each), self.options.key()], sort_keys=True)
         digest = hashlib.sha256(key.encode()).hexdigest()[:16]
@@ -106,7 +116,7 @@ class Outputs:
         }
         before = _read_mark(self._mark(each))
         for path in files.values():
-            _sync(path)
+            sync(path)
         write_json(self._mark(each), mark)
         for name in before["outputs"] if before else ():
             if name not in names:
@@ -164,6 +174,7 @@ def _fingerprint(each: Input) -> dict[str, Any]:
     }
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Down to the disk. Raises OSError."""
     with path.open("rb") as file:
         os.fsync(file.fileno())

@@ -103,11 +103,14 @@ def cut(times: list[int], segment_frames: int, warm_up_frames: int) -> tuple[Seg
 
 def _times(path: Path) -> list[int]:
     """Of all frames that a sound file will show, rising; empty for a video that can't be cut: one with
-    frames without times, or times that jump back."""
+    frames without times, or times that jump back, as ``RisingClock`` sees it: it would move all later
+    frames, in one segment and not in the next."""
     container, stream = open_video(path)
     times: list[int] = []
     last_dts: int | None = None
+    highest: int | None = None
     with container:
+        second = float(1 / (stream.time_base or Fraction(1, VIDEO_CLOCK_HZ)))
         try:
             for packet in container.demux(stream):
                 if packet.size == 0:
@@ -118,6 +121,9 @@ def _times(path: Path) -> list[int]:
                     if last_dts is not None and packet.dts <= last_dts:
                         return []
                     last_dts = packet.dts
+                highest = packet.pts if highest is None else max(highest, packet.pts)
+                if highest - packet.pts >= second:
+                    return []
                 if not packet.is_discard:
                     times.append(packet.pts)
         except (av.error.FFmpegError, OSError):

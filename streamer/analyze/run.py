@@ -158,12 +158,13 @@ class _Run:
             self._progress.advance(event.frames)
             return
         del self._running[id(task)]
-        if each in self._broken:
-            return
-        if isinstance(event, Failed):
-            self._break(each, event.reason)
-            return
-        self._go_on(each, task, event)
+        if each not in self._broken:
+            if isinstance(event, Failed):
+                self._break(each, event.reason)
+            else:
+                self._go_on(each, task, event)
+        if each in self._broken and each not in self._running.values():
+            self._outputs.tidy(each)
 
     def _go_on(self, each: Input, task: Task, event: Done) -> None:
         match event.result:
@@ -215,7 +216,7 @@ class _Run:
         self._progress.say(f"{each.name}: {told}")
 
     def _break(self, each: Input, reason: str) -> None:
+        """No task of the input is started any more. Its finished segments stay for the next run."""
         self._broken.add(each)
         self._videos.pop(each, None)
-        self._outputs.discard(each)
         self.fail(each.name, reason)

@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from streamer.analyze.ahead import Ahead
-from streamer.analyze.files import Faults
+from streamer.analyze.files import Faults, open_video
 from streamer.analyze.options import Input, Options
-from streamer.analyze.outputs import write_json
+from streamer.analyze.outputs import sync, write_json
 from streamer.analyze.planning import Segment, VideoPlan
 from streamer.analyze.reading import Decoded, read_frames
 from streamer.analyze.writing import SegmentVideo
 from streamer.config import PoseConfig
-from streamer.errors import EstimatorError
+from streamer.errors import EstimatorError, SourceUnusable
 from streamer.messages import pose_message
 from streamer.model import Frame, Pose, PoseResult
 from streamer.overlay import SkeletonPainter
@@ -54,10 +54,11 @@ class SegmentTask:
         return self.folder / f"{self.segment.number:05}"
 
     def done(self) -> Part | None:
-        """What a run before has left."""
+        """What a run before has left, if it is whole."""
         try:
-            return Part(**json.loads(self.path.with_suffix(".json").read_text("utf-8")))
-        except (OSError, ValueError, TypeError):
+            part = Part(**json.loads(self.path.with_suffix(".json").read_text("utf-8")))
+            return part if self._holds(part.frames) else None
+        except (OSError, ValueError, TypeError, SourceUnusable):
             return None
 
     def run(self, report: Report) -> Part:
@@ -65,12 +66,23 @@ class SegmentTask:
         faults = Faults()
         frames = read_frames(self.input.path, self.plan, self.segment, faults)
         part = self._write(frames, faults, report)
-        for suffix in (".jsonl", ".mp4"):
+        for suffix in (".jsonl", ".mp4") if self.options.annotated else (".jsonl",):
             new = self.path.with_suffix(f"{suffix}.new")
-            if new.exists():
-                new.replace(self.path.with_suffix(suffix))
+            sync(new)
+            new.replace(self.path.with_suffix(suffix))
         write_json(self.path.with_suffix(".json"), asdict(part))
         return part
+
+    def _holds(self, frames: int) -> bool:
+        """Whether the part's files have so many. Raises OSError and SourceUnusable."""
+        with self.path.with_suffix(".jsonl").open("rb") as lines:
+            if sum(1 for _ in lines) != frames:
+                return False
+        if not self.options.annotated or frames == 0:  # a video without pictures is no video
+            return True
+        container, stream = open_video(self.path.with_suffix(".mp4"))
+        with container:
+            return stream.frames == frames
 
     def _write(self, frames: Iterator[Decoded], faults: Faults, report: Report) -> Part:
         painter = SkeletonPainter()

@@ -22,6 +22,7 @@ from streamer.model import VIDEO_CLOCK_HZ, Frame, VideoInfo
 from streamer.pixels import to_frame, turned
 from streamer.ports import FrameReceiver
 from streamer.sources.folders import find, open_file
+from streamer.sources.formats import VIDEO_FORMATS
 from streamer.sources.reader import (
     Progress,
     ReaderThread,
@@ -43,15 +44,8 @@ MAX_GAP_S = 60.0
 
 DEFAULT_FPS = 25.0
 
-_FORMATS = (
-    "3gp,amv,apng,asf,av1,avi,cavsvideo,dv,flv,gif,gxf,h261,h263,h264,hevc,ivf,live_flv,m4v,matroska,mjpeg,"
-    "mov,mpeg,mpegts,mpegvideo,mpjpeg,mxf,nsv,nut,obu,ogg,rm,smjpeg,swf,vc1,vvc,webm,wtv,yuv4mpegpipe"
-)
-"""FFmpeg's names of what holds video itself. Playlists and scripts (HLS, DASH, concat, SDP) are not among
-them: they would make FFmpeg open what they name."""
-
 _OPTIONS = {
-    "format_whitelist": _FORMATS,
+    "format_whitelist": VIDEO_FORMATS,
     "protocol_whitelist": "none",  # the file is opened here: FFmpeg needs none, not even ``file``
 }
 

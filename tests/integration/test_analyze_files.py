@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from streamer.analyze.files import Faults
+from streamer.analyze.files import Faults, open_video
 from streamer.analyze.joining import JoinTask
 from streamer.analyze.options import Input, Options
 from streamer.analyze.outputs import Outputs, Summary
@@ -28,6 +28,7 @@ from streamer.analyze.reading import Decoded, read_frames
 from streamer.analyze.run import SEGMENT_FRAMES, WARM_UP_FRAMES, analyze
 from streamer.analyze.segment import SegmentTask, estimated
 from streamer.config import PoseConfig
+from streamer.errors import SourceUnusable
 from streamer.pose.models import Complexity, ensure_models
 from streamer.schema import PoseMessage
 from tests.rigs.clips import Clips
@@ -236,6 +237,25 @@ def test_a_video_whose_frames_have_no_times_is_not_cut(clips: Clips, tmp_path: P
     plan, summary = work_through(path, tmp_path / "out", Options(LITE), 20, 5)
     assert len(plan.segments) == 1
     assert len(messages(tmp_path / "out", path.stem)) == summary.frames == 60
+
+
+def test_a_video_with_one_time_that_is_far_ahead_is_not_cut_and_loses_no_frame(
+    clips: Clips, tmp_path: Path
+) -> None:
+    sound = make_film(clips.numbered, tmp_path / "sound.mp4", Film(frames=120, gop=30))
+    path = tmp_path / "odd.mp4"
+    with av.open(str(sound)) as came, av.open(str(path), "w") as went:
+        video = went.add_stream_from_template(came.streams.video[0])
+        for number, packet in enumerate(came.demux(video=0)):
+            if packet.pts is None or packet.time_base is None:
+                continue  # the end
+            if number == 50:
+                packet.pts += int(2 / packet.time_base) + 1  # between two others
+            packet.stream = video
+            went.mux(packet)
+    plan = plan_video(path, 30, 5)
+    assert len(plan.segments) == 1
+    assert len(list(read_frames(path, plan, plan.segments[0], Faults()))) == 120
 
 
 def places(poses: Any) -> NDArray[np.float64]:
@@ -476,6 +496,14 @@ def test_a_playlist_in_a_videos_clothes_connects_nowhere(tmp_path: Path) -> None
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):
             listener.accept()
+
+
+def test_a_script_in_a_videos_clothes_reads_no_neighbour(clips: Clips, tmp_path: Path) -> None:
+    make_film(clips.numbered, tmp_path / "other.mp4", Film(frames=5))
+    script = tmp_path / "clip.mp4"
+    script.write_text("ffconcat version 1.0\nfile other.mp4\n")
+    with pytest.raises(SourceUnusable):
+        open_video(script)
 
 
 def test_inputs_are_never_overwritten(clips: Clips, tmp_path: Path) -> None:

@@ -6,24 +6,28 @@ import json
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from streamer.analyze.ahead import Ahead
 from streamer.analyze.inputs import find_inputs
+from streamer.analyze.joining import JoinTask
 from streamer.analyze.options import CSV, LANDMARKS, PARQUET, Input, Options
 from streamer.analyze.outputs import Outputs, Summary, TakenError
-from streamer.analyze.planning import cut
+from streamer.analyze.planning import Segment, VideoPlan, cut
 from streamer.analyze.pool import Done, Event, Failed, Pool, Progress, Task
 from streamer.analyze.progress import Lines
-from streamer.analyze.segment import Report, message_line
+from streamer.analyze.run import PlanTask, _Run
+from streamer.analyze.segment import Part, Report, SegmentTask, message_line
 from streamer.analyze.tables import COLUMNS, CsvTable, ParquetTable, Table, rows
 from streamer.cli import main
 from streamer.config import PoseConfig
-from streamer.errors import SourceUnusable
+from streamer.errors import SourceUnusable, StreamerError
 from streamer.landmarks import NAMES
 from tests.fakes import make_frame, make_pose
 
@@ -291,6 +295,153 @@ def test_parts_of_other_options_are_removed_and_those_of_the_same_kept(
     touch(now.begin(clip) / "00000.json", now.begin(clip) / "00001.mp4.new")
     assert [path.name for path in now.begin(clip).iterdir()] == ["00000.json"]
     assert not old.parts(clip).exists()
+
+
+# -- parts of a video -------------------------------------------------------------------------------
+
+LINES_ONLY = Options(PoseConfig(), annotated=False)
+
+
+def plan_of(*frames: int) -> VideoPlan:
+    segments = tuple(Segment(n, None, None, None, each) for n, each in enumerate(frames))
+    return VideoPlan(64, 48, 0, Fraction(1, 30), 0, 1, Fraction(1), (2, 2, 2), segments)
+
+
+def finish_part(task: SegmentTask, frames: int, monkeypatch: pytest.MonkeyPatch) -> Part:
+    """Runs the task without decoding and estimating."""
+
+    def write(self: SegmentTask, *_: object) -> Part:
+        line = message_line(self.input.name, 0, make_frame(pts=0), ())
+        self.path.with_suffix(".jsonl.new").write_text(line * frames)
+        return Part(frames, 0, 0, [])
+
+    monkeypatch.setattr(SegmentTask, "_write", write)
+    return task.run(lambda _: None)
+
+
+def tasks_of(outputs: Outputs, clip: Input, plan: VideoPlan) -> tuple[SegmentTask, ...]:
+    folder = outputs.begin(clip)
+    return tuple(SegmentTask(clip, outputs.options, plan, one, folder) for one in plan.segments)
+
+
+def test_a_part_is_taken_as_done_only_while_its_files_are_whole(
+    tmp_path: Path, clip: Input, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = Outputs(tmp_path / "out", LINES_ONLY)
+    task, _ = tasks_of(outputs, clip, plan_of(3, 3))
+    part = finish_part(task, 3, monkeypatch)
+    assert task.done() == part
+    with_video = dataclasses.replace(task, options=Options(PoseConfig()))
+    assert with_video.done() is None
+    touch(task.path.with_suffix(".mp4"))
+    assert with_video.done() is None  # a power cut has emptied it
+    lines = task.path.with_suffix(".jsonl")
+    lines.write_text("")
+    assert task.done() is None
+    lines.unlink()
+    assert task.done() is None
+
+
+def test_a_part_whose_file_is_gone_when_it_ends_is_not_declared_done(
+    tmp_path: Path, clip: Input, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (task,) = tasks_of(Outputs(tmp_path / "out", Options(PoseConfig())), clip, plan_of(3))
+    with pytest.raises(FileNotFoundError):  # lines only, where a video is wanted too
+        finish_part(task, 3, monkeypatch)
+    assert not task.path.with_suffix(".json").exists()
+
+
+def test_a_part_is_on_the_disk_before_it_is_declared_done(
+    tmp_path: Path, clip: Input, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (task,) = tasks_of(Outputs(tmp_path / "out", LINES_ONLY), clip, plan_of(3))
+    fsync, synced = os.fsync, []
+
+    def noted(number: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{number}")).name)
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    finish_part(task, 3, monkeypatch)
+    assert synced == ["00000.jsonl.new", "00000.json.new"]
+
+
+def test_a_part_that_lost_lines_is_not_joined(
+    tmp_path: Path, clip: Input, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs, plan = Outputs(tmp_path / "out", LINES_ONLY), plan_of(3, 3)
+    tasks = tasks_of(outputs, clip, plan)
+    parts = tuple(finish_part(task, 3, monkeypatch) for task in tasks)
+    tasks[0].path.with_suffix(".jsonl").write_text("")
+    with pytest.raises(StreamerError, match="lost lines"):
+        JoinTask(clip, outputs, plan, tasks, parts).run(lambda _: None)
+    assert not list((tmp_path / "out").glob("clip*"))
+    assert [task.done() for task in tasks] == [None, parts[1]]
+
+
+def test_frames_that_segments_lack_or_have_twice_are_told(
+    tmp_path: Path, clip: Input, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs, plan = Outputs(tmp_path / "out", LINES_ONLY), plan_of(5, 3)
+    tasks = tasks_of(outputs, clip, plan)
+    parts = tuple(finish_part(task, 3, monkeypatch) for task in tasks)
+    summary = JoinTask(clip, outputs, plan, tasks, parts).run(lambda _: None)
+    assert summary == Summary(6, 0, "2 of its frames are missing, or there twice")
+
+
+class ScriptedPool:
+    """Room for all; of three segments the second fails while the third still works. Then all is well."""
+
+    is_busy = False
+    has_room = True
+
+    def __init__(self, plan: VideoPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._plan = plan
+        self._monkeypatch = monkeypatch
+        self._tasks: deque[Task] = deque()
+        self.done: list[int] = []
+
+    def start(self, task: Task) -> None:
+        self._tasks.append(task)
+        self.is_busy = True
+
+    def events(self, timeout_s: float) -> Iterator[tuple[Task, Event]]:
+        task = self._tasks.popleft()
+        self.is_busy = bool(self._tasks)
+        yield task, self._outcome(task)
+
+    def _outcome(self, task: Task) -> Event:
+        if isinstance(task, PlanTask):
+            return Done(self._plan)
+        if isinstance(task, JoinTask):
+            return Done(task.run(lambda _: None))
+        assert isinstance(task, SegmentTask)
+        number = task.segment.number
+        if number == 1 and 2 not in self.done:
+            touch(task.path.with_suffix(".jsonl.new"), task.folder / "00002.jsonl.new")
+            return Failed("killed")
+        if number == 2:
+            assert (task.folder / "00002.jsonl.new").exists()  # nobody took it away meanwhile
+        self.done.append(number)
+        return Done(finish_part(task, 3, self._monkeypatch))
+
+
+def test_a_segment_that_fails_costs_no_other_and_the_next_run_does_it_alone(
+    tmp_path: Path, clip: Input, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = Outputs(tmp_path / "out", LINES_ONLY)
+    pool = ScriptedPool(plan_of(3, 3, 3), monkeypatch)
+    statuses = []
+    for _ in range(2):
+        run = _Run(outputs, Lines(), overwrite=False, segment_frames=3)
+        run.all_of([clip], cast("Pool", pool))
+        statuses.append(run.status())
+        if len(statuses) == 1:
+            left = {path.name for path in outputs.parts(clip).iterdir()}
+            assert left == {"00000.json", "00000.jsonl", "00002.json", "00002.jsonl"}
+    assert statuses == [1, 0]
+    assert pool.done == [0, 2, 1]
+    assert len((tmp_path / "out" / "clip.landmarks.jsonl").read_text().splitlines()) == 9
 
 
 # -- tables -----------------------------------------------------------------------------------------
