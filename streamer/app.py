@@ -39,7 +39,10 @@ from streamer.webrtc.peers import Peers
 
 logger = logging.getLogger(__name__)
 
-SHUTDOWN_TIMEOUT_S = 5.0
+SHUTDOWN_TIMEOUT_S = 2.5
+"""For a request that is still under way. aiohttp waits so long for it twice: until it lets it fail, and
+until it cancels it. Readers are told before (``slow_readers.Writes.hurry``)."""
+
 EXECUTOR_THREADS = 16
 """For short work and for waiting until threads have ended: more than asyncio's default, six on two cores,
 of which a few that take long would hold up everybody."""

@@ -135,6 +135,13 @@ async def serving(service: Service) -> AsyncIterator[Http]:
             await service.close()
 
 
+def has_connection(http: Http, address: tuple[str, int]) -> bool:
+    """Whether the server holds a connection of this client open."""
+    handler: Any = http.server.handler
+    transports = [each.transport for each in handler.connections]
+    return any(each and each.get_extra_info("peername") == address for each in transports)
+
+
 class Camera(VideoStreamTrack):
     """Plays frames at 30 fps, again and again; without any, small grey ones."""
 

@@ -71,9 +71,10 @@ class Decoded(NamedTuple):
 def prepare_decoders(max_pixels: int) -> None:
     """Once in a process: whatever Pillow opens is refused beyond so many pixels."""
     Image.MAX_IMAGE_PIXELS = max_pixels
-    warnings.simplefilter("error", Image.DecompressionBombWarning)
     # Their warnings are about single tags and chunks of strangers' files; nobody could act on them.
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    # Last, since the last filter is the first that is asked: without it the limit would be twice as high.
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
     pi_heif.register_heif_opener(
         decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
     )

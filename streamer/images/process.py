@@ -24,6 +24,7 @@ from streamer.images.job import LENGTHS, Analysis, Job, pack
 logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S: Final = 60.0  # from a cold disk, on a busy machine
+END_TIMEOUT_S: Final = 1.0  # from the end of its answers to its own
 MEMORY_BASE_BYTES: Final = 1536 << 20
 """Of MediaPipe with three landmarkers, the interpreter, and their threads' stacks: 600 MB are used."""
 
@@ -36,6 +37,14 @@ _ERRORS: Final = {
 }
 
 
+class _Died(Exception):
+    """The process ended with a job in hand. ``status``: as ``Process.returncode``; None: not known."""
+
+    def __init__(self, status: int | None) -> None:
+        super().__init__(status)
+        self.status = status
+
+
 class PictureProcess:
     """One job at a time: the caller sees to it."""
 
@@ -45,11 +54,25 @@ class PictureProcess:
 
     async def analyse(self, picture: bytes | bytearray, job: Job) -> Analysis:
         """Raises InvalidPicture, PictureTooLarge, ModelError, EstimatorError, and LimitReached when it
-        takes too long."""
+        takes too long, or the system has no memory for it."""
+        try:
+            header, body = await self._answer(picture, job)
+        except (
+            _Died
+        ):  # perhaps before it saw this picture: only a second death is the picture's fault
+            try:
+                header, body = await self._answer(picture, job)
+            except _Died as death:
+                raise _blame(death.status) from death
+        if "error" in header:
+            raise _ERRORS.get(header["error"], StreamerError)(header["detail"])
+        return Analysis(**header, picture=body)
+
+    async def _answer(self, picture: bytes | bytearray, job: Job) -> tuple[dict[str, Any], bytes]:
         process = await self._running()
         try:
             async with asyncio.timeout(self._config.work_timeout_s):
-                header, body = await _ask(process, asdict(job), picture)
+                return await _ask(process, asdict(job), picture)
         except TimeoutError:
             await self.close()
             raise LimitReached(
@@ -57,17 +80,16 @@ class PictureProcess:
                 "or the picture is an odd one: try again later, or save it anew."
             ) from None
         except (asyncio.IncompleteReadError, ConnectionError) as error:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(END_TIMEOUT_S):
+                    await process.wait()
+            status = process.returncode  # before close() kills it: its own
             await self.close()
-            logger.warning("a picture broke its reader (exit status %s)", process.returncode)
-            raise InvalidPicture(
-                "The picture broke its reader: its file is damaged. Save it anew and send that."
-            ) from error
+            logger.warning("the reader of pictures died (exit status %s)", status)
+            raise _Died(status) from error
         except BaseException:
             await self.close()  # an answer may be half read: the next would take it for its own
             raise
-        if "error" in header:
-            raise _ERRORS.get(header["error"], StreamerError)(header["detail"])
-        return Analysis(**header, picture=body)
 
     def rest(self) -> None:
         """The process ends by itself, soon; the next job starts another."""
@@ -119,6 +141,17 @@ class PictureProcess:
             await self.close()
             raise
         return process
+
+
+def _blame(status: int | None) -> StreamerError:
+    if status == -9:  # SIGKILL: no file makes its reader do that; the system does, out of memory
+        return LimitReached(
+            "The system ended the process that analyses pictures: there is too little memory. Try again "
+            "later, or send a smaller picture."
+        )
+    return InvalidPicture(
+        "The picture broke its reader: its file is damaged. Save it anew and send that."
+    )
 
 
 def _environment() -> dict[str, str]:

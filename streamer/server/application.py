@@ -14,6 +14,7 @@ from streamer.server import (
     openapi,
     pages,
     peers,
+    slow_readers,
     stills,
     streams,
     trust,
@@ -33,6 +34,7 @@ def make_application(config: ServerConfig, services: Services) -> web.Applicatio
     app.on_response_prepare.append(guard.add_headers)
     app[GUARD] = guard
     app[SERVICES] = services
+    slow_readers.add_writes(app)
     app.add_routes(streams.routes)
     app.add_routes(cameras.routes)
     app.add_routes(peers.routes)

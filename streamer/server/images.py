@@ -17,6 +17,7 @@ from streamer.model import LANDMARK_COUNT
 from streamer.server.keys import SERVICES, Services
 from streamer.server.openapi import JSON, Answer, Content, describe, queries
 from streamer.server.shapes import PictureInfo
+from streamer.server.slow_readers import send_body
 
 routes = web.RouteTableDef()
 
@@ -70,7 +71,7 @@ _FORM_SCHEMA: Final = {
     problems=(503,),
     query=queries(ImageQuery),
 )
-async def analyse_picture(request: web.Request) -> web.Response:
+async def analyse_picture(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
     images = services.images
     query = _query(request)
@@ -79,10 +80,12 @@ async def analyse_picture(request: web.Request) -> web.Response:
     with images.place():
         picture = await _receive(request, images.config.max_bytes, images.config.receive_timeout_s)
         analysis = await _unless_gone(request, images.analyse(picture, job))
-    if wanted is not None:
-        headers = {"X-Poses": str(analysis.people)}
-        return web.Response(body=analysis.picture, content_type=f"image/{wanted}", headers=headers)
-    return web.json_response(body=_json(analysis))
+        del picture
+        if wanted is None:
+            headers = {"Content-Type": f"{JSON}; charset=utf-8"}
+            return await send_body(request, _json(analysis), headers)
+        headers = {"Content-Type": f"image/{wanted}", "X-Poses": str(analysis.people)}
+        return await send_body(request, analysis.picture, headers)
 
 
 def _query(request: web.Request) -> ImageQuery:

@@ -15,7 +15,7 @@ from streamer.schema import AnyMessage
 from streamer.server.keys import SERVICES
 from streamer.server.openapi import Answer, Content, describe
 from streamer.server.problems import problem
-from streamer.server.slow_readers import in_time, keep_buffers_small
+from streamer.server.slow_readers import end, in_time, keep_buffers_small
 from streamer.sinks import Form, StateWatcher, form_of
 from streamer.streams import Stream
 from streamer.wire import PROTOCOL
@@ -177,7 +177,8 @@ async def _over_websocket(request: web.Request, stream: Stream) -> web.StreamRes
                         else:
                             await websocket.send_bytes(message)
                 ended = stream.session.status.state is StreamState.ENDED
-                await websocket.close(code=WSCloseCode.OK if ended else WSCloseCode.GOING_AWAY)
+                async with in_time(request):
+                    await websocket.close(code=WSCloseCode.OK if ended else WSCloseCode.GOING_AWAY)
 
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(send_all(), name=f"landmarks-{stream.id}")
@@ -199,6 +200,7 @@ async def _as_events(request: web.Request, stream: Stream) -> web.StreamResponse
                 async with in_time(request):
                     await events.write(text.encode())
                     await writer.drain()
+            await end(request, events)
     return events
 
 

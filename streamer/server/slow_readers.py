@@ -1,4 +1,4 @@
-"""What every answer without an end does about readers that do not keep up."""
+"""What every answer that is large or without an end does about readers that do not keep up."""
 
 import asyncio
 import contextlib
@@ -7,12 +7,54 @@ import socket
 from collections.abc import AsyncIterator
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 logger = logging.getLogger(__name__)
 
 WRITE_TIMEOUT_S: Final = 10.0
 """A reader that takes nothing for so long is gone, or stands still."""
+
+LAST_WRITE_TIMEOUT_S: Final = 1.0
+"""The same, once the server stops: who is told to end it (Docker) waits for ten seconds."""
+
+CHUNK_BYTES: Final = 256 * 1024
+"""Of a body, what a reader must take in that time: more than aiohttp and the transport pass over
+without waiting (64 KiB), and little enough for a link of 0.2 Mbit/s."""
+
+
+class Writes:
+    """The writes to all readers that are under way."""
+
+    def __init__(self) -> None:
+        self._timeouts: set[asyncio.Timeout] = set()
+        self._stopping = False
+
+    @contextlib.asynccontextmanager
+    async def one_more(self) -> AsyncIterator[None]:
+        """Raises TimeoutError."""
+        timeout_s = LAST_WRITE_TIMEOUT_S if self._stopping else WRITE_TIMEOUT_S
+        async with asyncio.timeout(timeout_s) as timeout:
+            self._timeouts.add(timeout)
+            try:
+                yield
+            finally:
+                self._timeouts.discard(timeout)
+
+    async def hurry(self, _: web.Application) -> None:
+        """The server stops, which would wait for them."""
+        self._stopping = True
+        latest = asyncio.get_running_loop().time() + LAST_WRITE_TIMEOUT_S
+        for timeout in self._timeouts:
+            if not timeout.expired():
+                timeout.reschedule(min(latest, timeout.when() or latest))
+
+
+WRITES: Final = web.AppKey("writes", Writes)
+
+
+def add_writes(app: web.Application) -> None:
+    app[WRITES] = writes = Writes()
+    app.on_shutdown.append(writes.hurry)
 
 
 def keep_buffers_small(request: web.Request, size_bytes: int) -> None:
@@ -27,10 +69,33 @@ def keep_buffers_small(request: web.Request, size_bytes: int) -> None:
 async def in_time(request: web.Request) -> AsyncIterator[None]:
     """Hangs up on a reader that takes nothing: a polite end would have to wait for it as well."""
     try:
-        async with asyncio.timeout(WRITE_TIMEOUT_S):
+        async with request.app[WRITES].one_more():
             yield
     except TimeoutError:
-        logger.info("a reader took nothing for %g s and was sent away", WRITE_TIMEOUT_S)
+        logger.info("a reader took nothing for a while and was sent away")
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionResetError("the reader takes nothing") from None
+
+
+async def send_body(
+    request: web.Request, body: bytes, headers: dict[str, str]
+) -> web.StreamResponse:
+    """A large answer, all of which aiohttp would keep for as long as its reader likes."""
+    response = web.StreamResponse(headers=headers)
+    response.content_length = len(body)
+    await response.prepare(request)
+    rest = memoryview(b"" if request.method == hdrs.METH_HEAD else body)
+    with contextlib.suppress(ConnectionResetError):  # it has left
+        while rest:
+            async with in_time(request):
+                await response.write(rest[:CHUNK_BYTES])
+            rest = rest[CHUNK_BYTES:]
+        await end(request, response)
+    return response
+
+
+async def end(request: web.Request, response: web.StreamResponse) -> None:
+    """The last that is written waits for the reader as well: aiohttp would do it without a limit."""
+    async with in_time(request):
+        await response.write_eof()

@@ -18,7 +18,7 @@ from streamer.server.guard import GUARD
 from streamer.server.keys import SERVICES
 from streamer.server.openapi import Answer, Content, Query, describe
 from streamer.server.problems import problem
-from streamer.server.slow_readers import in_time, keep_buffers_small
+from streamer.server.slow_readers import end, in_time, keep_buffers_small, send_body
 from streamer.streams import Stream
 
 routes = web.RouteTableDef()
@@ -86,15 +86,15 @@ def add_stills(app: web.Application) -> None:
     problems=(400, 404, 503),
     query=_query_of(SnapshotQuery),
 )
-async def snapshot(request: web.Request) -> web.Response:
+async def snapshot(request: web.Request) -> web.StreamResponse:
     """Wakes a paused stream and waits for its first picture, up to 10 s."""
     query = SnapshotQuery.model_validate(dict(request.query))
     if (refusal := _foreign_page(request)) is not None:
         return refusal
     with _reading(request, query.look) as (stream, feed):
         still = await _still_now(stream, feed, with_notices=query.notice)
-    headers = _times(still) | {"Cache-Control": "no-store"}
-    return web.Response(body=still.jpeg, content_type=_JPEG, headers=headers)
+        headers = _times(still) | {"Content-Type": _JPEG, "Cache-Control": "no-store"}
+        return await send_body(request, still.jpeg, headers)
 
 
 @routes.get("/api/v1/streams/{id}/mjpeg", allow_head=False)
@@ -139,7 +139,9 @@ async def _send_pictures(
             due_mono = max(due_mono, time.monotonic() - interval_s) + interval_s
             async with in_time(request):
                 await response.write(_part(still))
-        await response.write(b"--\r\n")
+        async with in_time(request):
+            await response.write(b"--\r\n")
+        await end(request, response)
     return response
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -46,7 +47,7 @@ def pid_of(process: PictureProcess) -> int:
     return process._process.pid
 
 
-async def test_killed_in_the_middle_costs_one_picture(
+async def test_killed_in_the_middle_costs_no_picture(
     process: PictureProcess, jpeg: bytes, job: Job
 ) -> None:
     assert (await process.analyse(jpeg, job)).people == 1
@@ -54,9 +55,35 @@ async def test_killed_in_the_middle_costs_one_picture(
     work = asyncio.create_task(process.analyse(jpeg, job))
     await asyncio.sleep(0)
     os.kill(pid_of(process), signal.SIGKILL)
-    with pytest.raises(InvalidPicture, match="broke its reader"):
-        await work
-    assert (await process.analyse(jpeg, job)).people == 1
+    assert (await work).people == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "words"),
+    [
+        (signal.SIGSEGV, InvalidPicture, "broke its reader"),
+        (signal.SIGKILL, LimitReached, "too little memory"),
+    ],
+)
+async def test_picture_is_blamed_for_the_second_process_that_dies_of_it_but_not_for_lack_of_memory(
+    process: PictureProcess,
+    job: Job,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    error: type[Exception],
+    words: str,
+) -> None:
+    died = []
+
+    async def ask(asked: asyncio.subprocess.Process, *message: Any) -> tuple[dict[str, Any], bytes]:
+        asked.send_signal(number)
+        died.append(asked.pid)
+        return await process_module._read(asked)
+
+    monkeypatch.setattr(process_module, "_ask", ask)
+    with pytest.raises(error, match=words):
+        await process.analyse(b"", job)
+    assert len(set(died)) == 2
 
 
 async def test_picture_that_takes_too_long_is_given_up_and_its_process_ended(

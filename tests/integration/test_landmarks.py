@@ -15,7 +15,7 @@ from streamer.server import landmarks
 from streamer.server.landmarks import MAX_WAITING, READERS, Outbox
 from streamer.wire import PROTOCOL, decode_pose
 from tests.fakes import PATIENCE_S, RecordingSink, make_frame
-from tests.in_process import Http, Service, serving
+from tests.in_process import Http, Service, has_connection, serving
 
 DOOR = "/api/v1/streams/door"
 LANDMARKS = f"{DOOR}/landmarks"
@@ -53,13 +53,6 @@ async def events(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, An
     async for line in response.content:
         if line.startswith(b"data: "):
             yield json.loads(line.removeprefix(b"data: "))
-
-
-def has_connection(http: Http, address: tuple[str, int]) -> bool:
-    """Whether the server holds a connection of this client open."""
-    handler: Any = http.server.handler
-    transports = [each.transport for each in handler.connections]
-    return any(each and each.get_extra_info("peername") == address for each in transports)
 
 
 async def left(http: Http, readers: int = 0) -> None:
@@ -209,6 +202,30 @@ async def test_reader_that_takes_nothing_is_hung_up_on_and_holds_up_nobody(
                 assert (await websocket.receive_json())["seq"] == seen
         assert not has_connection(http, stuck.getsockname())
     stuck.close()
+
+
+@pytest.mark.parametrize("is_websocket", [False, True])
+async def test_stuck_reader_does_not_hold_up_the_end_of_the_server(
+    http: Http, door: Door, monkeypatch: pytest.MonkeyPatch, is_websocket: bool
+) -> None:
+    monkeypatch.setattr("streamer.server.slow_readers.WRITE_TIMEOUT_S", 3600.0)
+    monkeypatch.setattr("streamer.server.slow_readers.LAST_WRITE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(landmarks, "BUFFER_BYTES", 4096)
+    app = http.server.app  # type: ignore[attr-defined]
+    upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    upgrade += "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    with socket.socket() as stuck:
+        stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stuck.connect(("127.0.0.1", http.port or 0))
+        head = f"GET {LANDMARKS} HTTP/1.1\r\nHost: 127.0.0.1\r\n{upgrade * is_websocket}\r\n"
+        stuck.sendall(head.encode())
+        async with asyncio.timeout(2 * PATIENCE_S):
+            while not any(box.dropped for box in app[READERS]._open):
+                await door.see()
+            await app.shutdown()
+            while has_connection(http, stuck.getsockname()):
+                await http.get("/healthz")
+        assert len(app[READERS]) == 0
 
 
 # -- the box of one reader --------------------------------------------------------------------------

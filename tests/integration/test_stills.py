@@ -20,8 +20,9 @@ from streamer.model import Frame, StreamState
 from streamer.outputs import stills
 from streamer.pixels import to_jpeg
 from streamer.server import stills as routes
+from streamer.server.slow_readers import WRITES
 from tests.fakes import PATIENCE_S, FakeSource, RecordingSink, make_frame
-from tests.in_process import Http, Service, serving
+from tests.in_process import Http, Service, has_connection, serving
 
 CAMERA = {"type": "rtsp", "url": "rtsp://127.0.0.1:9/a"}
 TOKEN = "0123456789abcdef-token"
@@ -333,6 +334,34 @@ async def test_a_stuck_reader_is_sent_away_and_costs_the_others_nothing(
             assert stream.stills.readers == 19
         for response in responses:
             response.close()
+
+
+@pytest.mark.parametrize("path", [SNAPSHOT, MJPEG])
+async def test_a_stuck_reader_of_one_picture_or_many_does_not_hold_up_the_end_of_the_server(
+    http: Http, service: Service, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr("streamer.server.slow_readers.WRITE_TIMEOUT_S", 3600.0)
+    monkeypatch.setattr("streamer.server.slow_readers.LAST_WRITE_TIMEOUT_S", 0.1)
+    larger_than_buffers = bytes(1 << 24)
+    monkeypatch.setattr(stills, "to_jpeg", lambda frame, width: larger_than_buffers)
+    async with filming(service, http), asyncio.timeout(PATIENCE_S):
+        with socket.socket() as stuck:
+            stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            stuck.connect(("127.0.0.1", http.port or 0))
+            stuck.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            while not http.app[WRITES]._timeouts:
+                await http.get("/healthz")
+            assert service.streams.get("door").stills.readers == 1
+            await http.app.shutdown()
+            while has_connection(http, stuck.getsockname()):
+                await http.get("/healthz")
+
+
+async def test_head_of_a_snapshot_has_its_length_and_no_body(http: Http, service: Service) -> None:
+    async with filming(service, http):
+        response = await http.head(SNAPSHOT)
+        assert response.status == 200 and (response.content_length or 0) > 0
+        assert (await http.get(SNAPSHOT)).status == 200
 
 
 async def test_a_lost_camera_is_shown_dimmed_as_to_all_viewers(

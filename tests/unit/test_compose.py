@@ -3,7 +3,9 @@
 import re
 from pathlib import Path
 
+from streamer.app import SHUTDOWN_TIMEOUT_S
 from streamer.settings import load_config
+from streamer.webrtc.peer import CLOSE_TIMEOUT_S
 
 COMPOSE = Path(__file__).parents[2] / "compose.yaml"
 
@@ -16,3 +18,10 @@ def test_video_is_published_where_peers_are_told_that_it_is() -> None:
     assert webrtc.advertise == [address]
     assert webrtc.udp_ports == outside == inside
     assert max(webrtc.port_range or ()) < 32768, "beyond that the kernel gives ports out itself"
+
+
+def test_service_has_the_time_that_its_end_may_take() -> None:
+    (grace_s,) = re.findall(
+        r"^ +stop_grace_period: (\d+)s", COMPOSE.read_text("utf-8"), re.MULTILINE
+    )
+    assert int(grace_s) > 2 * SHUTDOWN_TIMEOUT_S + CLOSE_TIMEOUT_S, "aiohttp waits twice"

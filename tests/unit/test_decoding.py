@@ -234,6 +234,13 @@ def test_heic_that_holds_more_than_it_says_is_refused() -> None:
         read(liar)
 
 
+def test_pillow_refuses_what_is_a_little_too_large() -> None:
+    """By itself, where a size shows only while it decodes; its own limit is twice as high."""
+    large = file_of(Image.new("1", (5000, 5001)), "PNG")
+    with pytest.raises(Image.DecompressionBombWarning):
+        Image.open(io.BytesIO(large))
+
+
 def test_picture_of_just_so_many_pixels_is_taken() -> None:
     assert read(file_of(Image.new("1", (5000, 5000)), "PNG")).image.size == (5000, 5000)
 

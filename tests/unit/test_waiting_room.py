@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -14,7 +15,7 @@ from streamer.images.job import Analysis, Job
 from streamer.images.process import PictureProcess
 from streamer.images.service import Images
 from tests.fakes import PATIENCE_S, RecordingSink, make_frame
-from tests.in_process import Http, Service, serving
+from tests.in_process import Http, Service, has_connection, serving
 
 JOB = Job("model", 1, 0.5)
 JPEG = {"Content-Type": "image/jpeg"}
@@ -28,6 +29,7 @@ class FakeProcess(PictureProcess):
         self.begun: list[bytes] = []
         self.ended: list[bytes] = []
         self.rests = 0
+        self.drawn = b""
         self.is_closed = False
         self.news = asyncio.Event()
         self._open = asyncio.Event()
@@ -38,7 +40,7 @@ class FakeProcess(PictureProcess):
         await self._open.wait()
         self.ended.append(bytes(picture))
         self.news.set()
-        return Analysis(4, 3, 0, "[]", b"")
+        return Analysis(4, 3, 0, "[]", self.drawn)
 
     def let_go(self) -> None:
         self._open.set()
@@ -177,6 +179,62 @@ async def test_full_waiting_room_says_when_to_come_back(
         assert [(await job).status for job in jobs] == [200, 200]
         assert (await upload(http, b"d")).status == 200
         assert b"c" not in process.begun
+
+
+@contextlib.contextmanager
+def taking_nothing(http: Http, process: FakeProcess) -> Iterator[tuple[str, int]]:
+    """The address of a client that sends a picture and reads none of its answer, which is larger than
+    what the system holds back."""
+    process.drawn = bytes(1 << 24)
+    process.let_go()
+    head = "POST /upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
+    with socket.socket() as stuck:
+        stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stuck.connect(("127.0.0.1", http.port or 0))
+        stuck.sendall(f"{head}Content-Length: 5\r\n\r\nstuck".encode())
+        yield stuck.getsockname()
+
+
+async def hung_up(http: Http, address: tuple[str, int]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while has_connection(http, address):
+            await http.get("/healthz")
+
+
+async def test_client_that_takes_nothing_of_its_answer_is_hung_up_on(
+    tmp_path: Path, process: FakeProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamer.server.slow_readers.WRITE_TIMEOUT_S", 0.2)
+    async with uploads(tmp_path, process, ImagesConfig(max_waiting=0)) as (http, _):
+        with taking_nothing(http, process) as address:
+            await process.comes_to(1, process.ended)
+            await hung_up(http, address)
+            assert (await upload(http, b"next")).status == 200
+
+
+async def test_answer_keeps_its_place_until_it_is_out_or_the_server_stops(
+    tmp_path: Path, process: FakeProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamer.server.slow_readers.WRITE_TIMEOUT_S", 3600.0)
+    monkeypatch.setattr("streamer.server.slow_readers.LAST_WRITE_TIMEOUT_S", 0.1)
+    async with uploads(tmp_path, process, ImagesConfig(max_waiting=0)) as (http, _):
+        with taking_nothing(http, process) as address:
+            await process.comes_to(1, process.ended)
+            assert (await upload(http, b"next")).status == 503
+            await http.app.shutdown()
+            await hung_up(http, address)
+
+
+async def test_large_answer_comes_whole_with_its_length(
+    tmp_path: Path, process: FakeProcess
+) -> None:
+    process.drawn = bytes(range(256)) * 4099
+    process.let_go()
+    async with uploads(tmp_path, process, ImagesConfig()) as (http, _):
+        response = await http.post("/upload", data=b"a", headers=JPEG | {"Accept": "image/png"})
+        assert await response.read() == process.drawn
+        assert response.content_length == len(process.drawn)
+        assert response.headers["X-Poses"] == "0" and response.content_type == "image/png"
 
 
 async def test_upload_that_never_ends_is_given_up(tmp_path: Path, process: FakeProcess) -> None:
