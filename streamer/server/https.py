@@ -50,7 +50,9 @@ class Https:
                 if await asyncio.to_thread(self.authority.renew):
                     self.context.load_cert_chain(self.authority.server_file)
                     logger.info("the server has a new certificate")
-            except Exception:  # whatever it is may be gone at the next look; without one it runs out
+            except (
+                Exception
+            ):  # whatever it is may be gone at the next look; without one it runs out
                 logger.exception("the server's certificate can't be renewed")
 
 
