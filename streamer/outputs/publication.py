@@ -11,6 +11,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from streamer.aio import cancel_and_wait
 from streamer.errors import (
     SourceForbidden,
     SourceLost,
@@ -64,6 +65,7 @@ class Publication:
         self._login = Login(url.username, url.password)
         self._number = 0
         self._session = ""
+        self._heard = False  # since the last sign of life
 
     async def open(self, sdp: str) -> None:
         """Raises SourceRejected, SourceForbidden or a SourceError."""
@@ -87,17 +89,21 @@ class Publication:
 
     async def listen(self) -> None:
         """Reads what the server says and shows it that we live, until it leaves: never returns."""
+        # One reader from the first byte to the last: a message may come in pieces, with a ping between.
+        reading = asyncio.create_task(self._read_all(), name=f"output-{self._url.place}")
         has_answered = False
-        while True:
-            self._write("OPTIONS", self._uri, {})
-            heard = False
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PING_S):
-                    while True:
-                        heard |= isinstance(await self._read(), Reply)
-            if has_answered and not heard:
-                raise SourceStalled(f"{self._url.place} answers no more")
-            has_answered |= heard
+        try:
+            while True:
+                self._heard = False
+                self._write("OPTIONS", self._uri, {})
+                await asyncio.wait([reading], timeout=PING_S)
+                if reading.done():
+                    reading.result()  # raises why
+                if has_answered and not self._heard:
+                    raise SourceStalled(f"{self._url.place} answers no more")
+                has_answered |= self._heard
+        finally:
+            await cancel_and_wait(reading)
 
     async def close(self) -> None:
         """Says goodbye if that can be said at once."""
@@ -154,6 +160,10 @@ class Publication:
             fields["Content-Length"] = str(len(body))
         lines = [f"{method} {uri} RTSP/1.0", *(f"{name}: {fields[name]}" for name in fields)]
         self._writer.write(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
+
+    async def _read_all(self) -> None:
+        while True:
+            self._heard |= isinstance(await self._read(), Reply)
 
     async def _read(self) -> Reply | None:
         """What comes next; None of what is no reply: RTCP, and requests of the server's own."""

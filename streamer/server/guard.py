@@ -113,6 +113,8 @@ class Guard:
 
     def _host_is_ours(self, host: str) -> bool:
         name = _host_name(host)
+        if not _has_readable_port(host):
+            return False
         if name in self._names:
             return True
         # A DNS-rebinding page comes under a name; an address was typed by somebody who knows it.
@@ -179,6 +181,28 @@ class Guard:
 
 
 GUARD = web.AppKey("guard", Guard)
+
+
+def foreign_page(request: web.Request) -> web.Response | None:
+    """The refusal of a page of another origin, for GETs that wake a camera and take a reader's place: it
+    could not see what comes (Cross-Origin-Resource-Policy), but do that. Browsers tell (Fetch Metadata, on
+    https and localhost). A person may follow a link; a frame within a page is no link."""
+    fetch = request.headers
+    is_foreign = fetch.get("Sec-Fetch-Site") in ("cross-site", "same-site")
+    is_friend = request.app[GUARD].is_friend(fetch.get("Origin", ""))
+    is_link = (
+        fetch.get("Sec-Fetch-Mode") == "navigate"
+        and fetch.get("Sec-Fetch-Dest", "document") == "document"
+    )
+    if not is_foreign or is_friend or is_link:
+        return None
+    return problem(
+        request,
+        HTTPStatus.FORBIDDEN,
+        "foreign-origin",
+        "Pages of another origin may not use this server. [server] allowed_origins names those that may; "
+        'their <img> needs crossorigin="anonymous".',
+    )
 
 
 def _equal(given: str, secret: str) -> bool:
@@ -260,6 +284,14 @@ def _host_name(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
+
+
+def _has_readable_port(host: str) -> bool:
+    """Or none, which will do."""
+    try:
+        return urlsplit(f"//{host}").port != -1
+    except ValueError:
+        return False
 
 
 def _as_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -50,8 +50,10 @@ class Https:
                 if await asyncio.to_thread(self.authority.renew):
                     self.context.load_cert_chain(self.authority.server_file)
                     logger.info("the server has a new certificate")
-            except OSError as error:
-                logger.error("the server's certificate can't be renewed: %s", error)
+            except (
+                Exception
+            ):  # whatever it is may be gone at the next look; without one it runs out
+                logger.exception("the server's certificate can't be renewed")
 
 
 async def open_https(config: ServerConfig, folder: Path) -> Https | None:

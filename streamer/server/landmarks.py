@@ -12,6 +12,7 @@ from aiohttp import WSCloseCode, web
 from streamer.errors import LimitReached
 from streamer.model import StreamState
 from streamer.schema import AnyMessage
+from streamer.server.guard import foreign_page
 from streamer.server.keys import SERVICES
 from streamer.server.openapi import Answer, Content, describe
 from streamer.server.problems import problem
@@ -190,6 +191,8 @@ async def _over_websocket(request: web.Request, stream: Stream) -> web.StreamRes
 
 async def _as_events(request: web.Request, stream: Stream) -> web.StreamResponse:
     """HTML's server-sent events: each message is one event without a name, its ``data`` the JSON."""
+    if (refusal := foreign_page(request)) is not None:
+        return refusal
     events = web.StreamResponse(headers={"Content-Type": EVENTS, "Cache-Control": "no-store"})
     with request.app[READERS].one_more(stream, "json") as outbox:
         writer = await events.prepare(request)

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Final, Literal
 
 from aiohttp import web
@@ -14,10 +13,9 @@ from streamer.config import Section
 from streamer.errors import LimitReached, NoPicture, NotFound
 from streamer.model import StreamState
 from streamer.outputs.stills import Look, Still, StillFeed
-from streamer.server.guard import GUARD
+from streamer.server.guard import foreign_page
 from streamer.server.keys import SERVICES
 from streamer.server.openapi import Answer, Content, Query, describe
-from streamer.server.problems import problem
 from streamer.server.slow_readers import end, in_time, keep_buffers_small, send_body
 from streamer.streams import Stream
 
@@ -89,7 +87,7 @@ def add_stills(app: web.Application) -> None:
 async def snapshot(request: web.Request) -> web.StreamResponse:
     """Wakes a paused stream and waits for its first picture, up to 10 s."""
     query = SnapshotQuery.model_validate(dict(request.query))
-    if (refusal := _foreign_page(request)) is not None:
+    if (refusal := foreign_page(request)) is not None:
         return refusal
     with _reading(request, query.look) as (stream, feed):
         still = await _still_now(stream, feed, with_notices=query.notice)
@@ -109,7 +107,7 @@ async def mjpeg(request: web.Request) -> web.StreamResponse:
     """A reader that does not keep up gets the newest picture next. While a camera is lost its last picture
     comes dimmed, with a notice."""
     query = MjpegQuery.model_validate(dict(request.query))
-    if (refusal := _foreign_page(request)) is not None:
+    if (refusal := foreign_page(request)) is not None:
         return refusal
     interval_s = 1 / query.fps if query.fps else 0.0
     with _reading(request, query.look) as (stream, feed):
@@ -191,20 +189,3 @@ def _reading(request: web.Request, look: Look) -> Iterator[tuple[Stream, StillFe
         )
     with stream.stills.reading(look) as feed:
         yield stream, feed
-
-
-def _foreign_page(request: web.Request) -> web.Response | None:
-    """A page of another origin could not see the picture (Cross-Origin-Resource-Policy), but wake a camera
-    and take a place. Browsers tell (Fetch Metadata, on https and localhost); a person may follow a link."""
-    fetch = request.headers
-    is_foreign = fetch.get("Sec-Fetch-Site") in ("cross-site", "same-site")
-    is_friend = request.app[GUARD].is_friend(fetch.get("Origin", ""))
-    if not is_foreign or is_friend or fetch.get("Sec-Fetch-Mode") == "navigate":
-        return None
-    return problem(
-        request,
-        HTTPStatus.FORBIDDEN,
-        "foreign-origin",
-        "Pages of another origin may not use this server. [server] allowed_origins names those that may; "
-        'their <img> needs crossorigin="anonymous".',
-    )

@@ -117,10 +117,15 @@ async def resolve(
             addresses = await asyncio.wrap_future(look_up(url.host))
     except (OSError, UnicodeError) as error:  # TimeoutError is an OSError
         raise SourceUnreachable(f"no address was found for the host {url.host}") from error
+    check_allowed(addresses, allowed_networks)
+    return addresses
+
+
+def check_allowed(addresses: Iterable[IpAddress], allowed_networks: Iterable[str]) -> None:
+    """Raises SourceForbidden if a camera may not be at one of them."""
     networks = [ipaddress.ip_network(network) for network in allowed_networks]
     for address in addresses:
         _check(address, networks)
-    return addresses
 
 
 def look_up(host: str) -> Future[list[IpAddress]]:
@@ -128,7 +133,7 @@ def look_up(host: str) -> Future[list[IpAddress]]:
 
     def ask() -> list[IpAddress]:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        return list(dict.fromkeys(_plain(str(sockaddr[0])) for *_, sockaddr in found))
+        return list(dict.fromkeys(plain_address(str(sockaddr[0])) for *_, sockaddr in found))
 
     under_way = _look_ups.get(host)
     if under_way is None:
@@ -145,8 +150,8 @@ def _refuse(reason: str) -> NoReturn:
     raise InvalidRequest(f"this address can't be used: {reason}; {_EXAMPLE}")
 
 
-def _plain(text: str) -> IpAddress:
-    """Without scope, and an IPv4 address in IPv6's clothes as what it is."""
+def plain_address(text: str) -> IpAddress:
+    """Without scope, and an IPv4 address in IPv6's clothes as what it is. Raises ValueError."""
     address = ipaddress.ip_address(text.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address

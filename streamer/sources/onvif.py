@@ -1,7 +1,8 @@
 """What a camera says of itself over ONVIF: its video streams and their RTSP addresses.
 
 Whatever a camera answers may be hostile: nothing but its own address is contacted, no redirect is
-followed, no DTD is read, nothing large is kept, and its RTSP addresses must be where cameras may be.
+followed, no DTD is read, nothing large is kept, no name but its own is looked up, and its RTSP addresses
+must be where cameras may be.
 """
 
 import asyncio
@@ -13,7 +14,14 @@ from urllib.parse import urlsplit
 from streamer.aio import in_daemon_thread
 from streamer.config import OnvifConfig, RtspSource
 from streamer.errors import InvalidRequest, LimitReached, SourceForbidden, SourceUnusable
-from streamer.sources.address import CameraUrl, IpAddress, parse_rtsp_url, resolve
+from streamer.sources.address import (
+    CameraUrl,
+    IpAddress,
+    check_allowed,
+    parse_rtsp_url,
+    plain_address,
+    resolve,
+)
 
 MAX_ASKING = 4
 """Cameras that are asked at a time."""
@@ -83,7 +91,7 @@ class OnvifAsker:
     async def streams(self, address: str, login: Login) -> list[CameraStream]:
         """Raises InvalidRequest, LimitReached, SourceForbidden, SourceRejected or a SourceError."""
         door = parse_address(address)
-        addresses = await self._resolve(door)
+        addresses = await resolve(door, self._allowed_networks, self._config.timeout_s)
         if self._asking >= MAX_ASKING:
             raise LimitReached("Other cameras are being asked; try again in a moment.")
         self._asking += 1
@@ -92,29 +100,36 @@ class OnvifAsker:
         )
         asking.add_done_callback(self._answered)
         found = await asyncio.shield(asking)  # who leaves does not end the thread: it still counts
-        return [replace(stream, url=await self._checked(stream.url)) for stream in found]
+        return [replace(stream, url=self._checked(stream.url, door)) for stream in found]
 
     def _answered(self, asking: "asyncio.Future[list[CameraStream]]") -> None:
         self._asking -= 1
         if not asking.cancelled():
             asking.exception()  # seen, even if nobody waits any more
 
-    async def _resolve(self, url: CameraUrl) -> list[IpAddress]:
-        return await resolve(url, self._allowed_networks, self._config.timeout_s)
-
-    async def _checked(self, uri: str) -> str:
-        """The camera's word for where its video is, without credentials."""
+    def _checked(self, uri: str, door: CameraUrl) -> str:
+        """The camera's word for where its video is, without credentials: under its own name or an address.
+        Each other name would be a look-up, in which a hostile camera keeps us waiting."""
         try:
             url = parse_rtsp_url(RtspSource(url=uri[:2048]))
         except InvalidRequest as error:
             raise SourceUnusable("the camera names no RTSP address for its video") from error
+        if url.host != door.host:
+            self._check_elsewhere(url.host)
+        return f"{url.scheme}://{url.place}{url.path}"
+
+    def _check_elsewhere(self, host: str) -> None:
         try:
-            await self._resolve(url)
+            check_allowed([plain_address(host)], self._allowed_networks)
+        except ValueError:
+            raise SourceForbidden(
+                f"the camera says that its video is at {host}: if that is right, add the stream by its "
+                "RTSP address"
+            ) from None
         except SourceForbidden as error:
             raise SourceForbidden(
                 f"the camera says that its video is elsewhere: {error}"
             ) from error
-        return f"{url.scheme}://{url.place}{url.path}"
 
 
 def _talk(

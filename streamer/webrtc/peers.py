@@ -152,21 +152,29 @@ class Peers:
         self, offer: Offer, stream: Stream, source: PeerSource | None, mode: VideoMode
     ) -> Answer:
         self._check_room()
+        peer = None
+        try:
+            peer = self._new_peer(stream, source)
+            sdp = await peer.answer(offer, source, mode)
+        except BaseException:
+            if peer is not None:
+                await peer.close()
+            elif source is not None:
+                self._on_publisher_left(stream, source)
+            if source is not None and stream.session.status.state is StreamState.CONNECTING:
+                await self._streams.remove(stream)
+            raise
+        peer.start()
+        return Answer(peer.id, peer.ice_tag, stream.id, sdp)
+
+    def _new_peer(self, stream: Stream, source: PeerSource | None) -> Peer:
         renditions = self._renditions_of(stream)
         peer = Peer(secrets.token_urlsafe(24), stream, renditions, self._gathering, self._config)
         self._peers[peer.id] = peer
         peer.on_closed(lambda: self._on_departed(peer))
         if source is not None:
             peer.on_close(lambda: self._on_publisher_left(stream, source))
-        try:
-            sdp = await peer.answer(offer, source, mode)
-        except BaseException:
-            await peer.close()
-            if peer.publishes and stream.session.status.state is StreamState.CONNECTING:
-                await self._streams.remove(stream)
-            raise
-        peer.start()
-        return Answer(peer.id, peer.ice_tag, stream.id, sdp)
+        return peer
 
     def _renditions_of(self, stream: Stream) -> Renditions:
         """Made for the stream's first peer, and kept while there is the stream."""

@@ -155,11 +155,15 @@ async def test_new_address_is_served_without_a_restart(
     assert after.serial_number != before.serial_number
 
 
+@pytest.mark.parametrize("kind", [OSError, ValueError])
 async def test_renewal_that_fails_is_told_and_the_server_goes_on(
-    server: Running, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    server: Running,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[Exception],
 ) -> None:
     def fail() -> bool:
-        raise OSError("disk full")
+        raise kind("disk full")
 
     async with looked_twice(server, monkeypatch, fail):
         await shown_certificate(server, "localhost")
@@ -192,6 +196,15 @@ async def test_stranger_name_is_sent_nowhere(
     server: Running, client: aiohttp.ClientSession
 ) -> None:
     headers = {"Host": "evil.example"}
+    response = await client.get(server.plain_url("/"), allow_redirects=False, headers=headers)
+    assert response.status == 421
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:99999", "127.0.0.1:x", "localhost:-1"])
+async def test_port_that_is_none_is_misdirected(
+    server: Running, client: aiohttp.ClientSession, host: str
+) -> None:
+    headers = {"Host": host}
     response = await client.get(server.plain_url("/"), allow_redirects=False, headers=headers)
     assert response.status == 421
 

@@ -264,3 +264,21 @@ async def test_waiting_reader_is_woken() -> None:
     await asyncio.sleep(0)
     box.close()
     assert await waiting is None
+
+
+FRIEND = "https://friend.example"
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"), [("https://evil.example", 403), ("", 403), (FRIEND, 200)]
+)
+async def test_events_are_for_no_page_of_another_origin_but_a_named_one(
+    tmp_path: Path, origin: str, status: int
+) -> None:
+    service = Service(tmp_path, server=ServerConfig(allowed_origins=[FRIEND]))
+    async with serving(service) as http:
+        await http.post("/api/v1/streams", json={"id": "door", "source": CAMERA})
+        headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
+        headers |= {"Origin": origin} if origin else {}
+        async with http.get(LANDMARKS, headers=headers) as response:
+            assert response.status == status

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
@@ -22,7 +23,8 @@ from streamer.errors import (
     SourceUnusable,
     StreamerError,
 )
-from streamer.sources import onvif
+from streamer.sources import address, onvif
+from streamer.sources.address import IpAddress
 from streamer.sources.discovery import CameraFinder, FoundCamera
 from streamer.sources.onvif import CameraStream, Login, OnvifAsker, parse_address
 from tests.rigs.net import free_port
@@ -233,6 +235,28 @@ async def test_media_service_elsewhere_is_refused_and_not_asked() -> None:
 async def test_video_elsewhere_is_refused(host: str) -> None:
     with camera(rtsp_url=f"rtsp://{host}/x") as one:
         assert isinstance(await refusal(one), SourceForbidden)
+
+
+async def test_other_names_are_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[str] = []
+
+    def look_up(host: str) -> Future[list[IpAddress]]:
+        looked_up.append(host)
+        return real(host)
+
+    real = address.look_up
+    monkeypatch.setattr(address, "look_up", look_up)
+    with camera(rtsp_url="rtsp://elsewhere.example/x") as one:
+        error = await refusal(one)
+    assert isinstance(error, SourceForbidden) and "elsewhere.example" in str(error)
+    assert looked_up == ["127.0.0.1"]
+
+
+async def test_video_under_the_cameras_own_name_is_taken() -> None:
+    with camera(rtsp_url="rtsp://LocalHost:8554/x") as one:
+        there = one.xaddr.replace("127.0.0.1", "localhost")
+        streams = await OnvifAsker(OnvifConfig(), NETWORKS).streams(there, LOGIN)
+    assert {stream.url for stream in streams} == {"rtsp://localhost:8554/x"}
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/x", "file:///etc/passwd", "", "rtsp://h /"])

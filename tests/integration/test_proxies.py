@@ -92,8 +92,11 @@ async def test_host_is_that_of_the_nearest_proxy_in_the_form_of_an_origin(
     assert response.status == 201
 
 
-async def test_name_that_is_not_ours_is_refused_behind_a_proxy_too(proxied: Http) -> None:
-    response = await proxied.get("/", headers=TOLD | {"X-Forwarded-Host": "evil.example"})
+@pytest.mark.parametrize("host", ["evil.example", "pose.example:99999", "pose.example:x"])
+async def test_name_that_is_not_ours_is_refused_behind_a_proxy_too(
+    proxied: Http, host: str
+) -> None:
+    response = await proxied.get("/", headers=TOLD | {"X-Forwarded-Host": host})
     assert response.status == 421
 
 

@@ -476,19 +476,23 @@ async def test_a_wrong_password_is_refused_and_only_players_are_asked_for_one(
 
 @pytest.mark.parametrize("path", [SNAPSHOT, MJPEG])
 @pytest.mark.parametrize(
-    ("site", "mode", "status"),
+    ("site", "mode", "dest", "status"),
     [
-        ("cross-site", "no-cors", 403),
-        ("same-site", "no-cors", 403),
-        ("same-origin", "no-cors", 200),
-        ("none", "navigate", 200),
-        ("cross-site", "navigate", 200),
+        ("cross-site", "no-cors", "image", 403),
+        ("same-site", "no-cors", "image", 403),
+        ("same-origin", "no-cors", "image", 200),
+        ("none", "navigate", "document", 200),
+        ("cross-site", "navigate", "document", 200),
+        ("cross-site", "navigate", None, 200),
+        ("cross-site", "navigate", "iframe", 403),
+        ("same-site", "navigate", "object", 403),
     ],
 )
 async def test_a_page_of_another_origin_wakes_no_camera(
-    http: Http, service: Service, path: str, site: str, mode: str, status: int
+    http: Http, service: Service, path: str, site: str, mode: str, dest: str | None, status: int
 ) -> None:
     async with filming(service, http):
         headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}
+        headers |= {"Sec-Fetch-Dest": dest} if dest else {}
         async with http.get(path, headers=headers) as response:
             assert response.status == status

@@ -7,6 +7,8 @@ from aiortc import RTCSessionDescription
 
 from streamer.config import ServerConfig
 from streamer.model import StreamState
+from streamer.webrtc import peers
+from streamer.webrtc.source import PeerSource
 from tests.fakes import RecordingSink
 from tests.in_process import SDP, Http, Service, WebcamPeer, serving
 from tests.integration.test_http import TOKEN, problem
@@ -231,3 +233,27 @@ async def test_publisher_that_can_be_only_one_side_of_dtls_is_served(
     assert response.status == 201, answer
     assert answer.count(f"a=setup:{answered}") == answer.count("a=setup:") > 0
     await http.delete(response.headers["Location"])
+
+
+@pytest.mark.parametrize("part", ["Peer", "Renditions"])
+async def test_peer_that_can_not_be_made_leaves_its_place_free(
+    http: Http, service: Service, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of luck")
+
+    publisher = WebcamPeer()
+    offer = (await publisher.offer()).replace("sendrecv", "sendonly")
+    with monkeypatch.context() as patch:
+        patch.setattr(peers, part, fail)
+        assert (await http.post("/whip/gym", data=offer, headers=SDP)).status == 500
+    await publisher.close()
+    assert not service.streams.has("gym")
+    async with Publisher(http):
+        source = service.streams.get("gym").source
+        assert isinstance(source, PeerSource)
+        source.detach()  # it comes back to a stream that is there
+        with monkeypatch.context() as patch:
+            patch.setattr(peers, "Peer", fail)
+            assert (await http.post("/whip/gym", data=offer, headers=SDP)).status == 500
+        assert not source.publishing
