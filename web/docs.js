@@ -46,9 +46,9 @@ function showGroup(name, paths) {
   contents.append(element("h2", {}, t(name)));
   for (const [path, methods] of Object.entries(paths)) {
     for (const [method, operation] of Object.entries(methods)) {
-      if (operation.tags[0] !== name) continue;
+      if (operation.tags[0] !== name || method === "options") continue;
       const link = element("a", { href: `${location.pathname}#${operation.operationId}` });
-      link.append(operation.summary);
+      link.append(operation.summary, element("small", { class: "muted" }, path));
       contents.append(link);
       list.append(operationOf(method, path, operation));
     }

@@ -34,11 +34,19 @@ T = TypeVar("T")
 class ImageQuery(Section):
     """The query of POST /api/v1/images. What is left out is as in [pose]; of ``num_poses`` several."""
 
-    num_poses: int = Field(default=DEFAULT_POSES, ge=1, le=8)
-    model_complexity: int | None = Field(default=None, ge=0, le=2)
-    min_detection_confidence: Share | None = None
-    enhance: Enhancement = "none"
-    image: Literal["jpeg", "none"] = "jpeg"
+    num_poses: int = Field(default=DEFAULT_POSES, ge=1, le=8, description="People at most")
+    model_complexity: int | None = Field(
+        default=None, ge=0, le=2, description="0 lite, 1 full, 2 heavy; as the server's own"
+    )
+    min_detection_confidence: Share | None = Field(
+        default=None, description="How sure it must be that there is a person; as the server's own"
+    )
+    enhance: Enhancement = Field(
+        default="none", description="clahe raises the contrast of a dark picture"
+    )
+    image: Literal["jpeg", "none"] = Field(
+        default="jpeg", description="Of JSON: whether the annotated picture is in it"
+    )
 
 
 _BYTES: Final = {"type": "string", "format": "binary"}

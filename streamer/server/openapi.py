@@ -104,9 +104,13 @@ def json_answer(model: Any, meaning: str = "OK") -> Answer:
 
 
 def queries(model: type[BaseModel]) -> tuple[Query, ...]:
-    """The fields of a model as parameters of the query; none of them is ever null there."""
+    """The fields of a model, each with its description, as parameters of the query; none of them is ever
+    null there."""
     properties = model.model_json_schema()["properties"]
-    return tuple(Query(name, "", _not_null(schema)) for name, schema in properties.items())
+    return tuple(
+        Query(name, schema.pop("description"), _not_null(schema))
+        for name, schema in properties.items()
+    )
 
 
 def _not_null(schema: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from streamer.model import StreamState
 from streamer.outputs.stills import Look, Still, StillFeed
 from streamer.server.guard import foreign_page
 from streamer.server.keys import SERVICES
-from streamer.server.openapi import Answer, Content, Query, describe
+from streamer.server.openapi import Answer, Content, describe, queries
 from streamer.server.slow_readers import end, in_time, keep_buffers_small, send_body
 from streamer.streams import Stream
 
@@ -66,11 +66,6 @@ class MjpegQuery(StillQuery):
     )
 
 
-def _query_of(model: type[StillQuery]) -> tuple[Query, ...]:
-    properties = model.model_json_schema()["properties"]
-    return tuple(Query(name, each.pop("description"), each) for name, each in properties.items())
-
-
 def add_stills(app: web.Application) -> None:
     app.add_routes(routes)
     app.on_shutdown.append(_end_readers)
@@ -82,7 +77,7 @@ def add_stills(app: web.Application) -> None:
     "The picture now",
     answers={200: Answer("A JPEG", (Content(_JPEG, _BINARY),), _TIMES)},
     problems=(400, 404, 503),
-    query=_query_of(SnapshotQuery),
+    query=queries(SnapshotQuery),
 )
 async def snapshot(request: web.Request) -> web.StreamResponse:
     """Wakes a paused stream and waits for its first picture, up to 10 s."""
@@ -101,7 +96,7 @@ async def snapshot(request: web.Request) -> web.StreamResponse:
     "Pictures as they come, for `<img>` and home automation",
     answers={200: Answer("Parts of image/jpeg, each with its length", (Content(_MJPEG, _BINARY),))},
     problems=(400, 404, 503),
-    query=_query_of(MjpegQuery),
+    query=queries(MjpegQuery),
 )
 async def mjpeg(request: web.Request) -> web.StreamResponse:
     """A reader that does not keep up gets the newest picture next. While a camera is lost its last picture
