@@ -10,7 +10,7 @@ from streamer.config.section import Section, Share
 class PoseConfig(Section):
     """MediaPipe's options under the names of its ``Pose`` solution."""
 
-    model_complexity: Literal[0, 1, 2] = 1
+    model_complexity: int = Field(default=1, ge=0, le=2)
     static_image_mode: bool = False
     smooth_landmarks: bool = True
     min_detection_confidence: Share = 0.5

@@ -2,18 +2,21 @@
 
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from streamer.config import (
     AnySource,
     OutputConfig,
+    OverlayConfig,
+    PoseConfig,
     RtspSource,
     Section,
     StreamConfig,
     StreamId,
+    VideoConfig,
 )
 from streamer.model import StreamState
 from streamer.outputs.output import Output
@@ -30,15 +33,20 @@ routes = web.RouteTableDef()
 Options = TypeVar("Options", bound=Section)
 
 
+def _as(model: type[Section]) -> WithJsonSchema:
+    """Described as the whole section; what is left out of a body stays as it is."""
+    return WithJsonSchema(model.model_json_schema())
+
+
 class StreamRequest(Section):
     """Body of POST /api/v1/streams. ``pose``, ``video_options``, ``overlay``: only what differs from the
     server's own ([pose], [video] and [overlay] in its configuration)."""
 
     id: StreamId | None = None
     source: AnySource
-    pose: dict[str, Any] = Field(default_factory=dict)
-    video_options: dict[str, Any] = Field(default_factory=dict)
-    overlay: dict[str, Any] = Field(default_factory=dict)
+    pose: Annotated[dict[str, Any], _as(PoseConfig)] = Field(default_factory=dict)
+    video_options: Annotated[dict[str, Any], _as(VideoConfig)] = Field(default_factory=dict)
+    overlay: Annotated[dict[str, Any], _as(OverlayConfig)] = Field(default_factory=dict)
     output: OutputConfig | None = None
 
 
@@ -46,9 +54,9 @@ class StreamPatch(Section):
     """Body of PATCH /api/v1/streams/{id}. ``output``: null ends it."""
 
     listed: bool | None = None
-    pose: dict[str, Any] = Field(default_factory=dict)
-    video_options: dict[str, Any] = Field(default_factory=dict)
-    overlay: dict[str, Any] = Field(default_factory=dict)
+    pose: Annotated[dict[str, Any], _as(PoseConfig)] = Field(default_factory=dict)
+    video_options: Annotated[dict[str, Any], _as(VideoConfig)] = Field(default_factory=dict)
+    overlay: Annotated[dict[str, Any], _as(OverlayConfig)] = Field(default_factory=dict)
     output: OutputConfig | None = None
 
 

@@ -385,6 +385,7 @@ async def test_wrong_method_is_told_with_the_right_ones(
         {"source": CAMERA, "pose": {"num_poses": 0}},
         {"source": CAMERA, "pose": {"num_poses": "2"}},
         {"source": CAMERA, "pose": {"poses": 2}},
+        {"source": CAMERA, "pose": {"model_complexity": True}},
         {"source": CAMERA, "overlay": {"style": "bones"}},
         {"source": CAMERA | {"url": "rtsp://h/" + "x" * 3000}},
         {"source": CAMERA | {"username": "\ud800"}},
