@@ -164,7 +164,10 @@ def test_range_of_udp_ports_holds_its_last_too(tmp_path: Path) -> None:
         ("[server]\nport = true", ["my.toml", "server.port", "integer"]),
         ("[server]\nport = 70000", ["my.toml", "server.port", "65535"]),
         ('[rtsp]\ntransport = "http"', ["my.toml", "rtsp.transport", "'tcp'", "'udp'"]),
-        ("[pose]\nmodel_complexity = 3", ["my.toml", "pose.model_complexity", "less than or equal to 2"]),
+        (
+            "[pose]\nmodel_complexity = 3",
+            ["my.toml", "pose.model_complexity", "less than or equal to 2"],
+        ),
         ("[pose]\nmin_detection_confidence = 1.5", ["pose.min_detection_confidence", "1"]),
         ("[pose]\nmin_detection_confidence = nan", ["pose.min_detection_confidence"]),
         ("[pose]\nsmooth_landmarks = 1", ["my.toml", "pose.smooth_landmarks", "boolean"]),
