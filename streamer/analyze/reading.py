@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
-import numpy as np
 
 from streamer.analyze.files import Faults, RisingClock, open_video, pictures
 from streamer.analyze.planning import Segment, VideoPlan
 from streamer.model import VIDEO_CLOCK_HZ, Frame
-from streamer.pixels import to_frame
+from streamer.pixels import to_frame, turned
 
 _SEEK_EARLIER_S = 0.5
 """Some containers seek by the time of decoding, which is a few frames before that of showing."""
@@ -68,10 +67,4 @@ def _upright(picture: av.VideoFrame, plan: VideoPlan, pts: int) -> Frame:
     if (picture.width & ~1, picture.height & ~1) != size:
         picture = picture.reformat(width=size[0], height=size[1])
     frame = to_frame(picture, pts, received_mono=0.0, received_at=0.0)
-    if plan.turns == 0:
-        return replace(frame, decode_ms=0.0)
-    i420 = np.empty((plan.height * 3 // 2, plan.width), np.uint8)
-    turned = Frame(i420, pts, received_mono=0.0, received_at=0.0)
-    for target, plane in zip(turned.planes(), frame.planes(), strict=True):
-        target[:] = np.rot90(plane, plan.turns)
-    return turned
+    return replace(turned(frame, 90 * plan.turns), decode_ms=0.0)
