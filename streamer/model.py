@@ -101,18 +101,37 @@ class Packet:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Mask:
+    """Where in a frame a person is. ``alpha``: (S, S) uint8, 255 on the person; ``to_mask``: (2, 3) float32,
+    takes a point (x, y, 1) of the picture, in 0..1 of its width and height, to the mask's pixels."""
+
+    alpha: NDArray[np.uint8]
+    to_mask: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Pose:
     """One person.
 
     ``landmarks``: (33, 5) float32: x, y in 0..1 of the frame's width and height, z on x's scale (smaller
     is nearer), visibility 0..1 (in the frame and not hidden), presence 0..1 (in the frame).
-    ``world``: (33, 3) float32, metres, origin at mid-hip. ``score``: 0..1, the mean presence.
+    ``world``: (33, 3) float32, metres, origin at mid-hip. ``score``: 0..1, how likely it is that a person
+    is there. ``id`` stays with the person.
+
+    ``raw``: as ``landmarks``, before smoothing. ``predicted``: (33,) bool, landmarks that can't be seen:
+    the network's guess. ``angles``: (len(ANGLES), 2) float32: degrees, and 1 where they can be trusted
+    (``streamer.angles``). ``turned``: "left_right" or "front_back" when the sides are probably mistaken.
     """
 
     id: int
     score: float
     landmarks: NDArray[np.float32]
     world: NDArray[np.float32]
+    raw: NDArray[np.float32] | None = None
+    predicted: NDArray[np.bool_] | None = None
+    angles: NDArray[np.float32] | None = None
+    turned: str | None = None
+    mask: Mask | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from streamer.config import PoseConfig
 from streamer.model import Forwarded, Frame, Packet, Picture, Pose, PoseResult, Status, VideoInfo
 
 
@@ -46,6 +47,10 @@ class Estimator(Protocol):
 
     def estimate(self, frame: Frame, pts: int) -> tuple[Pose, ...]:
         """``pts`` in 90 kHz ticks must not run back. Raises EstimatorError."""
+
+    def configure(self, options: PoseConfig) -> None:
+        """Goes on with other options, from the next frame on or as soon as their network is loaded; the
+        people keep their ids. Raises ModelError."""
 
     def reset(self) -> None:
         """Forget whom we were following: the next frame has nothing to do with the last."""

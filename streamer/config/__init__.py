@@ -14,6 +14,7 @@ from streamer.config.media import (
     ImagesConfig,
     OverlayConfig,
     PoseConfig,
+    PrivacyConfig,
     VideoConfig,
 )
 from streamer.config.section import Section, Share
@@ -45,6 +46,7 @@ __all__ = [
     "OutputConfig",
     "OverlayConfig",
     "PoseConfig",
+    "PrivacyConfig",
     "RtspConfig",
     "RtspSource",
     "SOURCES",
@@ -70,6 +72,7 @@ class StreamConfig(Section):
     pose: PoseConfig | None = None
     video: VideoConfig | None = None
     overlay: OverlayConfig | None = None
+    privacy: PrivacyConfig | None = None
     output: OutputConfig | None = None
     listed: bool = True
 
@@ -79,6 +82,7 @@ class Config(Section):
     pose: PoseConfig = PoseConfig()
     video: VideoConfig = VideoConfig()
     overlay: OverlayConfig = OverlayConfig()
+    privacy: PrivacyConfig = PrivacyConfig()
     images: ImagesConfig = ImagesConfig()
     webrtc: WebRtcConfig = WebRtcConfig()
     rtsp: RtspConfig = RtspConfig()

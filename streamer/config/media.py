@@ -1,21 +1,50 @@
-"""[pose], [video], [overlay], [images]: what is found in pictures, and how they are shown."""
+"""[pose], [video], [overlay], [privacy], [images]: what is found in pictures, and how they are shown."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from streamer.config.section import Section, Share
 
 
+Point = tuple[Share, Share]
+"""x and y, in 0..1 of the width and height of the picture as it is shown."""
+
+MAX_CORNERS, MAX_ZONES = 32, 16
+
+Zone = Annotated[list[Point], Field(min_length=3, max_length=MAX_CORNERS)]
+"""The corners of a polygon."""
+
+Smoothing = Literal["mediapipe", "default", "steady"]
+"""How much jitter is filtered out: as MediaPipe does; less jitter at the same lag; calm, with more lag."""
+
+
 class PoseConfig(Section):
-    """MediaPipe's options under the names of its ``Pose`` solution."""
+    """MediaPipe's options under the names of its ``Pose`` solution, and ours.
+
+    ``min_score``: poses of a lower score are not published; 0: all are. ``follow``: whom, where there are
+    more people than ``num_poses``. ``height_m``: the person's height, to which world landmarks are scaled;
+    0: as MediaPipe's statistical body has it. ``region``: only people in this zone, if it is given;
+    ``ignore``: nobody in these. ``adapt``: a lower ``model_complexity`` while the machine can't keep up.
+    ``raw``: publish the unfiltered landmarks, too.
+    """
 
     model_complexity: int = Field(default=1, ge=0, le=2)
+    adapt: bool = False
     static_image_mode: bool = False
     smooth_landmarks: bool = True
+    smoothing: Smoothing = "default"
+    raw: bool = False
+    enable_segmentation: bool = False
     min_detection_confidence: Share = 0.5
     min_tracking_confidence: Share = 0.5
+    min_score: Share = 0.5
     num_poses: int = Field(default=1, ge=1, le=8)
+    follow: Literal["sticky", "largest", "central"] = "sticky"
+    height_m: float = Field(default=0.0, ge=0.0, le=3.0)
+    low_light: Literal["auto", "off", "on"] = "auto"
+    region: Zone | None = None
+    ignore: Annotated[list[Zone], Field(max_length=MAX_ZONES)] = []
 
 
 Idle = Literal["run", "pause"]
@@ -31,6 +60,7 @@ class VideoConfig(Section):
     max_bitrate: int = Field(default=0, ge=0, le=MAX_BITRATE)
     min_bitrate: int = Field(default=250_000, ge=50_000, le=MAX_BITRATE)
     idle: Idle = "run"
+    rotation: Literal[0, 90, 180, 270] = 0  # clockwise, until the picture is upright
 
     @model_validator(mode="after")
     def _limits_leave_room(self) -> "VideoConfig":
@@ -44,6 +74,21 @@ class OverlayConfig(Section):
 
     style: Literal["skeleton", "landmarks", "none"] = "skeleton"
     side_colours: bool = True
+    line_width: float = Field(default=0.0, ge=0.0, le=20.0)  # px; 0: as suits the picture
+    angles: bool = False
+    ids: bool = False
+    confidence: bool = False
+    trails: bool = False
+
+
+PrivacyMode = Literal["off", "skeleton", "silhouette", "blur", "blur_background", "cover_face"]
+
+
+class PrivacyConfig(Section):
+    """What of the camera's picture may be seen by anybody at all. ``locked``: the API can't change it."""
+
+    mode: PrivacyMode = "off"
+    locked: bool = False
 
 
 class ImagesConfig(Section):
