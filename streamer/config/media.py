@@ -2,18 +2,27 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from streamer.config.section import Section, Share
 
 
-Point = tuple[Share, Share]
+Point = Annotated[tuple[Share, Share], Field(strict=False)]
 """x and y, in 0..1 of the width and height of the picture as it is shown."""
 
 MAX_CORNERS, MAX_ZONES = 32, 16
 
 Zone = Annotated[list[Point], Field(min_length=3, max_length=MAX_CORNERS)]
 """The corners of a polygon."""
+
+
+def _is_polygon(corners: list[Point]) -> list[Point]:
+    if len(corners) in (1, 2):
+        raise ValueError("a region has three corners at least; none: the whole picture")
+    return corners
+
+
+Region = Annotated[list[Point], Field(max_length=MAX_CORNERS), AfterValidator(_is_polygon)]
 
 Smoothing = Literal["mediapipe", "default", "steady"]
 """How much jitter is filtered out: as MediaPipe does; less jitter at the same lag; calm, with more lag."""
@@ -24,7 +33,7 @@ class PoseConfig(Section):
 
     ``min_score``: poses of a lower score are not published; 0: all are. ``follow``: whom, where there are
     more people than ``num_poses``. ``height_m``: the person's height, to which world landmarks are scaled;
-    0: as MediaPipe's statistical body has it. ``region``: only people in this zone, if it is given;
+    0: as MediaPipe's statistical body has it. ``region``: only people in this polygon, if it has corners;
     ``ignore``: nobody in these. ``adapt``: a lower ``model_complexity`` while the machine can't keep up.
     ``raw``: publish the unfiltered landmarks, too.
     """
@@ -43,7 +52,7 @@ class PoseConfig(Section):
     follow: Literal["sticky", "largest", "central"] = "sticky"
     height_m: float = Field(default=0.0, ge=0.0, le=3.0)
     low_light: Literal["auto", "off", "on"] = "auto"
-    region: Zone | None = None
+    region: Region = []
     ignore: Annotated[list[Zone], Field(max_length=MAX_ZONES)] = []
 
 
