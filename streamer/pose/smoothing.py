@@ -21,7 +21,7 @@ MAX_GAP_S = 1.0
 is worth smoothing (5 fps), and six time constants of the speed's own filter: it remembers nothing."""
 
 _FADE_S = 0.2
-"""In which smoothing that is switched off lets go, so that nothing jumps."""
+"""In which another strength comes into force, so that nothing jumps."""
 
 _SPEED_CUTOFF_HZ = 1.0
 """Of the speed's own low-pass filter (``derivate_cutoff`` of MediaPipe's options)."""
@@ -31,14 +31,14 @@ _VISIBILITY_S = 0.3
 """MediaPipe gives each new visibility this share, whatever the frame rate. At its nominal 30 Hz that is a
 time constant of 0.3 s."""
 
-_IMAGE, _DEPTH, _WORLD = (
-    slice(LANDMARK_COUNT * index, LANDMARK_COUNT * (index + 1)) for index in range(3)
+_IMAGE, _IMAGE_Z, _WORLD, _WORLD_Z = (
+    slice(LANDMARK_COUNT * index, LANDMARK_COUNT * (index + 1)) for index in range(4)
 )
-"""Rows of what is filtered at once: x and y of the picture; its z, whose noise is another; x, y, z of the
-world. What a row lacks is 0."""
+"""What is filtered at once: (x, y) in the picture, (z, 0) there, and both in the world. z is for itself since
+the networks only guess it: its noise is several times as large."""
 
 Rows = NDArray[np.float64]
-"""(99, 3), in pixels or metres."""
+"""(132, 2), in pixels or metres."""
 
 
 class PoseSmoother:
@@ -46,8 +46,8 @@ class PoseSmoother:
 
     def __init__(self, strength: Smoothing | None) -> None:
         self._strength: Smoothing | None = strength
-        self._alone_s = math.inf  # how long smoothing has been off
-        self._scale = np.ones((3 * LANDMARK_COUNT, 1))
+        self._since_change_s = math.inf
+        self._scale = np.ones((_WORLD_Z.stop, 1))
         self.reset()
 
     @property
@@ -56,8 +56,8 @@ class PoseSmoother:
 
     @strength.setter
     def strength(self, strength: Smoothing | None) -> None:
-        if strength is None and self._strength is not None:
-            self._alone_s = 0.0
+        if strength != self._strength:
+            self._since_change_s = 0.0
         self._strength = strength
 
     def reset(self) -> None:
@@ -94,41 +94,54 @@ class PoseSmoother:
     def _follow(
         self, rows: Rows, visibility: NDArray[np.float64], scale_px: float, step_s: float
     ) -> None:
-        self._scale[: _DEPTH.stop] = 1 / (scale_px * step_s)
-        self._scale[_WORLD] = 1 / step_s
+        self._scale[: _WORLD.start] = 1 / (scale_px * step_s)
+        self._scale[_WORLD.start :] = 1 / step_s
         speed = (rows - self._raw) * self._scale
         share = _share(_SPEED_CUTOFF_HZ, step_s)
         self._speed += share * (speed - self._speed)
         self._energy += share * (_squared(speed) - self._energy)
         self._raw = rows
-        visibility_share = step_s / (step_s + _VISIBILITY_S)
-        if self._strength is None:
-            self._alone_s += step_s
-            shares: float | Rows = min(1.0, self._alone_s / _FADE_S)
-            visibility_share = min(1.0, self._alone_s / _FADE_S)
-        elif self._strength == "mediapipe":
-            shares = _share(_mediapipe_hz(self._speed), step_s)
-            visibility_share = _VISIBILITY_SHARE
-        else:
-            shares = _share(_CALM[self._strength].cutoff_hz(self._speed, self._energy), step_s)
+        self._since_change_s += step_s
+        eased = min(1.0, self._since_change_s / _FADE_S)
+        shares = self._shares(step_s) * eased
         self._smooth = self._smooth + shares * (rows - self._smooth)
-        self._visibility = self._visibility + visibility_share * (visibility - self._visibility)
+        share = self._visibility_share(step_s) * eased
+        self._visibility = self._visibility + share * (visibility - self._visibility)
+
+    def _shares(self, step_s: float) -> Any:
+        """What the new values count: one number, or (132, 2)."""
+        if self._strength is None:
+            return 1.0
+        if self._strength == "mediapipe":
+            return _share(_mediapipe_hz(self._speed), step_s)
+        return _share(_CALM[self._strength].cutoff_hz(self._speed, self._energy), step_s)
+
+    def _visibility_share(self, step_s: float) -> float:
+        if self._strength is None:
+            return 1.0
+        if self._strength == "mediapipe":
+            return _VISIBILITY_SHARE
+        return step_s / (step_s + _VISIBILITY_S)
 
     def _shown(
         self, landmarks: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         shown = landmarks.copy()
         shown[:, :2] = self._smooth[_IMAGE, :2]
-        shown[:, 2] = self._smooth[_DEPTH, 2]
+        shown[:, 2] = self._smooth[_IMAGE_Z, 0]
         shown[:, 3] = self._visibility
-        return shown, self._smooth[_WORLD].astype(np.float32)
+        world = np.empty((LANDMARK_COUNT, 3), np.float32)
+        world[:, :2] = self._smooth[_WORLD]
+        world[:, 2] = self._smooth[_WORLD_Z, 0]
+        return shown, world
 
 
 def _rows(landmarks: NDArray[np.float32], world: NDArray[np.float32]) -> Rows:
-    rows = np.zeros((3 * LANDMARK_COUNT, 3))
-    rows[_IMAGE, :2] = landmarks[:, :2]
-    rows[_DEPTH, 2] = landmarks[:, 2]
-    rows[_WORLD] = world
+    rows = np.zeros((_WORLD_Z.stop, 2))
+    rows[_IMAGE] = landmarks[:, :2]
+    rows[_IMAGE_Z, 0] = landmarks[:, 2]
+    rows[_WORLD] = world[:, :2]
+    rows[_WORLD_Z, 0] = world[:, 2]
     return rows
 
 
@@ -147,13 +160,13 @@ def _share(cutoff_hz: Any, step_s: float) -> Any:
     return turns / (1 + turns)
 
 
-def _of_rows(image: float, depth: float, world: float) -> Rows:
-    """(99, 1)"""
-    return np.repeat([image, depth, world], LANDMARK_COUNT)[:, None]
+def _of_rows(*values: float) -> NDArray[np.float64]:
+    """(132,), from one for each of the four kinds."""
+    return np.repeat(values, LANDMARK_COUNT)
 
 
-_MEDIAPIPE_MIN_HZ = _of_rows(0.05, 0.05, 0.1)
-_MEDIAPIPE_BETA = _of_rows(80.0, 80.0, 40.0)
+_MEDIAPIPE_MIN_HZ = _of_rows(0.05, 0.05, 0.1, 0.1)[:, None]
+_MEDIAPIPE_BETA = _of_rows(80.0, 80.0, 40.0, 40.0)[:, None]
 """``min_cutoff`` and ``beta`` of pose_landmarks_detector_graph.cc."""
 
 
@@ -177,7 +190,7 @@ class _Calm:
     speed: float
 
     def cutoff_hz(self, speed: Rows, energy: NDArray[np.float64]) -> Rows:
-        """``energy``: (99,), the mean square of the speed that ``speed`` is the mean of."""
+        """``energy``: (132,), the mean square of the speed that ``speed`` is the mean of."""
         squared = _squared(speed)
         directed = np.sqrt(squared / (energy + _TINY))
         return (self.rest_hz + squared * directed * (_SENSITIVITY / self.speed**2))[:, None]
@@ -186,8 +199,8 @@ class _Calm:
 _TINY = 1e-12
 _REGION_M = 2.1
 """The side of a region on the person's own scale (median over the clips of decision 0025)."""
-_DEPTH_NOISE = 10.0
-"""How many times as much z trembles as x and y do (median over the same)."""
-_SENSITIVITY = 1 / np.repeat([1.0, _DEPTH_NOISE, _REGION_M], LANDMARK_COUNT) ** 2
+_Z_NOISE = 1.4
+"""How many times as fast as x and y z has to move to be followed: it trembles more, and matters less."""
+_SENSITIVITY = 1 / _of_rows(1.0, _Z_NOISE, _REGION_M, _Z_NOISE * _REGION_M) ** 2
 
 _CALM: Final = {"default": _Calm(0.3, 0.039), "steady": _Calm(0.1, 0.12)}
