@@ -59,7 +59,7 @@ BODY_SHARE: Final = 0.779
 Biomechanics and Motor Control of Human Movement, after Drillis and Contini (1966)."""
 
 STATISTICAL_M: Final = 1.6
-"""MediaPipe's body, measured so: the medians of six people were 1.57 to 1.61 m. Believed until seen otherwise."""
+"""MediaPipe's body, measured so: the medians of six clips were 1.57 to 1.61 m. Believed until measured."""
 
 MEASURED_EVERY_S, MEASURED_MAX, MEASURED_BEFORE = 0.1, 64, 10
 
