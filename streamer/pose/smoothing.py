@@ -41,7 +41,6 @@ class PoseSmoother:
 
     def __init__(self, strength: Smoothing | None) -> None:
         self._strength: Smoothing | None = strength
-        self._since_change_s = math.inf
         self.reset()
 
     @property
@@ -57,6 +56,7 @@ class PoseSmoother:
     def reset(self) -> None:
         """The next landmarks have nothing to do with the last."""
         self._last_s: float | None = None
+        self._since_change_s = math.inf
 
     def smooth(
         self,
@@ -68,9 +68,9 @@ class PoseSmoother:
         """``landmarks`` (33, 5) and ``world`` (33, 3) as they are to be shown: new arrays.
 
         x, y and z of ``landmarks`` are in pixels, ``world`` is in metres; visibility is smoothed, too,
-        presence stays as it is. All must be finite. ``scale_px``: the side of the region in which the
-        person was seen, above 0. ``t_s``: media time. When it leaps or runs back smoothing begins anew;
-        when it stands still, so does the result.
+        presence stays as it is. All must be finite. ``scale_px``: the side of the region in which to look
+        for the person next, above 0. ``t_s``: media time. When it leaps or runs back smoothing begins
+        anew; when it stands still, so does the result.
         """
         values, visibility = _values(landmarks, world), landmarks[:, 3].astype(np.float64)
         step_s = -1.0 if self._last_s is None else t_s - self._last_s
@@ -85,6 +85,7 @@ class PoseSmoother:
         self._raw, self._smooth, self._visibility = values, values, visibility
         self._speed = np.zeros_like(values)
         self._power = np.zeros(values.shape[:2])
+        self._since_change_s = math.inf  # there is nothing to jump from
 
     def _follow(
         self, values: Values, visibility: NDArray[np.float64], scale_px: float, step_s: float
@@ -190,9 +191,9 @@ class _Law(NamedTuple):
         squared = _squared(speed)
         directed = np.sqrt(squared / (power + _TINY))
         rising: Values = (
-            squared * directed ** (3 - 2 * visibility) / (self.speed * _UNIT_SPEEDS) ** 2
+            squared * directed ** (3 - 1.5 * visibility) / (self.speed * _UNIT_SPEEDS) ** 2
         )
         return (self.rest_hz + rising)[..., None]
 
 
-_LAWS: Final = {"default": _Law(0.3, 0.036), "steady": _Law(0.1, 0.12)}
+_LAWS: Final = {"default": _Law(0.2, 0.032), "steady": _Law(0.1, 0.1)}
