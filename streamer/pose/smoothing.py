@@ -196,4 +196,4 @@ class _Law(NamedTuple):
         return (self.rest_hz + rising)[..., None]
 
 
-_LAWS: Final = {"default": _Law(0.2, 0.032), "steady": _Law(0.1, 0.1)}
+_LAWS: Final = {"default": _Law(0.2, 0.03), "steady": _Law(0.1, 0.1)}
