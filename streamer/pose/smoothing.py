@@ -171,14 +171,14 @@ _TINY: Final = 1e-12
 
 
 class _Law(NamedTuple):
-    """Ours: the cut-off frequency rises with the square of the speed, times how directed it is.
+    """Ours: the cut-off frequency rises with the square of the speed, and with how directed that is.
 
     ``rest_hz``: of what is at rest. ``speed``: in regions per second, at which 1 Hz is added.
 
-    Of a movement the mean velocity is as large as the root mean square of the speed, over the 0.16 s that
-    both are taken of; of trembling to and fro it is a fraction. That ratio, 0..1, is how directed a
-    movement is, and tells it from noise of any size. What can't be seen must be more directed: there the
-    network guesses, now here, now there.
+    The mean velocity of a movement is as large as the root mean square of its speed, over the 0.16 s that
+    both are taken of; that of trembling to and fro is a fraction. The ratio, 0..1, is how directed a
+    movement is: it tells movement from noise of any size. It counts to the power of 1.5 for what is plainly
+    seen, and up to 3 for what is not: there the network guesses, now here, now there.
     """
 
     rest_hz: float
