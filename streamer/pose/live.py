@@ -47,7 +47,8 @@ class LiveEstimator:
         assert_off_loop()
         self._take_loaded()
         if self._options.static_image_mode:
-            self.reset()
+            self._people.start_anew()
+            self._figures.clear()
         rgb = small_rgb(frame, INPUT_WIDTH_PX)
         t_s = pts / VIDEO_CLOCK_HZ
         people = self._people.follow(rgb, t_s)
