@@ -135,7 +135,7 @@ def _stamp(text: str, digit_px: int, ink: int, ground: int) -> Plane:
 
 
 def _write(large: Plane, letter: str, x: int, base: int, unit: int, ink: int) -> None:
-    thickness = round(unit * 0.12)
+    thickness = round(unit * 0.14)
     if letter == "°":  # which OpenCV's fonts have not
         radius = round(unit * 0.14)
         cv2.circle(large, (x + 2 * radius, base - unit + radius), radius, ink, thickness * 3 // 4)
