@@ -140,7 +140,7 @@ function write(sheet, { text, ink, ground }, { left, top, width, height }) {
   context.fillStyle = ground;
   context.fillRect(-width / 2, -height / 2, width, height);
   context.fillStyle = ink;
-  context.font = `600 ${digit * FONT_SIZE}px system-ui, sans-serif`;
+  context.font = `500 ${digit * FONT_SIZE}px system-ui, sans-serif`;
   context.textAlign = "center";
   context.fillText(text, 0, digit / 2, width - digit * MARGIN);
   context.restore();

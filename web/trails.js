@@ -44,14 +44,14 @@ export class Trails {
   }
 
   /**
-   * Those of the people in the newest frame, half as wide as other lines, the oldest parts first.
+   * Those of the people in the newest frame, the oldest parts first.
    * @param {Sheet} sheet
    * @param {Look} look
    */
   draw(sheet, look) {
     const { context } = sheet;
     const { width, height } = context.canvas;
-    context.lineWidth = widthOn(sheet, look) / 2;
+    context.lineWidth = widthOn(sheet, look);
     context.lineCap = "round";
     context.lineJoin = "round";
     const people = [...(this.#moments.at(-1)?.people.keys() ?? [])];

@@ -56,7 +56,8 @@ class Canvas:
     def lines(self, groups: Sequence[Lines], width_px: float) -> None:
         drawn = self._all_points(groups)
         for plane, channel, halvings in self._planes():
-            thickness = max(1, round(width_px / 2**halvings))
+            # A little wider than the brightness: without its colour, a line has a grey edge.
+            thickness = _thickness(width_px / 2 + 0.5 if halvings else width_px)
             shift = SUBPIXEL_BITS + halvings
             for colour, paths in drawn:
                 cv2.polylines(plane, paths, False, colour[channel], thickness, shift=shift)
@@ -113,6 +114,13 @@ class Canvas:
 
     def _points(self, places: Places) -> NDArray[np.int32]:
         return fixed_point(places * (self.width, self.height) - self.box[:2])
+
+
+def _thickness(width_px: float) -> int:
+    """What OpenCV is to be told: with more than 1, its lines are an odd number of pixels wide: 3 with 2,
+    5 with 4."""
+    odd = 2 * int((width_px - 1) / 2 + 0.5) + 1
+    return max(1, odd - 1)
 
 
 def box_around(places: Places, width: int, height: int, margin_px: float) -> Box | None:

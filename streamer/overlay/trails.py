@@ -62,8 +62,8 @@ class Trails:
         moments.append(_Moment(pts, {person.pose.id: _limbs(person) for person in people}))
 
     def draw(self, canvas: Canvas, look: OverlayConfig) -> None:
-        """Those of the people in the newest frame, half as wide as other lines, the oldest parts first."""
-        line_px = line_width_px(look, canvas.width, canvas.height)
+        """Those of the people in the newest frame, the oldest parts first."""
+        width_px = line_width_px(look, canvas.width, canvas.height)
         thirds: list[_Alike] = [{} for _ in STRENGTHS]
         for person in self._moments[-1].places:
             alone = one_colour(look, person)
@@ -74,8 +74,8 @@ class Trails:
             groups = [Lines(colour, np.array(each)) for (colour, _), each in alike_paths.items()]
             if groups:
                 places = np.concatenate([lines.paths.reshape(-1, 2) for lines in groups])
-                with canvas.faint(places, line_px, strength) as part:
-                    part.lines(groups, line_px / 2)
+                with canvas.faint(places, width_px + 2, strength) as part:
+                    part.lines(groups, width_px)
 
     def _paths(self, person: int) -> Iterator[tuple[int, int, Places]]:
         """The third of the second (0: the oldest), the limb's number, and where it went then."""
