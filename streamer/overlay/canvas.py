@@ -81,14 +81,17 @@ class Canvas:
         for plane, level in ((u, colour.u), (v, colour.v)):
             plane[top // 2 : (top + height) // 2, left // 2 : (left + width) // 2] = level
 
-    @contextmanager
-    def faint(self, places: Places, margin_px: float, strength: float) -> Iterator["Canvas"]:
-        """What is drawn meanwhile around these places lets the picture shine through. ``strength``: 0..1, 1
-        hides it."""
+    def around(self, places: Places, margin_px: float) -> Box:
+        """The part of the picture that drawing at these places touches, to even pixels."""
         left, top, right, bottom = (
             box_around(places, self.width, self.height, margin_px) or _NOTHING
         )
-        box = Box(left // 2 * 2, top // 2 * 2, right + right % 2, bottom + bottom % 2)
+        return Box(left // 2 * 2, top // 2 * 2, right + right % 2, bottom + bottom % 2)
+
+    @contextmanager
+    def faint(self, box: Box, strength: float) -> Iterator["Canvas"]:
+        """What is drawn meanwhile in the box lets the picture shine through. ``strength``: 0..1, 1 hides
+        it."""
         parts = [
             plane[box.top // step : box.bottom // step, box.left // step : box.right // step]
             for plane, step in zip(self.planes, (1, 2, 2), strict=True)
@@ -124,12 +127,16 @@ def _thickness(width_px: float) -> int:
 
 
 def box_around(places: Places, width: int, height: int, margin_px: float) -> Box | None:
-    """The part of a picture around all places; None where that is nothing."""
-    points = places.reshape(-1, 2) * (width, height)
-    if not len(points):
+    """The part of a picture around all places, (n, 2); None where that is nothing."""
+    if not len(places):
         return None
-    left, top = np.clip(points.min(axis=0) - margin_px, 0, (width, height)).astype(int).tolist()
-    right, bottom = np.clip(points.max(axis=0) + margin_px, 0, (width, height)).astype(int).tolist()
+    (x1, y1), (x2, y2) = places.min(axis=0).tolist(), places.max(axis=0).tolist()
+    left, right = (
+        min(max(int(x), 0), width) for x in (x1 * width - margin_px, x2 * width + margin_px)
+    )
+    top, bottom = (
+        min(max(int(y), 0), height) for y in (y1 * height - margin_px, y2 * height + margin_px)
+    )
     return Box(left, top, right, bottom) if left < right and top < bottom else None
 
 

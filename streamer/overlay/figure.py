@@ -79,7 +79,7 @@ def draw_figure(canvas: Canvas, person: Person, look: OverlayConfig) -> None:
     colours = SIDE_COLOURS if alone is None else np.tile(np.array(alone), (len(NAMES), 1))
     if faint.any():
         seen = plain | faint
-        with canvas.faint(places[seen], width_px + 2, FAINT) as part:
+        with canvas.faint(canvas.around(places[seen], width_px + 2), FAINT) as part:
             if look.style == "skeleton":
                 part.lines(_lines(places, seen, faint, alone), width_px / 2)
             part.dots(places[faint], colours[faint], (width_px + 1) / 2)

@@ -74,7 +74,7 @@ class Trails:
             groups = [Lines(colour, np.array(each)) for (colour, _), each in alike_paths.items()]
             if groups:
                 places = np.concatenate([lines.paths.reshape(-1, 2) for lines in groups])
-                with canvas.faint(places, width_px + 2, strength) as part:
+                with canvas.faint(canvas.around(places, width_px + 2), strength) as part:
                     part.lines(groups, width_px)
 
     def _paths(self, person: int) -> Iterator[tuple[int, int, Places]]:
