@@ -7,8 +7,9 @@
 import { BASE } from "./base.js";
 import { BINARY_PROTOCOL, parseMessage } from "./landmarks.js";
 
+export { anglesOf } from "./angles.js";
 export {
-  BINARY_PROTOCOL, CONNECTIONS, decodePose, LANDMARK_NAMES, MIN_VISIBILITY, parseMessage, sideOf,
+  ANGLES, BINARY_PROTOCOL, CONNECTIONS, decodePose, LANDMARK_NAMES, MIN_VISIBILITY, parseMessage, sideOf,
 } from "./landmarks.js";
 
 /** @typedef {import("./landmarks.js").Landmark} Landmark */

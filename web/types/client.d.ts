@@ -13,6 +13,7 @@ export function landmarks(stream: string, options?: Options): AsyncGenerator<Pos
  * @returns {AsyncGenerator<PoseMessage | StateMessage, void, void>}
  */
 export function messages(stream: string, { server, signal, reconnect }?: Options): AsyncGenerator<PoseMessage | StateMessage, void, void>;
+export { anglesOf } from "./angles.js";
 export type Landmark = import("./landmarks.js").Landmark;
 export type Pose = import("./landmarks.js").Pose;
 export type PoseMessage = import("./landmarks.js").PoseMessage;
@@ -31,4 +32,4 @@ export type Options = {
      */
     reconnect?: boolean | undefined;
 };
-export { BINARY_PROTOCOL, CONNECTIONS, decodePose, LANDMARK_NAMES, MIN_VISIBILITY, parseMessage, sideOf } from "./landmarks.js";
+export { ANGLES, BINARY_PROTOCOL, CONNECTIONS, decodePose, LANDMARK_NAMES, MIN_VISIBILITY, parseMessage, sideOf } from "./landmarks.js";
