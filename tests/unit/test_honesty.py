@@ -51,7 +51,9 @@ def estimator() -> Iterable[StillEstimator]:
 def pictures(clips: Clips) -> list[NDArray[np.uint8]]:
     with av.open(clips.person) as container:
         frames = container.decode(video=0)
-        return [next(frames).to_ndarray(format="rgb24") for _ in range(FRAMES)]
+        return [
+            np.asarray(next(frames).to_ndarray(format="rgb24"), np.uint8) for _ in range(FRAMES)
+        ]
 
 
 @pytest.fixture(scope="module")
