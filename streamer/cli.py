@@ -154,7 +154,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, overrides={"server": given})
     configure_logging(config.server.log_level)
     poses = [config.pose, *(stream.pose for stream in config.streams if stream.pose)]
-    ensure_models({Complexity(pose.model_complexity) for pose in poses})
+    ensure_models({Complexity(each) for pose in poses for each in pose.complexities})
     asyncio.run(serve(config))
     return 0
 

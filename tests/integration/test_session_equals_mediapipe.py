@@ -12,7 +12,7 @@ import pytest
 from mediapipe.tasks.python import BaseOptions, vision
 from numpy.typing import NDArray
 
-from streamer.app import estimator_factory
+from streamer.app import make_estimator
 from streamer.config import PoseConfig
 from streamer.errors import SourceEnded, SourceLost
 from streamer.model import Frame, PoseResult, StreamState
@@ -87,7 +87,7 @@ async def test_landmarks_of_a_session_equal_a_bare_loops_exactly_and_again_after
     source = PatientSource(first, second)
     sink = ReleasingSink(source)
     session = Session(
-        "film", source, estimator_factory(PoseConfig()), FakePainter(), RetryPolicy(first_s=0.001)
+        "film", source, make_estimator, PoseConfig(), FakePainter(), RetryPolicy(first_s=0.001)
     )
     session.subscribe(sink)
     session.start()
