@@ -22,7 +22,7 @@ from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
 from streamer.aio import cancel_and_wait
-from streamer.app import camera_source, find_model
+from streamer.app import camera_source
 from streamer.config import (
     AnySource,
     Config,
@@ -39,6 +39,7 @@ from streamer.model import Frame
 from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
 from streamer.ports import CameraSource, EstimatorFactory
+from streamer.pose.models import find_model
 from streamer.server.application import make_application
 from streamer.server.keys import Services
 from streamer.session import RetryPolicy, Session
