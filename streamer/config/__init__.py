@@ -15,6 +15,7 @@ from streamer.config.media import (
     OverlayConfig,
     PoseConfig,
     PrivacyConfig,
+    PrivacyMode,
     VideoConfig,
 )
 from streamer.config.section import Section, Share
@@ -47,6 +48,7 @@ __all__ = [
     "OverlayConfig",
     "PoseConfig",
     "PrivacyConfig",
+    "PrivacyMode",
     "RtspConfig",
     "RtspSource",
     "SOURCES",

@@ -6,7 +6,6 @@ from pydantic import AfterValidator, Field, model_validator
 
 from streamer.config.section import Section, Share
 
-
 Point = Annotated[tuple[Share, Share], Field(strict=False)]
 """x and y, in 0..1 of the width and height of the picture as it is shown."""
 
@@ -94,9 +93,11 @@ PrivacyMode = Literal["off", "skeleton", "silhouette", "blur", "blur_background"
 
 
 class PrivacyConfig(Section):
-    """What of the camera's picture may be seen by anybody at all. ``locked``: the API can't change it."""
+    """What of the camera's picture may be seen by anybody at all. ``locked``: the API can't change it.
+    ``hold_s``: for so long the place is covered where somebody was seen who is not found any more."""
 
     mode: PrivacyMode = "off"
+    hold_s: float = Field(default=2.0, ge=0.5, le=3600.0)
     locked: bool = False
 
 
