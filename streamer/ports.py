@@ -48,6 +48,12 @@ class Estimator(Protocol):
     def estimate(self, frame: Frame, pts: int) -> tuple[Pose, ...]:
         """``pts`` in 90 kHz ticks must not run back. Raises EstimatorError."""
 
+    @property
+    def bystanders(self) -> tuple[Pose, ...]:
+        """Who else may be in the frame of the last ``estimate``, and is published for some reason not: too
+        low a score, too many people, outside the region. For those who hide people, and for nobody else.
+        """
+
     def configure(self, options: PoseConfig) -> None:
         """Goes on with other options, from the next frame on or as soon as their network is loaded; the
         people keep their ids. Raises ModelError."""

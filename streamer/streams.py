@@ -11,14 +11,16 @@ from streamer.config import (
     OutputConfig,
     OverlayConfig,
     PoseConfig,
+    PrivacyConfig,
     StreamConfig,
     VideoConfig,
 )
-from streamer.errors import Conflict, LimitReached, NotFound, StreamerError
+from streamer.errors import Conflict, LimitReached, Locked, NotFound, StreamerError
 from streamer.model import StreamState
 from streamer.outputs.output import Output
 from streamer.outputs.stills import Stills
 from streamer.ports import CameraSource, EstimatorFactory, Painter, Source
+from streamer.privacy import MASKED_MODES
 from streamer.session import RetryPolicy, Session
 from streamer.sinks import MessageFeed, StateWatcher
 from streamer.state import StateFile
@@ -39,6 +41,7 @@ class Stream:
     pose: PoseConfig
     video: VideoConfig
     overlay: OverlayConfig
+    privacy: PrivacyConfig
     listed: bool
     camera: StreamConfig | None = None
     kept: bool = False  # comes back after a restart
@@ -86,11 +89,13 @@ class Streams:
         max_streams: int,
         state: StateFile,
         overlay: OverlayConfig | None = None,
+        privacy: PrivacyConfig | None = None,
     ) -> None:
         self._workshop = workshop
         self._pose = pose
         self._video = video
         self._overlay = overlay or OverlayConfig()
+        self._privacy = privacy or PrivacyConfig()
         self._max_streams = max_streams
         self._state = state
         self._streams: dict[str, Stream] = {}
@@ -121,7 +126,14 @@ class Streams:
         """Starts the stream of a browser or a WHIP publisher."""
         shown = {"type": kind}
         return self._add(
-            stream_id, shown, source, self._pose, self._video, self._overlay, listed=listed
+            stream_id,
+            shown,
+            source,
+            self._pose,
+            self._video,
+            self._overlay,
+            self._privacy,
+            listed=listed,
         )
 
     async def remove(self, stream: Stream) -> None:
@@ -153,7 +165,8 @@ class Streams:
                 self._not_started.append(config)
 
     def set_pose(self, stream: Stream, pose: PoseConfig) -> None:
-        stream.session.reconfigure(self._workshop.estimator(pose))
+        estimator = self._workshop.estimator(_estimated(pose, stream.privacy))
+        stream.session.reconfigure(estimator)
         stream.pose = pose
         self._remember(stream, pose=pose)
 
@@ -181,6 +194,27 @@ class Streams:
         stream.overlay = overlay
         self._remember(stream, overlay=overlay)
 
+    def check_privacy(self, before: PrivacyConfig, wanted: PrivacyConfig) -> None:
+        """Raises Locked where the configuration does not let this be changed."""
+        if wanted == before:
+            return
+        if self._privacy.locked or before.locked:
+            raise Locked(
+                f"The privacy mode is {before.mode!r}, and the server's configuration has locked it "
+                "([privacy] locked, or the stream's own): only who runs the server can change it."
+            )
+
+    def set_privacy(self, stream: Stream, privacy: PrivacyConfig) -> None:
+        """When this returns nothing goes out any more that was made under the setting before. Raises
+        Locked."""
+        self.check_privacy(stream.privacy, privacy)
+        estimator = self._workshop.estimator(_estimated(stream.pose, privacy))
+        stream.session.set_privacy(privacy)
+        if _estimated(stream.pose, privacy) != _estimated(stream.pose, stream.privacy):
+            stream.session.reconfigure(estimator)
+        stream.privacy = privacy
+        self._remember(stream, privacy=privacy)
+
     def set_listed(self, stream: Stream, listed: bool) -> None:
         stream.listed = listed
         self._remember(stream, listed=listed)
@@ -203,6 +237,7 @@ class Streams:
             config.pose or self._pose,
             config.video or self._video,
             config.overlay or self._overlay,
+            config.privacy or self._privacy,
             listed=config.listed,
             output=config.output,
         )
@@ -217,6 +252,7 @@ class Streams:
         pose: PoseConfig,
         video: VideoConfig,
         overlay: OverlayConfig,
+        privacy: PrivacyConfig,
         *,
         listed: bool,
         output: OutputConfig | None = None,
@@ -231,12 +267,13 @@ class Streams:
         session = Session(
             stream_id,
             source,
-            self._workshop.estimator(pose),
+            self._workshop.estimator(_estimated(pose, privacy)),
             self._workshop.painter(overlay),
             self._workshop.retry,
             video.idle,
+            privacy,
         )
-        stream = Stream(stream_id, shown, session, source, pose, video, overlay, listed)
+        stream = Stream(stream_id, shown, session, source, pose, video, overlay, privacy, listed)
         if output is not None:
             stream.output = self._output(stream, output)
         self._streams[stream_id] = stream
@@ -264,6 +301,13 @@ class Streams:
             await asyncio.to_thread(self._state.save, cameras)
 
         self._saving = asyncio.get_running_loop().create_task(save(), name="save-cameras")
+
+
+def _estimated(pose: PoseConfig, privacy: PrivacyConfig) -> PoseConfig:
+    """What the estimator is to do, so that this stream's people can be hidden."""
+    if privacy.mode in MASKED_MODES:
+        return pose.model_copy(update={"enable_segmentation": True})
+    return pose
 
 
 def new_stream_id() -> str:

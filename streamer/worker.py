@@ -9,12 +9,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamer.aio import LatestSlot
 from streamer.errors import EstimatorError, ModelError, StreamerError
-from streamer.model import Frame, Picture, PoseResult
+from streamer.model import Frame, Picture, Pose, PoseResult
 from streamer.ports import Estimator, EstimatorFactory, Painter
+from streamer.privacy import Obscurer
 from streamer.screens import Screens
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,8 @@ class _Epoch:
 class PoseWorker:
     """``on_result`` and ``on_failure`` are called on the event loop; ``put`` comes from any thread.
 
-    ``screens`` get annotated pictures straight from this thread, and only while there are any.
+    ``screens`` get annotated pictures straight from this thread, and only while there are any; and the
+    plain ones, where people are hidden in them.
     """
 
     def __init__(
@@ -74,12 +76,14 @@ class PoseWorker:
         name: str,
         make_estimator: EstimatorFactory,
         painter: Painter,
+        obscurer: Obscurer,
         screens: Screens,
         on_result: Callable[[Intake, PoseResult], None],
         on_failure: Callable[[StreamerError], None],
     ) -> None:
         self.make_estimator = make_estimator  # a new one takes effect with the next frame
         self.painter = painter  # the same
+        self.obscurer = obscurer  # the same
         self._screens = screens
         self._on_result = on_result
         self._on_failure = on_failure
@@ -151,14 +155,16 @@ class PoseWorker:
                 estimator.close()
 
     def _process(self, estimator: Estimator, epoch: _Epoch, job: _Job, taken: float) -> None:
-        frame, intake = job.frame, job.intake
+        intake, obscurer = job.intake, self.obscurer
         if job.epoch != epoch.number:
             epoch.begin(job.epoch, intake)
             estimator.reset()
-        poses = estimator.estimate(frame, job.pts)
+            obscurer.reset()
+        poses = estimator.estimate(job.frame, job.pts)
         estimated = time.monotonic()
-        if self._screens.annotated and not intake.over:
-            self._screens.show_annotated(Picture(self.painter.annotate(frame, poses), job.pts))
+        frame = obscurer.obscure(job.frame, poses + estimator.bystanders, job.pts)
+        if not intake.over:
+            self._show(Picture(frame, job.pts, rule=obscurer.rule), poses, obscurer)
         drawn = time.monotonic()
         epoch.seq += 1
         result = PoseResult(
@@ -175,9 +181,17 @@ class PoseWorker:
                 "draw": (drawn - estimated) * 1000,
                 "total": (drawn - frame.received_mono) * 1000,
             },
+            rule=obscurer.rule,
         )
         self._deliveries.acquire()
         self._loop.call_soon_threadsafe(self._deliver, intake, result)
+
+    def _show(self, picture: Picture, poses: tuple[Pose, ...], obscurer: Obscurer) -> None:
+        if not obscurer.shows_camera:  # else they are shown by whoever puts them in
+            self._screens.show_plain(picture)
+        if self._screens.annotated:
+            annotated = self.painter.annotate(picture.frame, poses)
+            self._screens.show_annotated(replace(picture, frame=annotated))
 
     def _deliver(self, intake: Intake, result: PoseResult) -> None:
         """On the event loop."""

@@ -52,6 +52,11 @@ class MediaPipeEstimator:
             raise EstimatorError(f"MediaPipe refused a frame: {error}") from error
         return tuple(_pose(index, person) for index, person in enumerate(found, start=1))
 
+    @property
+    def bystanders(self) -> tuple[Pose, ...]:
+        """MediaPipe tells of none."""
+        return ()
+
     def reset(self) -> None:
         if self._landmarker is not None and self._last_ms < 0:
             return  # it has not seen a frame yet
