@@ -20,6 +20,9 @@ from streamer.model import VIDEO_CLOCK_HZ, Frame, Mask, Plane, Pose, Rule
 MASKED_MODES: Final[frozenset[PrivacyMode]] = frozenset(("silhouette", "blur", "blur_background"))
 """Those that are better with people's masks (``enable_segmentation``)."""
 
+HIDING_MODES: Final[frozenset[PrivacyMode]] = frozenset(("silhouette", "blur", "cover_face"))
+"""Those for which everybody must be found, however many poses are wanted."""
+
 SETTLE_S: Final = 1.0
 """So long nobody is trusted to be nowhere: at the beginning everything counts as covered."""
 

@@ -181,7 +181,8 @@ class Session:
             await cancel_and_wait(self._supervisor)
             await self._worker.close()
             self._end_connection()
-            self._worker = self._new_worker(self._worker.make_estimator)
+            before, self._worker = self._worker, self._new_worker(self._worker.make_estimator)
+            self._worker.max_poses = before.max_poses
             self._set_status(Status(StreamState.RECONNECTING, "restarting"))
             self._worker.start()
             self._supervisor = self._loop.create_task(self._supervise(), name=f"source-{self.name}")
@@ -194,8 +195,17 @@ class Session:
         """The next frame is drawn on by another painter."""
         self._painter = self._worker.painter = painter
 
+    @property
+    def max_poses(self) -> int:
+        """Of the people found so many are told of, from the next frame on."""
+        return self._worker.max_poses
+
+    @max_poses.setter
+    def max_poses(self, count: int) -> None:
+        self._worker.max_poses = count
+
     def set_privacy(self, privacy: PrivacyConfig) -> None:
-        """From now on nothing goes out that was made under the setting before: neither what waits
+        """From here on nothing goes out that was made under the setting before: neither what waits
         somewhere, nor what other threads have in work."""
         self.obscurer.rule.over = True
         self.obscurer = self._worker.obscurer = Obscurer(privacy)

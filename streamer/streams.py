@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from streamer.config import (
+    MAX_POSES,
     AnySource,
     OutputConfig,
     OverlayConfig,
@@ -15,12 +16,12 @@ from streamer.config import (
     StreamConfig,
     VideoConfig,
 )
-from streamer.errors import Conflict, LimitReached, Locked, NotFound, StreamerError
+from streamer.errors import Conflict, LimitReached, NotFound, StreamerError
 from streamer.model import StreamState
 from streamer.outputs.output import Output
 from streamer.outputs.stills import Stills
 from streamer.ports import CameraSource, EstimatorFactory, Painter, Source
-from streamer.privacy import MASKED_MODES
+from streamer.privacy import HIDING_MODES, MASKED_MODES
 from streamer.session import RetryPolicy, Session
 from streamer.sinks import MessageFeed, StateWatcher
 from streamer.state import StateFile
@@ -167,6 +168,7 @@ class Streams:
     def set_pose(self, stream: Stream, pose: PoseConfig) -> None:
         estimator = self._workshop.estimator(_estimated(pose, stream.privacy))
         stream.session.reconfigure(estimator)
+        stream.session.max_poses = pose.num_poses
         stream.pose = pose
         self._remember(stream, pose=pose)
 
@@ -194,20 +196,8 @@ class Streams:
         stream.overlay = overlay
         self._remember(stream, overlay=overlay)
 
-    def check_privacy(self, before: PrivacyConfig, wanted: PrivacyConfig) -> None:
-        """Raises Locked where the configuration does not let this be changed."""
-        if wanted == before:
-            return
-        if self._privacy.locked or before.locked:
-            raise Locked(
-                f"The privacy mode is {before.mode!r}, and the server's configuration has locked it "
-                "([privacy] locked, or the stream's own): only who runs the server can change it."
-            )
-
     def set_privacy(self, stream: Stream, privacy: PrivacyConfig) -> None:
-        """When this returns nothing goes out any more that was made under the setting before. Raises
-        Locked."""
-        self.check_privacy(stream.privacy, privacy)
+        """When this returns nothing goes out any more that was made under the setting before."""
         estimator = self._workshop.estimator(_estimated(stream.pose, privacy))
         stream.session.set_privacy(privacy)
         if _estimated(stream.pose, privacy) != _estimated(stream.pose, stream.privacy):
@@ -237,12 +227,19 @@ class Streams:
             config.pose or self._pose,
             config.video or self._video,
             config.overlay or self._overlay,
-            config.privacy or self._privacy,
+            self._privacy_of(config, is_remembered=keep),
             listed=config.listed,
             output=config.output,
         )
         stream.camera, stream.kept = config, keep
         return stream
+
+    def _privacy_of(self, config: StreamConfig, *, is_remembered: bool) -> PrivacyConfig:
+        """What was remembered before the server's own was locked does not count."""
+        own, locked = config.privacy, self._privacy.locked
+        if own is None or (is_remembered and locked):
+            return self._privacy
+        return own.model_copy(update={"locked": own.locked or locked})
 
     def _add(
         self,
@@ -273,6 +270,7 @@ class Streams:
             video.idle,
             privacy,
         )
+        session.max_poses = pose.num_poses
         stream = Stream(stream_id, shown, session, source, pose, video, overlay, privacy, listed)
         if output is not None:
             stream.output = self._output(stream, output)
@@ -305,9 +303,9 @@ class Streams:
 
 def _estimated(pose: PoseConfig, privacy: PrivacyConfig) -> PoseConfig:
     """What the estimator is to do, so that this stream's people can be hidden."""
-    if privacy.mode in MASKED_MODES:
-        return pose.model_copy(update={"enable_segmentation": True})
-    return pose
+    has_mask = pose.enable_segmentation or privacy.mode in MASKED_MODES
+    num_poses = MAX_POSES if privacy.mode in HIDING_MODES else pose.num_poses
+    return pose.model_copy(update={"enable_segmentation": has_mask, "num_poses": num_poses})
 
 
 def new_stream_id() -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from streamer.aio import LatestSlot
+from streamer.config import MAX_POSES
 from streamer.errors import EstimatorError, ModelError, StreamerError
 from streamer.model import Frame, Picture, Pose, PoseResult
 from streamer.ports import Estimator, EstimatorFactory, Painter
@@ -68,7 +69,8 @@ class PoseWorker:
     """``on_result`` and ``on_failure`` are called on the event loop; ``put`` comes from any thread.
 
     ``screens`` get annotated pictures straight from this thread, and only while there are any; and the
-    plain ones, where people are hidden in them.
+    plain ones, where people are hidden in them. ``max_poses``: so many of those found are told of; there
+    may be more who are to be hidden.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class PoseWorker:
         self.make_estimator = make_estimator  # a new one takes effect with the next frame
         self.painter = painter  # the same
         self.obscurer = obscurer  # the same
+        self.max_poses = MAX_POSES  # the same
         self._screens = screens
         self._on_result = on_result
         self._on_failure = on_failure
@@ -160,9 +163,10 @@ class PoseWorker:
             epoch.begin(job.epoch, intake)
             estimator.reset()
             obscurer.reset()
-        poses = estimator.estimate(job.frame, job.pts)
+        found = estimator.estimate(job.frame, job.pts)
+        poses = found[: self.max_poses]
         estimated = time.monotonic()
-        frame = obscurer.obscure(job.frame, poses + estimator.bystanders, job.pts)
+        frame = obscurer.obscure(job.frame, found + estimator.bystanders, job.pts)
         if not intake.over:
             self._show(Picture(frame, job.pts, rule=obscurer.rule), poses, obscurer)
         drawn = time.monotonic()

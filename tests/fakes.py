@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from streamer.config import PoseConfig
 from streamer.errors import EstimatorError, StreamerError
 from streamer.landmarks import NAMES
 from streamer.model import (
@@ -118,6 +119,12 @@ class FakeEstimator:
         self.seen.append(pts)
         self._maker.work(frame)
         return (make_pose(**dict.fromkeys(NAMES, (0.5, 0.5))),)
+
+    @property
+    def bystanders(self) -> tuple[Pose, ...]:
+        return ()
+
+    def configure(self, options: PoseConfig) -> None: ...
 
     def reset(self) -> None:
         self.resets += 1

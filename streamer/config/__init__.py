@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from streamer.config.media import (
     MAX_BITRATE,
+    MAX_POSES,
     Idle,
     ImagesConfig,
     OverlayConfig,
@@ -43,6 +44,7 @@ __all__ = [
     "Idle",
     "ImagesConfig",
     "MAX_BITRATE",
+    "MAX_POSES",
     "OnvifConfig",
     "OutputConfig",
     "OverlayConfig",

@@ -52,6 +52,11 @@ class LiveEstimator:
         people = self._people.follow(rgb, pts / VIDEO_CLOCK_HZ)
         return tuple(_pose(person, rgb) for person in people)
 
+    @property
+    def bystanders(self) -> tuple[Pose, ...]:
+        """Nobody who was found is kept back yet."""
+        return ()
+
     def configure(self, options: PoseConfig) -> None:
         before, self._options = self._options, options
         self._people.options = options

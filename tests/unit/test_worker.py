@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from streamer.config import PrivacyConfig
 from streamer.errors import EstimatorError, ModelError, StreamerError
 from streamer.model import Frame, PoseResult
+from streamer.privacy import Obscurer
 from streamer.screens import Screens
 from streamer.worker import MAX_ESTIMATOR_FAILURES, MAX_RESULTS_IN_FLIGHT, Intake, PoseWorker
 from tests.fakes import PATIENCE_S, FakeEstimators, FakePainter, RecordingScreen, make_frame
@@ -30,6 +32,7 @@ class Bench:
             "bench",
             self.estimators,
             self.painter,
+            Obscurer(PrivacyConfig()),
             self.screens,
             self._on_result,
             self._on_failure,
