@@ -32,6 +32,7 @@ MAX_LOST: Final = 16
 _GRID_CELLS: Final = 160  # along the longer side
 _MIN_CELL_PX: Final = 4
 _MEANS: Final = 40  # along the longer side, at most, are left of a blurred picture
+_MIN_MEAN_PX: Final = 12
 _BLACK: Final = (16, 128, 128)  # BT.601, limited range
 _FLAT: Final = (90, 128, 128)
 
@@ -326,7 +327,8 @@ def _blurred(frame: Frame, torso_px: float) -> Frame:
     """Nothing is left but means over squares, of which three are as wide as the largest head, and these
     run into each other."""
     blurred = replace(frame, i420=np.empty_like(frame.i420))
-    side_px = max(max(frame.width, frame.height) / _MEANS, torso_px * _MEAN_SIDE)
+    longer = max(frame.width, frame.height)
+    side_px = max(_MIN_MEAN_PX, longer / _MEANS, torso_px * _MEAN_SIDE)
     size = (max(1, round(frame.width / side_px)), max(1, round(frame.height / side_px)))
     for plane, target in zip(frame.planes(), blurred.planes(), strict=True):
         means = cv2.resize(_halved(plane, size), size, interpolation=cv2.INTER_AREA)
