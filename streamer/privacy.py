@@ -31,7 +31,7 @@ MAX_LOST: Final = 16
 
 _GRID_CELLS: Final = 160  # along the longer side
 _MIN_CELL_PX: Final = 4
-_MEANS: Final = 40  # along the longer side, at most, are left of a blurred picture
+_MEANS: Final = 24  # along the longer side, at most, are left of a blurred picture
 _MIN_MEAN_PX: Final = 12
 _BLACK: Final = (16, 128, 128)  # BT.601, limited range
 _FLAT: Final = (90, 128, 128)
@@ -142,17 +142,22 @@ class Obscurer:
         grid = _Grid(frame)
         if self.mode == "blur_background":
             shown = grid.empty()
-            if pts - self._first_pts >= self._settle:
+            if not self._is_settling(pts):
                 for pose in poses:
                     shown |= grid.surely(pose)
             return _replaced(_blurred(frame, 0.0), frame, grid, shown, only_whole=True)
         covered = self._covered(grid, poses, pts)
         if self.mode == "blur":
-            torso = max((each.torso for each in self._here + self._lost), default=0.0)
-            cover = _blurred(frame, torso * grid.cell_px)
+            torsos_px = [each.torso * grid.cell_px for each in self._here + self._lost]
+            if self._is_settling(pts):
+                torsos_px.append(max(self._size))  # somebody may be as near as that
+            cover = _blurred(frame, max(torsos_px, default=0.0))
         else:
             cover = _flat(frame, _FLAT)
         return _replaced(frame, cover, grid, covered)
+
+    def _is_settling(self, pts: int) -> bool:
+        return pts - self._first_pts < self._settle
 
     def _covered(self, grid: "_Grid", poses: tuple[Pose, ...], pts: int) -> Cells:
         """Where people are, and where they may be who were lost."""
@@ -169,7 +174,7 @@ class Obscurer:
         while len(self._lost) > MAX_LOST:
             self._lost[:2] = [_joined(*self._lost[:2])]
         covered = grid.empty()
-        if pts - self._first_pts < self._settle:
+        if self._is_settling(pts):
             covered[:] = 255
         for each in (*self._here, *self._lost):
             covered |= each.cells

@@ -90,9 +90,7 @@ class StillFeed:
         """From any thread."""
         with self._lock:
             picture = self._newest
-            if picture is not None and picture.rule.over:
-                self._newest = None
-            elif self._is_wanted and picture is not None and picture.pts > self._last_pts:
+            if self._is_wanted and picture is not None and picture.pts > self._last_pts:
                 self._is_wanted, self._last_pts = False, picture.pts
                 self._slot.put(picture)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from streamer.model import Plane
 
 FACE_COUNT = 11
-DETAIL_SIGMA_PX = 3.0
+DETAIL_SIGMA_PX = 1.5
 """What is coarser is no detail: a blurred picture may still have it."""
 
 # x in heads from the middle, y in heads from the top of the head; a head is an eighth of the height.
@@ -77,9 +77,13 @@ def body_of(pose: Pose, width: int, height: int, *, only_head: bool = False) -> 
 def detail_left(shown: Plane, original: Plane, where: NDArray[np.bool_]) -> float:
     """-1..1: the correlation of both pictures' fine detail in a region; 0 where one has none left."""
 
+    share = cv2.GaussianBlur(where.astype(np.float64), (0, 0), DETAIL_SIGMA_PX)
+
     def detail(plane: Plane) -> NDArray[np.float64]:
-        values = np.where(where, plane, plane[where].mean())  # of this region alone
-        fine = (values - cv2.GaussianBlur(values, (0, 0), DETAIL_SIGMA_PX))[where]
+        """Against the mean of what is near and in this region."""
+        inside = np.where(where, plane, 0.0)
+        coarse = cv2.GaussianBlur(inside, (0, 0), DETAIL_SIGMA_PX)[where] / share[where]
+        fine = inside[where] - coarse
         return np.asarray(fine - fine.mean())
 
     a, b = detail(shown), detail(original)
