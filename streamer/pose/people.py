@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from streamer.config import PoseConfig
 from streamer.pose.networks import Detection, Sighting
+from streamer.pose.presence import Presence
 from streamer.pose.regions import Region
 
 SEARCH_INTERVAL_S = 0.5
@@ -26,8 +27,8 @@ class Person:
     id: int
     first_s: float
     sighting: Sighting
+    presence: Presence = field(default_factory=Presence)
     detection: Detection | None = None
-    frames: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +56,7 @@ class People:
                 sighting.next_region, kept
             ):
                 person.sighting = sighting
-                person.frames += 1
+                person.presence.update(sighting, t_s, detected=False)
                 kept.append(person)
         self._people = kept
         if self._is_search_due(t_s):
@@ -78,7 +79,9 @@ class People:
             if sighting.flag >= self.options.min_tracking_confidence and not _is_known(
                 sighting.next_region, self._people
             ):
-                self._people.append(Person(self._next_id, t_s, sighting, detection))
+                person = Person(self._next_id, t_s, sighting, detection=detection)
+                person.presence.update(sighting, t_s, detected=True)
+                self._people.append(person)
                 self._next_id += 1
 
 
