@@ -154,7 +154,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, overrides={"server": given})
     configure_logging(config.server.log_level)
     poses = [config.pose, *(stream.pose for stream in config.streams if stream.pose)]
-    complexities = {Complexity(pose.model_complexity) for pose in poses}
+    complexities = {Complexity(each) for pose in poses for each in pose.complexities}
     for segmentation in (False, True):  # a privacy mode may be asked for at any time
         ensure_models(complexities, segmentation=segmentation)
     asyncio.run(serve(config))

@@ -70,10 +70,12 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """Makes the parts of a session; ``app`` decides which."""
+    """Makes the parts of a session; ``app`` decides which. ``check_models`` raises ModelError when a model
+    that the options may need is not on this machine: before somebody is told that it will be so."""
 
     camera_source: Callable[[AnySource], CameraSource]
-    estimator: Callable[[PoseConfig], EstimatorFactory]
+    check_models: Callable[[PoseConfig], None]
+    estimator: EstimatorFactory
     painter: Callable[[OverlayConfig], Painter]
     retry: RetryPolicy
     output: Callable[[Session, OutputConfig, Callable[[], VideoConfig]], Output]
@@ -166,8 +168,9 @@ class Streams:
                 self._not_started.append(config)
 
     def set_pose(self, stream: Stream, pose: PoseConfig) -> None:
-        estimator = self._workshop.estimator(_estimated(pose, stream.privacy))
-        stream.session.reconfigure(estimator)
+        estimated = _estimated(pose, stream.privacy)
+        self._workshop.check_models(estimated)
+        stream.session.configure(estimated)
         stream.session.max_poses = pose.num_poses
         stream.pose = pose
         self._remember(stream, pose=pose)
@@ -197,11 +200,12 @@ class Streams:
         self._remember(stream, overlay=overlay)
 
     def set_privacy(self, stream: Stream, privacy: PrivacyConfig) -> None:
-        """When this returns nothing goes out any more that was made under the setting before."""
-        estimator = self._workshop.estimator(_estimated(stream.pose, privacy))
+        """When this returns nothing goes out any more that was made under the setting before. Raises
+        ModelError, and then all stays as it was."""
+        estimated = _estimated(stream.pose, privacy)
+        self._workshop.check_models(estimated)
         stream.session.set_privacy(privacy)
-        if _estimated(stream.pose, privacy) != _estimated(stream.pose, stream.privacy):
-            stream.session.reconfigure(estimator)
+        stream.session.configure(estimated)
         stream.privacy = privacy
         self._remember(stream, privacy=privacy)
 
@@ -261,10 +265,12 @@ class Streams:
                 f"This server runs at most {self._max_streams} streams ([server] max_streams); "
                 "remove one, or try again later."
             )
+        self._workshop.check_models(pose)
         session = Session(
             stream_id,
             source,
-            self._workshop.estimator(_estimated(pose, privacy)),
+            self._workshop.estimator,
+            _estimated(pose, privacy),
             self._workshop.painter(overlay),
             self._workshop.retry,
             video.idle,

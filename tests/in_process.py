@@ -65,7 +65,8 @@ class Service:
         *,
         server: ServerConfig | None = None,
         webrtc: WebRtcConfig | None = None,
-        estimator: Callable[[PoseConfig], EstimatorFactory] | None = None,
+        estimator: EstimatorFactory | None = None,
+        check_models: Callable[[PoseConfig], None] = lambda pose: None,
         video: VideoConfig | None = None,
         config: Config | None = None,
         images: ImagesConfig | None = None,
@@ -79,7 +80,8 @@ class Service:
         webrtc, video = webrtc or WebRtcConfig(), video or VideoConfig()
         workshop = Workshop(
             camera_source=self._camera,
-            estimator=estimator or (lambda pose: self.estimators),
+            check_models=check_models,
+            estimator=estimator or self.estimators,
             painter=SkeletonPainter,
             retry=RetryPolicy(),
             output=self._output,

@@ -57,6 +57,12 @@ class PoseConfig(Section):
     region: Region = []
     ignore: Annotated[list[Zone], Field(max_length=MAX_ZONES)] = []
 
+    @property
+    def complexities(self) -> range:
+        """Of the models that may be run: with ``adapt`` the lighter ones, too."""
+        lowest = 0 if self.adapt else self.model_complexity
+        return range(lowest, self.model_complexity + 1)
+
 
 Idle = Literal["run", "pause"]
 """What a stream does that nobody watches."""

@@ -15,15 +15,15 @@ from aiohttp import ClientResponse
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
-from streamer.app import estimator_factory
+from streamer.app import make_estimator
 from streamer.config import PoseConfig, PrivacyConfig
 from streamer.errors import SourceLost
-from streamer.model import Frame, Plane, Pose, StreamState
+from streamer.model import Forwarded, Frame, Plane, Pose, StreamState
 from streamer.pixels import small_rgb
 from streamer.pose.mediapipe import StillEstimator
 from streamer.pose.models import Complexity, ensure_models
 from tests.decoded import decode
-from tests.fakes import PATIENCE_S, FakeSource, RecordingSink
+from tests.fakes import PATIENCE_S, FakeSource, RecordingSink, make_frame
 from tests.in_process import SDP, Camera, Http, Service, WebcamPeer, serving
 from tests.integration.test_http import problem
 from tests.rigs.hiding import body_of, detail_left
@@ -164,7 +164,7 @@ async def test_by_no_way_out_a_hidden_person_is_seen(
     tmp_path: Path, person: Person, mode: Any
 ) -> None:
     privacy = PrivacyConfig(mode=mode)
-    service = Service(tmp_path, estimator=estimator_factory, privacy=privacy)
+    service = Service(tmp_path, estimator=make_estimator, privacy=privacy)
     async with serving(service) as http, filming(http, service, person) as camera:
         await settled(service)
         watchers = {look: Watcher(person) for look in ("annotated", "plain")}
@@ -189,7 +189,7 @@ async def test_by_no_way_out_a_hidden_person_is_seen(
 async def test_somebody_who_watches_sees_the_person_until_the_switch_and_never_after(
     tmp_path: Path, person: Person
 ) -> None:
-    service = Service(tmp_path, estimator=estimator_factory)
+    service = Service(tmp_path, estimator=make_estimator)
     async with serving(service) as http, filming(http, service, person):
         watcher = Watcher(person)
         await watcher.join(http, "/whep/door?video=plain")
@@ -210,7 +210,7 @@ async def test_somebody_who_watches_sees_the_person_until_the_switch_and_never_a
 async def test_a_publishers_own_packets_go_to_nobody_after_the_switch(
     tmp_path: Path, person: Person
 ) -> None:
-    service = Service(tmp_path, estimator=estimator_factory)
+    service = Service(tmp_path, estimator=make_estimator)
     async with serving(service) as http:
         publisher = WebcamPeer(Camera([person.frame]))
         await publisher.join(http, "/webcam?video=none")
@@ -218,11 +218,15 @@ async def test_a_publishers_own_packets_go_to_nobody_after_the_switch(
         watcher = Watcher(person)
         await watcher.join(http, f"/whep/{stream.id}?video=plain")
         await watcher.until(lambda: bool(watcher.left) and watcher.left[-1] > SEEN)
-        assert stream.session.screens.forwarded is not None
+
+        def forwarded() -> Forwarded | None:
+            return stream.session.screens.forwarded
+
+        assert forwarded() is not None
         url = f"/api/v1/streams/{stream.id}"
         async with http.patch(url, json={"privacy": {"mode": "silhouette"}}) as response:
             assert response.status == 200
-        assert stream.session.screens.forwarded is None
+        assert forwarded() is None
         await watcher.until(lambda: watcher.left[-1] < HIDDEN)
         assert max(await watcher.sees(10)) < HIDDEN
         await watcher.close()
@@ -285,6 +289,25 @@ async def test_nobody_can_lock_what_they_could_not_unlock(http: Http) -> None:
     await add(http)
     await problem(await http.patch(DOOR, json={"privacy": {"locked": True}}), 403, "locked")
     assert not (await set_privacy(http, mode="blur"))["locked"]
+
+
+async def test_for_hiding_people_everybody_is_looked_for_and_as_many_are_told_of_as_before(
+    http: Http, service: Service
+) -> None:
+    response = await add(http, privacy={"mode": "silhouette"})
+    camera = service.cameras[-1]
+    await camera.connected()
+    camera.put(make_frame())
+    await service.estimators.frames_come(1)
+    (estimator,) = service.estimators.built
+    assert estimator.options.num_poses == 8 and estimator.options.enable_segmentation
+    pose = (await response.json())["pose"]
+    assert pose["num_poses"] == 1 and not pose["enable_segmentation"]
+    assert service.streams.get("door").session.max_poses == 1
+    await set_privacy(http, mode="off")
+    camera.put(make_frame(3000))
+    await service.estimators.frames_come(2)
+    assert estimator.options.num_poses == 1 and not estimator.options.enable_segmentation
 
 
 async def test_a_browsers_stream_is_hidden_as_the_server_says(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from aiortc import RTCRtpSender
 from aiortc.rtcrtpparameters import RTCRtcpParameters, RTCRtpCodecParameters, RTCRtpSendParameters
 from aiortc.rtp import RTCP_RTPFB_NACK, RtcpRtpfbPacket, RtpPacket, is_rtcp
 
-from streamer.config import PrivacyConfig, VideoConfig
+from streamer.config import PoseConfig, PrivacyConfig, VideoConfig
 from streamer.errors import SourceLost
 from streamer.model import Forwarded, Frame, Packet, Picture, Rule, StreamState
 from streamer.outputs.output import OutputEncoder
@@ -28,7 +28,7 @@ from tests.fakes import (
     RecordingSink,
     make_frame,
 )
-from tests.rigs.hiding import detail_left, noise_frame
+from tests.rigs.hiding import body_of, detail_left, noise_frame, standing
 
 FRAME = 3000  # ticks at 30 fps
 NEVER = RetryPolicy(first_s=3600.0, cap_s=3600.0)
@@ -50,7 +50,13 @@ class Bench:
         self.estimators = FakeEstimators()
         self.painter = FakePainter()
         self.session = Session(
-            "bench", self.source, self.estimators, self.painter, NEVER, privacy=privacy
+            "bench",
+            self.source,
+            self.estimators,
+            PoseConfig(),
+            self.painter,
+            NEVER,
+            privacy=privacy,
         )
         self.sink = RecordingSink()
         self.session.subscribe(self.sink)
@@ -163,6 +169,24 @@ async def test_packets_go_out_again_when_it_is_off_again(bench: Bench) -> None:
     await bench.see()
     assert len(bench.plain.packets) == 1
     assert is_original(bench.plain.pictures[-1].frame)
+
+
+async def test_who_is_not_told_of_is_hidden_all_the_same(bench: Bench) -> None:
+    """Too low a score, or one too many."""
+    unsure = standing(ORIGINAL, x=0.85, share=0.5)
+    bench.session.set_privacy(PrivacyConfig(mode="silhouette"))
+    bench.estimators.bystanders = (unsure,)
+    for _ in range(40):
+        await bench.see()  # more than the first second, in which everything is covered
+    body = body_of(unsure, ORIGINAL.width, ORIGINAL.height)
+    shown, before = bench.sink.results[-1].frame.planes()[0], ORIGINAL.planes()[0]
+    assert (shown[body] == before[body]).mean() < 0.05
+    assert (shown[:, :8] == before[:, :8]).all() and len(bench.sink.results[-1].poses) == 1
+    bench.estimators.bystanders = ()
+    bench.session.max_poses = 0
+    await bench.see()
+    result = bench.sink.results[-1]
+    assert result.poses == () and result.frame.planes()[0][24, 32] != before[24, 32]
 
 
 async def test_a_restarted_session_still_hides(bench: Bench) -> None:
