@@ -181,6 +181,19 @@ class Obscurer:
         return covered
 
 
+def obscured_rgb(
+    rgb: NDArray[np.uint8], poses: tuple[Pose, ...], mode: PrivacyMode
+) -> NDArray[np.uint8]:
+    """A single picture of shape (H, W, 3), with nothing left in it that must not be seen."""
+    height, width = rgb.shape[:2]
+    even = cv2.copyMakeBorder(rgb, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    i420 = np.asarray(cv2.cvtColor(even, cv2.COLOR_RGB2YUV_I420), np.uint8)
+    frame = Frame(i420, pts=0, received_mono=0.0, received_at=0.0)
+    hidden = Obscurer(PrivacyConfig(mode=mode), settle_s=0.0).obscure(frame, poses, 0)
+    back = np.asarray(cv2.cvtColor(hidden.i420, cv2.COLOR_YUV2RGB_I420), np.uint8)
+    return back[:height, :width]
+
+
 def _not_continued(before: list[_Cover], now: list[_Cover]) -> list[_Cover]:
     """Those before whom nobody now is the continuation of; each is of one at most. By place and not by
     ids: where an id is mistaken somebody would be left uncovered."""

@@ -5,6 +5,7 @@ import { requestJson, sentence, streamPath } from "./api.js";
 import { byId, setText } from "./dom.js";
 import { DEFAULT_LOOK } from "./draw.js";
 import { poseGroups } from "./pose_options.js";
+import { PrivacyGroup } from "./privacy_options.js";
 import { Tabs } from "./tabs.js";
 
 /** @typedef {import("./api.js").StreamInfo} StreamInfo */
@@ -16,7 +17,10 @@ export class StreamOptions {
   #sides = byId("side-colours", HTMLInputElement);
   #message = byId("option-message", HTMLElement);
   /** @type {OptionGroup[]} whoever adds options adds a group here */
-  #groups = [...poseGroups((json) => this.#change(json))];
+  #groups = [
+    ...poseGroups((json) => this.#change(json)),
+    new PrivacyGroup((json) => this.#change(json)),
+  ];
   #onLook;
   #streamId = "";
   #changes = 0;

@@ -19,7 +19,7 @@ from streamer.app import make_estimator
 from streamer.config import PoseConfig, PrivacyConfig
 from streamer.errors import SourceLost
 from streamer.model import Forwarded, Frame, Plane, Pose, StreamState
-from streamer.pixels import small_rgb
+from streamer.pixels import small_rgb, to_jpeg
 from streamer.pose.mediapipe import StillEstimator
 from streamer.pose.models import Complexity, ensure_models
 from tests.decoded import decode
@@ -231,6 +231,21 @@ async def test_a_publishers_own_packets_go_to_nobody_after_the_switch(
         assert max(await watcher.sees(10)) < HIDDEN
         await watcher.close()
         await publisher.close()
+
+
+async def test_of_a_picture_that_is_sent_in_none_comes_back_that_shows_the_person(
+    tmp_path: Path, person: Person
+) -> None:
+    left = []
+    for mode in ("off", "blur"):
+        service = Service(tmp_path, privacy=PrivacyConfig(mode=mode))
+        async with serving(service) as http:
+            headers = {"Content-Type": "image/jpeg", "Accept": "image/png"}
+            jpeg = to_jpeg(person.frame)
+            async with http.post("/api/v1/images", data=jpeg, headers=headers) as response:
+                assert (response.status, response.headers["X-Poses"]) == (200, "1")
+                left.append(person.left_in_jpeg(await response.read()))
+    assert left[0] > SEEN > HIDDEN > left[1]
 
 
 # -- the lock ---------------------------------------------------------------------------------------
