@@ -54,7 +54,7 @@ _MEAN_SIDE: Final = 0.15  # three of these side by side are as wide as a head
 
 _MASK_LOWEST: Final = 26
 """Of 255: a tenth of a hint that somebody is there is enough to cover it."""
-_MASK_SURE: Final = 230
+_MASK_SURE: Final = 160
 
 _EAR = tuple(NAMES.index(f"{side}_ear") for side in ("left", "right"))
 _SHOULDER = tuple(NAMES.index(f"{side}_shoulder") for side in ("left", "right"))
@@ -246,10 +246,10 @@ class _Grid:
         return _Cover(cells, torso, pts)
 
     def surely(self, pose: Pose) -> Cells:
-        """What is of this person for certain: the mask without its fringe, or the limbs themselves."""
+        """What is of this person for certain: the mask without its fringe, or the limbs themselves. Of what
+        is shown the outermost half cell is left out as well (``only_whole``)."""
         if pose.mask is not None:
-            sure = _as_cells(self._of_mask(pose.mask) >= _MASK_SURE)
-            return np.asarray(cv2.erode(sure, _disc(1)), np.uint8)
+            return _as_cells(self._of_mask(pose.mask) >= _MASK_SURE)
         cells = self.empty()
         places = pose.landmarks[:, :2] * self._cells_of_whole
         if np.isfinite(places).all():

@@ -241,7 +241,7 @@ async def test_of_a_picture_that_is_sent_in_none_comes_back_that_shows_the_perso
         service = Service(tmp_path, privacy=PrivacyConfig(mode=mode))
         async with serving(service) as http:
             headers = {"Content-Type": "image/jpeg", "Accept": "image/png"}
-            jpeg = to_jpeg(person.frame)
+            jpeg = await asyncio.to_thread(to_jpeg, person.frame)
             async with http.post("/api/v1/images", data=jpeg, headers=headers) as response:
                 assert (response.status, response.headers["X-Poses"]) == (200, "1")
                 left.append(person.left_in_jpeg(await response.read()))
