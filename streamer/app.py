@@ -94,7 +94,13 @@ async def _services(config: Config) -> AsyncIterator[Services]:
     await asyncio.to_thread(_try_estimator, config.pose)
     state = StateFile(_state_path(config.server))
     streams = Streams(
-        workshop, config.pose, config.video, config.server.max_streams, state, config.overlay
+        workshop,
+        config.pose,
+        config.video,
+        config.server.max_streams,
+        state,
+        config.overlay,
+        config.privacy,
     )
     peers = Peers(config.webrtc, streams)
     images = Images(config.images)
@@ -116,6 +122,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
             pose=config.pose,
             video=config.video,
             overlay=config.overlay,
+            privacy=config.privacy,
             ready=True,
             max_picture_readers=config.server.max_picture_readers,
         )

@@ -92,7 +92,8 @@ def _add_analyze(commands: Any) -> None:
     flag("--parquet", help="and as Parquet, which needs streamer[parquet]")
     flag("--overwrite", help="replace outputs that are there already")
     add("--jobs", type=_positive, metavar="N", help="processes (as many as there are cores)")
-    add("--config", type=Path, metavar="FILE", help="a TOML file, whose [pose] holds")
+    add("--config", type=Path, metavar="FILE", help="a TOML file, whose [pose] and [privacy] hold")
+    add("--privacy", metavar="MODE", help="hide people in the annotated video (off); see [privacy]")
     model = analyze.add_mutually_exclusive_group()
     model.add_argument(
         "--model", type=_model_name, metavar="MODEL", help="lite, full or heavy (full)"
@@ -191,8 +192,15 @@ def _analyze(arguments: argparse.Namespace) -> int:
     pose = {key: value for key, value in given.items() if value is not None}
     configure_logging("warning")
     try:
-        config = load_config(arguments.config, overrides={"pose": pose})
-        options = Options(config.pose, not arguments.no_video, arguments.csv, arguments.parquet)
+        privacy = {} if arguments.privacy is None else {"mode": arguments.privacy}
+        config = load_config(arguments.config, overrides={"pose": pose, "privacy": privacy})
+        options = Options(
+            config.pose,
+            not arguments.no_video,
+            arguments.csv,
+            arguments.parquet,
+            config.privacy.mode,
+        )
         return analyze(
             *(arguments.inputs, arguments.out, options),
             jobs=arguments.jobs,

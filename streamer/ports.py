@@ -59,6 +59,12 @@ class Estimator(Protocol):
         """``pts`` in 90 kHz ticks must not run back. Raises EstimatorError; and ModelError, once, when the
         network that was being loaded can't be: the one before goes on, with this frame too."""
 
+    @property
+    def bystanders(self) -> tuple[Pose, ...]:
+        """Who else may be in the frame of the last ``estimate``, and is published for some reason not: too
+        low a score, too many people, outside the region. For those who hide people, and for nobody else.
+        """
+
     def configure(self, options: PoseConfig) -> None:
         """Goes on with other options, from the next frame on or as soon as their network is loaded; the
         people keep their ids. Raises ModelError, and goes on with the options before."""

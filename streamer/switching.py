@@ -55,6 +55,11 @@ class SwitchingEstimator:
         self._tell(estimator)
         return poses
 
+    @property
+    def bystanders(self) -> tuple[Pose, ...]:
+        """As an estimator has them."""
+        return self._estimator.bystanders if self._estimator is not None else ()
+
     def note(self, taken_s: float, arrived: int, dropped: int) -> None:
         """The frame that was taken from the slot at ``taken_s`` is done with; ``arrived``, ``dropped``: the
         connection's frames so far."""

@@ -9,13 +9,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamer.aio import LatestSlot
 from streamer.config import PoseConfig
 from streamer.errors import EstimatorError, ModelError, StreamerError
-from streamer.model import Frame, ModelStatus, Picture, PoseResult
+from streamer.model import Frame, ModelStatus, Picture, Pose, PoseResult
 from streamer.ports import EstimatorFactory, Painter
+from streamer.privacy import Obscurer
 from streamer.screens import Screens
 from streamer.switching import SwitchingEstimator
 
@@ -69,7 +70,9 @@ class PoseWorker:
     """``on_result``, ``on_model`` and ``on_failure`` are called on the event loop; ``put`` and
     ``configure`` come from any thread.
 
-    ``screens`` get annotated pictures straight from this thread, and only while there are any.
+    ``screens`` get annotated pictures straight from this thread, and only while there are any; and the
+    plain ones, where people are hidden in them. ``max_poses``: so many of those found are told of; there
+    may be more who are to be hidden.
     """
 
     def __init__(
@@ -78,12 +81,16 @@ class PoseWorker:
         make_estimator: EstimatorFactory,
         options: PoseConfig,
         painter: Painter,
+        obscurer: Obscurer,
+        max_poses: int,
         screens: Screens,
         on_result: Callable[[Intake, PoseResult], None],
         on_model: Callable[[ModelStatus], None],
         on_failure: Callable[[StreamerError], None],
     ) -> None:
         self.painter = painter  # a new one takes effect with the next frame
+        self.obscurer = obscurer  # the same
+        self.max_poses = max_poses  # the same
         self._screens = screens
         self._on_result = on_result
         self._on_model = on_model
@@ -161,14 +168,17 @@ class PoseWorker:
     def _process(
         self, estimator: SwitchingEstimator, epoch: _Epoch, job: _Job, taken: float
     ) -> None:
-        frame, intake = job.frame, job.intake
+        intake, obscurer = job.intake, self.obscurer
         if job.epoch != epoch.number:
             epoch.begin(job.epoch, intake)
             estimator.reset()
-        poses = estimator.estimate(frame, job.pts)
+            obscurer.reset()
+        found = estimator.estimate(job.frame, job.pts)
+        poses = found[: self.max_poses]
         estimated = time.monotonic()
-        if self._screens.annotated and not intake.over:
-            self._screens.show_annotated(Picture(self.painter.annotate(frame, poses), job.pts))
+        frame = obscurer.obscure(job.frame, found + estimator.bystanders, job.pts)
+        if not intake.over:
+            self._show(Picture(frame, job.pts, rule=obscurer.rule), poses, obscurer)
         drawn = time.monotonic()
         epoch.seq += 1
         result = PoseResult(
@@ -185,9 +195,17 @@ class PoseWorker:
                 "draw": (drawn - estimated) * 1000,
                 "total": (drawn - frame.received_mono) * 1000,
             },
+            rule=obscurer.rule,
         )
         self._deliveries.acquire()
         self._loop.call_soon_threadsafe(self._deliver, intake, result)
+
+    def _show(self, picture: Picture, poses: tuple[Pose, ...], obscurer: Obscurer) -> None:
+        if not obscurer.shows_camera:  # else they are shown by whoever puts them in
+            self._screens.show_plain(picture)
+        if self._screens.annotated:
+            annotated = self.painter.annotate(picture.frame, poses)
+            self._screens.show_annotated(replace(picture, frame=annotated))
 
     def _tell_model(self, status: ModelStatus) -> None:
         self._loop.call_soon_threadsafe(self._on_model, status)

@@ -129,6 +129,10 @@ class FakeEstimator:
         self._maker.work(frame)
         return (make_pose(**dict.fromkeys(NAMES, (0.5, 0.5))),)
 
+    @property
+    def bystanders(self) -> tuple[Pose, ...]:
+        return self._maker.bystanders
+
     def configure(self, options: PoseConfig) -> None:
         assert not self.closed, "used after close"
         self.threads.add(threading.get_ident())
@@ -168,6 +172,7 @@ class FakeEstimators:
     def __init__(self) -> None:
         self.built: list[FakeEstimator] = []
         self.frames: list[Frame] = []
+        self.bystanders: tuple[Pose, ...] = ()
         self.refusals = 0
         self.unbuildable: StreamerError | None = None
         self.crash: Exception | None = None

@@ -29,6 +29,7 @@ from streamer.config import (
     ImagesConfig,
     OutputConfig,
     PoseConfig,
+    PrivacyConfig,
     ServerConfig,
     VideoConfig,
     WebRtcConfig,
@@ -69,6 +70,7 @@ class Service:
         video: VideoConfig | None = None,
         config: Config | None = None,
         images: ImagesConfig | None = None,
+        privacy: PrivacyConfig | None = None,
     ) -> None:
         self.cameras: list[FakeSource] = []
         self.estimators = FakeEstimators()
@@ -85,7 +87,14 @@ class Service:
             output=self._output,
         )
         state = StateFile(folder / "streams.json")
-        self.streams = Streams(workshop, PoseConfig(), video, self.server_config.max_streams, state)
+        self.streams = Streams(
+            workshop,
+            PoseConfig(),
+            video,
+            self.server_config.max_streams,
+            state,
+            privacy=privacy,
+        )
         self.peers = Peers(webrtc, self.streams)
         self.images = Images(images or ImagesConfig())
         self.services = Services(
@@ -100,6 +109,7 @@ class Service:
             model=find_model,
             pose=PoseConfig(),
             video=video,
+            privacy=privacy or PrivacyConfig(),
             ready=True,
             max_picture_readers=self.server_config.max_picture_readers,
         )

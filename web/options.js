@@ -6,6 +6,7 @@ import { byId, setText } from "./dom.js";
 import { DEFAULT_LOOK } from "./look.js";
 import { lookGroup } from "./look_options.js";
 import { poseGroups } from "./pose_options.js";
+import { PrivacyGroup } from "./privacy_options.js";
 import { Tabs } from "./tabs.js";
 
 /** @typedef {import("./api.js").StreamInfo} StreamInfo */
@@ -19,6 +20,7 @@ export class StreamOptions {
   /** @type {OptionGroup[]} whoever adds options adds a group here */
   #groups = [
     lookGroup((json) => this.#changeLook(json)),
+    new PrivacyGroup((json) => this.#change(json)),
     ...poseGroups((json) => this.#change(json)),
   ];
   #look = DEFAULT_LOOK;

@@ -302,6 +302,24 @@ export const words = {
   "The person's own, for true distances in 3D. 0: a typical body's.":
     "人物自己的身高，用于得到真实的三维距离。0：按一般体型。",
 
+  // Privacy.
+  "Privacy": "隐私",
+  "What may be seen": "可以看到什么",
+  "For everybody and in every picture of this stream, snapshots too. Only the skeleton on black is certain to show nobody whom the model does not find.":
+    "对所有人、对这路视频的每一幅画面（包括快照）都有效。只有“黑底骨架”能保证不显示模型没有找到的人。",
+  "Hold, seconds": "保持（秒）",
+  "So long the place stays covered where somebody was seen who is not found any more.":
+    "找不到某人之后，其最后所在的位置继续遮盖这么久。",
+  "off: the camera's picture": "关闭：摄像头的原画面",
+  "skeleton on black": "黑底骨架",
+  "silhouettes": "剪影",
+  "people blurred": "人物模糊",
+  "background blurred": "背景模糊",
+  "faces covered": "遮盖面部",
+  "Locked by the server's configuration: only who runs the server can change it.":
+    "已由服务器配置锁定：只有服务器的管理者才能更改。",
+  "Viewers see: {what}": "观看者看到的是：{what}",
+
   // The webcam page, and this computer's camera.
   "See your own pose, live": "实时查看自己的姿态",
   "The picture goes to this server ({host}) and nowhere else. Your browser asks for the camera when you press Start.":
@@ -492,6 +510,7 @@ export const problems = {
   "picture-too-large": "图片太大",
   "invalid-offer": "浏览器的连接请求（SDP）有误",
   "not-found": "找不到，可能已经结束",
+  "locked": "已由服务器配置锁定",
   "conflict": "与现有的内容冲突，名称可能已被占用",
   "limit-reached": "服务器已满，请稍后再试",
   "bad-request": "请求格式有误",

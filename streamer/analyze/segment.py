@@ -14,13 +14,14 @@ from streamer.analyze.outputs import sync, write_json
 from streamer.analyze.planning import Segment, VideoPlan
 from streamer.analyze.reading import Decoded, read_frames
 from streamer.analyze.writing import SegmentVideo
-from streamer.config import PoseConfig
+from streamer.config import PoseConfig, PrivacyConfig
 from streamer.errors import EstimatorError, SourceUnusable
 from streamer.messages import pose_message
 from streamer.model import Frame, Pose, PoseResult
 from streamer.overlay import SkeletonPainter
 from streamer.pose.live import LiveEstimator
 from streamer.pose.models import find_model
+from streamer.privacy import Obscurer
 
 _AHEAD_FRAMES = 4
 """Decoded, or estimated, frames that wait: enough that no stage stands still for another's odd frame."""
@@ -88,24 +89,27 @@ class SegmentTask:
             return stream.frames == frames
 
     def _write(self, frames: Iterator[Decoded], faults: Faults, report: Report) -> Part:
-        painter = SkeletonPainter()
+        painter, num_poses = SkeletonPainter(), self.options.pose.num_poses
+        obscurer = Obscurer(PrivacyConfig(mode=self.options.privacy), settle_s=0.0)
         count = seen = begin = 0
         with ExitStack() as stack:
             decoded = stack.enter_context(Ahead(frames, _AHEAD_FRAMES, "decode"))
-            poses = estimated(decoded, self.options.pose, faults)
+            poses = estimated(decoded, self.options.sought, faults)
             found = stack.enter_context(Ahead(poses, _AHEAD_FRAMES, "pose"))
             lines = stack.enter_context(
                 self.path.with_suffix(".jsonl.new").open("w", encoding="utf-8")
             )
             video = self._open_video(stack) if self.options.annotated else None
             before: list[Place] = []
-            for each, people in found:
+            for each, everybody in found:
+                people = everybody[:num_poses]
                 if each.is_warm_up:
                     before = places(people)
                     continue
                 lines.write(message_line(self.input.name, count, each.frame, people))
                 if video is not None:
-                    video.write(painter.annotate(each.frame, people), each.ticks)
+                    shown = obscurer.obscure(each.frame, everybody, each.frame.pts)
+                    video.write(painter.annotate(shown, people), each.ticks)
                 count += 1
                 seen += bool(people)
                 report(1)

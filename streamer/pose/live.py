@@ -40,6 +40,7 @@ class LiveEstimator:
         self._loading: _Loading | None = None
         self._people = People(Detector(detector).detect, self._network.look, options)
         self._figures: dict[int, Figure] = {}
+        self._bystanders: tuple[Pose, ...] = ()
 
     def estimate(self, frame: Frame, pts: int) -> tuple[Pose, ...]:
         assert_off_loop()
@@ -51,11 +52,16 @@ class LiveEstimator:
         t_s = pts / VIDEO_CLOCK_HZ
         people = self._people.follow(rgb, t_s)
         self._figures = {person.id: self._figures.get(person.id) or Figure() for person in people}
-        return tuple(
+        poses = [
             self._figures[person.id].pose(person, rgb.shape[1], rgb.shape[0], t_s, self._options)
             for person in people
-            if person.presence.score >= self._options.min_score
-        )
+        ]
+        self._bystanders = tuple(pose for pose in poses if pose.score < self._options.min_score)
+        return tuple(pose for pose in poses if pose.score >= self._options.min_score)
+
+    @property
+    def bystanders(self) -> tuple[Pose, ...]:
+        return self._bystanders
 
     def configure(self, options: PoseConfig) -> None:
         self._wanted = _bundle(self._find_model, options)

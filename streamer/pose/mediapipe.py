@@ -53,6 +53,11 @@ class MediaPipeEstimator:
             raise EstimatorError(f"MediaPipe refused a frame: {error}") from error
         return tuple(_pose(index, person) for index, person in enumerate(found, start=1))
 
+    @property
+    def bystanders(self) -> tuple[Pose, ...]:
+        """MediaPipe tells of none."""
+        return ()
+
     def configure(self, options: PoseConfig) -> None:
         """MediaPipe's graph keeps its options for life: there is a break, and everybody is new after it."""
         model = self._model

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from streamer.config import OverlayConfig, PoseConfig, StreamId, VideoConfig
+from streamer.config import OverlayConfig, PoseConfig, PrivacyConfig, StreamId, VideoConfig
 from streamer.model import StreamState
 from streamer.schema import PoseEntry
 
@@ -100,6 +100,7 @@ class StreamInfo(Shape):
     pose: PoseConfig
     video_options: VideoConfig
     overlay: OverlayConfig
+    privacy: PrivacyConfig
     output: OutputInfo | None
     stats: Stats
     viewers: Count

@@ -59,6 +59,10 @@ class NumberEstimator:
         world = np.zeros((LANDMARK_COUNT, 3), np.float32)
         return (Pose(id=1, score=1.0, landmarks=landmarks, world=world),)
 
+    @property
+    def bystanders(self) -> tuple[Pose, ...]:
+        return ()
+
     def configure(self, options: PoseConfig) -> None: ...
 
     def reset(self) -> None: ...

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from streamer.config import PoseConfig
+from streamer.config import MAX_POSES, PoseConfig, PrivacyConfig
 from streamer.errors import EstimatorError, ModelError, StreamerError
 from streamer.model import Frame, ModelStatus, PoseResult
+from streamer.privacy import Obscurer
 from streamer.screens import Screens
 from streamer.worker import MAX_ESTIMATOR_FAILURES, MAX_RESULTS_IN_FLIGHT, Intake, PoseWorker
 from tests.fakes import PATIENCE_S, FakeEstimators, FakePainter, RecordingScreen, make_frame
@@ -33,6 +34,8 @@ class Bench:
             self.estimators,
             PoseConfig(),
             self.painter,
+            Obscurer(PrivacyConfig()),
+            MAX_POSES,
             self.screens,
             self._on_result,
             self.models.append,
