@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from streamer.config import PoseConfig
+from streamer.config import MAX_POSES, PoseConfig, PrivacyMode
+from streamer.privacy import HIDING_MODES
 
 FORMAT = 1
 """Rises when a newer Streamer would write something else for the same input and options."""
@@ -19,12 +20,20 @@ SUFFIXES = (VIDEO, PICTURE, LANDMARKS, CSV, PARQUET)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``annotated``: write the annotated video or picture too."""
+    """``annotated``: write the annotated video or picture too; ``privacy``: what may be seen in it."""
 
     pose: PoseConfig
     annotated: bool = True
     csv: bool = False
     parquet: bool = False
+    privacy: PrivacyMode = "off"
+
+    @property
+    def sought(self) -> PoseConfig:
+        """``pose``, or with everybody who is to be hidden: then the first ``pose.num_poses`` are told of."""
+        if not self.annotated or self.privacy not in HIDING_MODES:
+            return self.pose
+        return self.pose.model_copy(update={"num_poses": MAX_POSES})
 
     def key(self) -> dict[str, Any]:
         """What outputs depend on, as JSON has it."""
@@ -32,6 +41,7 @@ class Options:
             "format": FORMAT,
             "pose": self.pose.model_dump(mode="json"),
             "annotated": self.annotated,
+            "privacy": self.privacy,
             "csv": self.csv,
             "parquet": self.parquet,
         }
