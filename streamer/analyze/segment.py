@@ -18,6 +18,7 @@ from streamer.errors import EstimatorError, SourceUnusable
 from streamer.messages import pose_message
 from streamer.model import Frame, Pose, PoseResult
 from streamer.overlay import SkeletonPainter
+from streamer.pose.honesty import judged
 from streamer.pose.mediapipe import MediaPipeEstimator
 from streamer.pose.models import Complexity, model_path
 
@@ -125,7 +126,8 @@ def estimated(
                 estimator.reset()
                 poses = _second_try(estimator, each, faults)
             if not each.is_warm_up:
-                yield each, poses
+                width, height = each.frame.width, each.frame.height
+                yield each, tuple(judged(pose, width, height) for pose in poses)
     finally:
         estimator.close()
 
