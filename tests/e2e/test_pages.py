@@ -358,3 +358,30 @@ async def test_overlay_changes_what_the_page_itself_draws(
     await page.check("#side-colours")
     assert await pixels_of(page, "#overlay") == skeleton
     assert len({skeleton, grey, dots, nothing}) == 4
+
+
+async def test_options_of_the_overlay_are_drawn_at_once_and_are_the_streams(
+    server: Callable[..., StreamerServer],
+    rtsp_server: Callable[..., RtspServer],
+    open_page: OpenPage,
+    clips: Clips,
+) -> None:
+    camera = rtsp_server({"/cam": clips.person})
+    running = server()
+    page = await live_stream(open_page, running, camera.url("/cam"), "?video=none")
+    await until(page, "streamer.overlay.recent.filter(({ message }) => message).length > 5")
+    await page.keyboard.press(" ")  # one picture for all that follows
+    pictures = [await pixels_of(page, "#overlay")]
+    await page.get_by_role("tab", name="Options").click()
+    for name in ("Angles", "Numbers", "Scores", "Trails"):
+        await page.get_by_role("checkbox", name=name).check()
+        pictures.append(await pixels_of(page, "#overlay"))
+    await page.get_by_role("spinbutton", name="Line width").fill("9")
+    await page.keyboard.press("Tab")
+    pictures.append(await pixels_of(page, "#overlay"))
+    assert len(set(pictures)) == 6
+
+    again, _ = await open_page(f"{running.url}/streams/door")
+    await again.get_by_role("tab", name="Options").click()
+    await expect(again.get_by_role("checkbox", name="Trails")).to_be_checked()
+    await expect(again.get_by_role("spinbutton", name="Line width")).to_have_value("9")
