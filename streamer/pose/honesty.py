@@ -36,7 +36,7 @@ MAX_TURN_DEG_PER_S: Final = 180.0
 """How fast people turn round: in about a second (a pirouette is faster). A torso that has turned further
 than that since it was last believed, and by more than a quarter, was flipped."""
 
-QUARTER_TURN_DEG: Final = 90.0
+HALF_TURN_DEG, QUARTER_TURN_DEG = 180.0, 90.0
 BELIEVED_AFTER_S: Final = 0.2
 """A new facing must have lasted for so long before another one is doubted."""
 
@@ -62,9 +62,11 @@ BODY_SHARE: Final = 0.779
 Biomechanics and Motor Control of Human Movement, after Drillis and Contini (1966)."""
 
 STATISTICAL_M: Final = 1.6
-"""MediaPipe's body, measured so: the medians of six clips were 1.57 to 1.61 m. Believed until measured."""
+"""MediaPipe's body, measured so: the medians of six clips were 1.57 to 1.61 m (1.47 of a man who lies).
+Believed until measured."""
 
 MEASURED_EVERY_S, MEASURED_MAX, MEASURED_BEFORE = 0.1, 64, 10
+"""Measurements: how often, of how many the median is, and how many the belief before the first counts for."""
 
 _CHAINS: Final = [
     [NAMES.index(f"{side}_{name}") for name in ("shoulder", "hip", "knee", "ankle")]
@@ -115,7 +117,9 @@ class Honesty:
 
 def judged(pose: Pose, width: int, height: int) -> Pose:
     """A pose of one picture, ``width`` x ``height`` px, with what can be said of it without others:
-    ``predicted`` and ``angles``."""
+    ``predicted`` and ``angles``. One of which more is known stays as it is."""
+    if pose.predicted is not None:
+        return pose
     unseen = predicted(pose.landmarks)
     angles = joint_angles(pose.landmarks, pose.world, width, height, unseen)
     return replace(pose, predicted=unseen, angles=angles)
@@ -215,7 +219,7 @@ class _Limbs:
         moved = _mean_distance(places - before)
         moved_exchanged = _mean_distance(exchanged - before)
         swapped = (moved_exchanged < moved - MIN_SWAP_M) & (2 * moved_exchanged < moved)
-        swapped &= t_s - self._agreed_s < 180.0 / MAX_TURN_DEG_PER_S
+        swapped &= t_s - self._agreed_s < HALF_TURN_DEG / MAX_TURN_DEG_PER_S
         self._agreed_s[~swapped] = t_s
         self._places = np.where(swapped[:, None, None, None], exchanged, places)
         return bool(swapped.any())
