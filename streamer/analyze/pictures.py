@@ -18,6 +18,7 @@ from streamer.images.decoding import decode, prepare_decoders
 from streamer.model import Frame
 from streamer.overlay import SkeletonPainter
 from streamer.pixels import to_frame, to_jpeg
+from streamer.pose.honesty import judged
 from streamer.pose.mediapipe import MediaPipeEstimator
 from streamer.pose.models import Complexity, model_path
 
@@ -35,7 +36,8 @@ class PictureTask:
         frame = read_picture(self.input.path)
         options = self.outputs.options
         alone = options.pose.model_copy(update={"static_image_mode": True})
-        people = _estimator(alone).estimate(frame, 0)
+        found = _estimator(alone).estimate(frame, 0)
+        people = tuple(judged(pose, frame.width, frame.height) for pose in found)
         folder = self.outputs.begin(self.input)
         files = {s: folder / f"out{s}.new" for s in self.input.suffixes(options)}
         write_landmarks(files, iter([message_line(self.input.name, 0, frame, people)]))

@@ -17,6 +17,7 @@ from streamer.messages import poses_json
 from streamer.model import Pose
 from streamer.overlay import box_of, draw_on_rgb
 from streamer.pixels import equalized
+from streamer.pose.honesty import judged
 from streamer.pose.mediapipe import StillEstimator
 
 INPUT_PX: Final = 1280
@@ -44,7 +45,8 @@ class Analyst:
         image, width, height = decode(data, self._max_pixels, enough_px)
         if job.enhance == "clahe":
             image = Image.fromarray(equalized(np.asarray(image)))
-        poses = self._estimator(job).estimate(_small(image))
+        found = self._estimator(job).estimate(_small(image))
+        poses = [judged(pose, width, height) for pose in found]
         picture = b""
         if job.picture is not None:
             for pose in poses:
