@@ -15,13 +15,13 @@ from typing import Any
 from aiohttp import web
 
 from streamer.config import AnySource, Config, FileSource, PoseConfig, ServerConfig, UsbSource
-from streamer.errors import ConfigError, LimitReached, ModelError
+from streamer.errors import ConfigError, LimitReached
 from streamer.images.service import Images
 from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
-from streamer.ports import Estimator, EstimatorFactory
-from streamer.pose.mediapipe import MediaPipeEstimator
-from streamer.pose.models import Complexity, model_path
+from streamer.ports import Estimator
+from streamer.pose.live import LiveEstimator
+from streamer.pose.models import find_model
 from streamer.server.application import make_application
 from streamer.server.guard import is_exposed
 from streamer.server.https import listening, open_https
@@ -85,7 +85,8 @@ async def _services(config: Config) -> AsyncIterator[Services]:
     retry = RetryPolicy(cap_s=config.rtsp.retry_cap_s, rejected_s=config.rtsp.rejected_retry_s)
     workshop = Workshop(
         camera_source=lambda source: camera_source(source, config),
-        estimator=estimator_factory,
+        check_models=check_models,
+        estimator=make_estimator,
         painter=SkeletonPainter,
         retry=retry,
         output=lambda session, output, limits: Output(session, output, config.rtsp, retry, limits),
@@ -135,31 +136,21 @@ def camera_source(source: AnySource, config: Config) -> RtspCamera | FileCamera 
             return RtspCamera(source, config.rtsp)
 
 
-def estimator_factory(pose: PoseConfig) -> EstimatorFactory:
-    """Raises ModelError when the model that the options name is not on this machine."""
-    model = find_model(pose.model_complexity)
-
-    def make() -> Estimator:
-        return MediaPipeEstimator(model, pose)
-
-    return make
+def make_estimator(pose: PoseConfig) -> Estimator:
+    """Raises ModelError when the model that the options name is not on this machine, or broken."""
+    return LiveEstimator(find_model, pose)
 
 
-def find_model(model_complexity: int) -> Path:
-    """Raises ModelError when the model is not on this machine."""
-    complexity = Complexity(model_complexity)
-    model = model_path(complexity)
-    if not model.is_file():
-        raise ModelError(
-            f"The model {complexity.name.lower()} (model_complexity {model_complexity}) is not "
-            f"on this machine yet: run `streamer models {complexity.name.lower()}` once."
-        )
-    return model
+def check_models(pose: PoseConfig) -> None:
+    """Raises ModelError when a model that the options may come to need is not on this machine."""
+    for complexity in pose.complexities:
+        find_model(complexity, pose.enable_segmentation)
 
 
 def _try_estimator(pose: PoseConfig) -> None:
     """Loads the model once, so that a broken one is known before anybody connects."""
-    estimator_factory(pose)().close()
+    check_models(pose)
+    make_estimator(pose).close()
 
 
 async def _probe(camera: Camera, probes: asyncio.Semaphore) -> dict[str, Any]:

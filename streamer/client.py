@@ -123,6 +123,17 @@ class State:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The ``model`` message: another model finds the poses from here on, or another one is wanted. By their
+    ``model_complexity``; ``reason``: why they differ ("overload", "loading", "failed"), or ""."""
+
+    stream: str
+    model_complexity: int
+    wanted: int
+    reason: str = ""
+
+
 class Client:
     """``url``: the server's address, with a path if it is behind a proxy under one. ``token``: its access
     token, where it asks for one."""
@@ -161,7 +172,17 @@ class Client:
     async def messages(
         self, stream: str, *, reconnect: bool = True
     ) -> AsyncGenerator[PoseFrame | State, None]:
-        """The frames of a stream and what becomes of it, until it ends.
+        """The frames of a stream and what becomes of it, until it ends. As ``all_messages``."""
+        async with aclosing(self.all_messages(stream, reconnect=reconnect)) as messages:
+            async for message in messages:
+                if not isinstance(message, Model):
+                    yield message
+
+    async def all_messages(
+        self, stream: str, *, reconnect: bool = True
+    ) -> AsyncGenerator[PoseFrame | State | Model, None]:
+        """The frames of a stream, what becomes of it and which model runs, until it ends. Later versions
+        may add messages of other types.
 
         Without ``reconnect`` it ends with the connection. Raises ClientError when the server refuses, and
         aiohttp's ClientError when it is not there and ``reconnect`` is off.
@@ -186,7 +207,7 @@ class Client:
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, MAX_RETRY_S)
 
-    async def _connection(self, stream: str) -> AsyncGenerator[PoseFrame | State, None]:
+    async def _connection(self, stream: str) -> AsyncGenerator[PoseFrame | State | Model, None]:
         address = f"{self._url}/api/v1/streams/{quote(stream, safe='')}/landmarks"
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -218,7 +239,7 @@ class Client:
         return self._http
 
 
-def _read(received: aiohttp.WSMessage, stream: str) -> PoseFrame | State | None:
+def _read(received: aiohttp.WSMessage, stream: str) -> PoseFrame | State | Model | None:
     """None for what a later version may add."""
     if received.type is aiohttp.WSMsgType.BINARY:
         try:
@@ -231,6 +252,9 @@ def _read(received: aiohttp.WSMessage, stream: str) -> PoseFrame | State | None:
             return PoseFrame.from_message(message)
         if message.get("type") == "state":
             return State(stream, message["state"], message["detail"])
+        if message.get("type") == "model":
+            ran, wanted = message["model_complexity"], message["wanted"]
+            return Model(stream, ran, wanted, message.get("reason", ""))
     return None
 
 

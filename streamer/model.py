@@ -195,6 +195,21 @@ class Status:
     attempt: int = 0
 
 
+ModelReason = Literal["overload", "loading", "failed"]
+"""Why another model runs than is wanted: the machine can't keep up with that one, or it is being loaded,
+or it can't be."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """Which model finds the poses: its ``model_complexity``, that of the options (``wanted``), and a
+    ``reason`` if they differ."""
+
+    model_complexity: int
+    wanted: int
+    reason: ModelReason | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
     """What a source turned out to be."""
@@ -207,7 +222,8 @@ class VideoInfo:
 
 @dataclass(slots=True)
 class SessionStats:
-    """A snapshot for the API. ``latency_ms``: stage -> {"p50": ms, "p95": ms} of the last frames."""
+    """A snapshot for the API. ``latency_ms``: stage -> {"p50": ms, "p95": ms} of the last frames.
+    ``model_complexity``, ``model_reason``: as of ``ModelStatus``; None before the first frame."""
 
     frames_in: int = 0
     frames_processed: int = 0
@@ -215,4 +231,6 @@ class SessionStats:
     pose_fps: float = 0.0
     frame_age_ms: float | None = None
     reconnects: int = 0
+    model_complexity: int | None = None
+    model_reason: ModelReason | None = None
     latency_ms: dict[str, dict[str, float]] = field(default_factory=dict)

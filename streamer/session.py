@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from streamer.aio import cancel_and_wait
-from streamer.config import Idle
+from streamer.config import Idle, PoseConfig
 from streamer.errors import (
     SourceEnded,
     SourceError,
@@ -32,6 +32,7 @@ from streamer.errors import (
 from streamer.model import (
     Forwarded,
     Frame,
+    ModelStatus,
     Packet,
     Picture,
     PoseResult,
@@ -121,6 +122,7 @@ class Session:
         name: str,
         source: Source,
         make_estimator: EstimatorFactory,
+        pose: PoseConfig,
         painter: Painter,
         retry: RetryPolicy,
         idle: Idle = "run",
@@ -129,18 +131,21 @@ class Session:
         self.status = Status(StreamState.CONNECTING, "connecting")
         self.video: VideoInfo | None = None
         self.last_result: PoseResult | None = None
+        self.model: ModelStatus | None = None  # of the last result
         self._notice_due = asyncio.Event()
         self.screens = Screens(
             self._notice_due
         )  # a new viewer of a lost camera gets its notice at once
         self.watchers = Watchers(idle)
         self._source = source
+        self._make_estimator = make_estimator
+        self._pose = pose
         self._painter = painter
         self._retry = retry
         self._sinks: list[Sink] = []
         self._loop = asyncio.get_running_loop()
         self._timeline = Timeline(time.monotonic())
-        self._worker = self._new_worker(make_estimator)
+        self._worker = self._new_worker()
         self._meter = SessionMeter()
         self._connection = _Connection(self)
         self._earlier = Intake()  # the sums of all connections before this one
@@ -173,14 +178,15 @@ class Session:
             await cancel_and_wait(self._supervisor)
             await self._worker.close()
             self._end_connection()
-            self._worker = self._new_worker(self._worker.make_estimator)
+            self._worker = self._new_worker()
             self._set_status(Status(StreamState.RECONNECTING, "restarting"))
             self._worker.start()
             self._supervisor = self._loop.create_task(self._supervise(), name=f"source-{self.name}")
 
-    def reconfigure(self, make_estimator: EstimatorFactory) -> None:
-        """The next frame goes to a new estimator."""
-        self._worker.make_estimator = make_estimator
+    def configure(self, pose: PoseConfig) -> None:
+        """Other options from the next frame on, or once their model is loaded."""
+        self._pose = pose
+        self._worker.configure(pose)
 
     def repaint(self, painter: Painter) -> None:
         """The next frame is drawn on by another painter."""
@@ -188,17 +194,23 @@ class Session:
 
     def stats(self) -> SessionStats:
         intake = self._connection.intake
-        return self._meter.snapshot(
+        stats = self._meter.snapshot(
             self._earlier.frames_in + intake.frames_in, self._earlier.dropped + intake.dropped
         )
+        if self.model is not None:
+            stats.model_complexity = self.model.model_complexity
+            stats.model_reason = self.model.reason
+        return stats
 
-    def _new_worker(self, make_estimator: EstimatorFactory) -> PoseWorker:
+    def _new_worker(self) -> PoseWorker:
         return PoseWorker(
             self.name,
-            make_estimator,
+            self._make_estimator,
+            self._pose,
             self._painter,
             self.screens,
             self._on_result,
+            self._on_model,
             self._fail,
         )
 
@@ -319,6 +331,13 @@ class Session:
         self._meter.processed(result.latency_ms, result.frame.received_mono)
         for sink in tuple(self._sinks):
             sink.on_result(result)
+
+    def _on_model(self, status: ModelStatus) -> None:
+        if status == self.model:
+            return  # a new worker's, with the model of the one before
+        self.model = status
+        for sink in tuple(self._sinks):
+            sink.on_model(status)
 
     def _fail(self, error: StreamerError) -> None:
         """The worker gave up: something that no retry of the source can mend."""

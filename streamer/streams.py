@@ -66,10 +66,12 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """Makes the parts of a session; ``app`` decides which."""
+    """Makes the parts of a session; ``app`` decides which. ``check_models`` raises ModelError when a model
+    that the options may need is not on this machine: before somebody is told that it will be so."""
 
     camera_source: Callable[[AnySource], CameraSource]
-    estimator: Callable[[PoseConfig], EstimatorFactory]
+    check_models: Callable[[PoseConfig], None]
+    estimator: EstimatorFactory
     painter: Callable[[OverlayConfig], Painter]
     retry: RetryPolicy
     output: Callable[[Session, OutputConfig, Callable[[], VideoConfig]], Output]
@@ -153,7 +155,8 @@ class Streams:
                 self._not_started.append(config)
 
     def set_pose(self, stream: Stream, pose: PoseConfig) -> None:
-        stream.session.reconfigure(self._workshop.estimator(pose))
+        self._workshop.check_models(pose)
+        stream.session.configure(pose)
         stream.pose = pose
         self._remember(stream, pose=pose)
 
@@ -228,10 +231,12 @@ class Streams:
                 f"This server runs at most {self._max_streams} streams ([server] max_streams); "
                 "remove one, or try again later."
             )
+        self._workshop.check_models(pose)
         session = Session(
             stream_id,
             source,
-            self._workshop.estimator(pose),
+            self._workshop.estimator,
+            pose,
             self._workshop.painter(overlay),
             self._workshop.retry,
             video.idle,

@@ -22,7 +22,7 @@ from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
 from streamer.aio import cancel_and_wait
-from streamer.app import camera_source, find_model
+from streamer.app import camera_source
 from streamer.config import (
     AnySource,
     Config,
@@ -39,6 +39,7 @@ from streamer.model import Frame
 from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
 from streamer.ports import CameraSource, EstimatorFactory
+from streamer.pose.models import find_model
 from streamer.server.application import make_application
 from streamer.server.keys import Services
 from streamer.session import RetryPolicy, Session
@@ -63,7 +64,8 @@ class Service:
         *,
         server: ServerConfig | None = None,
         webrtc: WebRtcConfig | None = None,
-        estimator: Callable[[PoseConfig], EstimatorFactory] | None = None,
+        estimator: EstimatorFactory | None = None,
+        check_models: Callable[[PoseConfig], None] = lambda pose: None,
         video: VideoConfig | None = None,
         config: Config | None = None,
         images: ImagesConfig | None = None,
@@ -76,7 +78,8 @@ class Service:
         webrtc, video = webrtc or WebRtcConfig(), video or VideoConfig()
         workshop = Workshop(
             camera_source=self._camera,
-            estimator=estimator or (lambda pose: self.estimators),
+            check_models=check_models,
+            estimator=estimator or self.estimators,
             painter=SkeletonPainter,
             retry=RetryPolicy(),
             output=self._output,

@@ -40,6 +40,15 @@
  * @property {number} [retry_in_s]
  * @property {number} [attempt]
  */
+/**
+ * Another model finds the poses from here on, or another one is wanted.
+ * @typedef {object} ModelMessage
+ * @property {"model"} type
+ * @property {string} stream
+ * @property {number} model_complexity of the one that runs
+ * @property {number} wanted of the stream's options
+ * @property {"overload" | "loading" | "failed"} [reason] why they differ
+ */
 /** @typedef {{type: "ping", t: number}} PingMessage */
 /**
  * How the stream's clock, the video's RTP clock and the camera's clock belong together. Fields come
@@ -52,12 +61,12 @@
  * @property {number} [ntp] Unix seconds by the clock of the browser that has the camera
  * @property {number} [pts] the stream's time at that moment
  */
-/** @typedef {PoseMessage | StateMessage | PingMessage | ClockMessage} Message */
+/** @typedef {PoseMessage | StateMessage | ModelMessage | PingMessage | ClockMessage} Message */
 
 /** A channel that is opened with this protocol gets its pose messages in binary form. */
 export const BINARY_PROTOCOL = "landmarks.v1+bin";
 
-const KNOWN = new Set(["pose", "state", "ping", "clock"]);
+const KNOWN = new Set(["pose", "state", "model", "ping", "clock"]);
 
 // The binary form, version 1: little endian; docs/protocol.md has the table.
 const VERSION = 1;

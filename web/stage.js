@@ -8,7 +8,7 @@ import { Figures } from "./figures.js";
 import { t } from "./i18n.js";
 import { bindKeys } from "./keys.js";
 import { DEFAULT_LOOK, hasLetters } from "./look.js";
-import { showNotice } from "./notices.js";
+import { modelNotice, showNotice } from "./notices.js";
 import { StreamOptions } from "./options.js";
 import { Overlay } from "./overlay.js";
 import { Panel } from "./panel.js";
@@ -32,6 +32,7 @@ export class Stage {
   #words = byId("state-words", HTMLElement);
   #next = byId("state-next", HTMLElement);
   #notice = byId("notice", HTMLElement);
+  #model = byId("model-note", HTMLElement);
   #pause = byId("pause", HTMLButtonElement);
   #figures = new Figures();
   #panel = new Panel();
@@ -105,6 +106,7 @@ export class Stage {
     if (!peer) {
       this.video.srcObject = null;
       this.#overlay.clear();
+      setText(this.#model, "");
     }
     this.#enableControls();
   }
@@ -181,8 +183,17 @@ export class Stage {
     this.#figures.onStats(stats);
   }
 
+  /** @param {import("./notices.js").RunningModel} model */
+  showModel(model) {
+    setText(this.#model, modelNotice(model));
+  }
+
   /** @param {import("./api.js").StreamInfo} info */
   showInfo(info) {
+    const { model_complexity, model_reason } = info.stats; // a message may be lost
+    if (model_complexity !== null) {
+      this.showModel({ model_complexity, wanted: info.pose.model_complexity, reason: model_reason });
+    }
     this.#figures.onInfo(info);
     this.#options.show(info);
   }

@@ -266,6 +266,12 @@ export const words = {
   "Step down under load": "负载过高时降级",
   "A lighter model while this machine can't keep up, and the chosen one again when it can.":
     "本机处理不过来时改用更轻的模型，跟得上时再换回所选的模型。",
+  "This machine can't keep up: running the {running} model. The {wanted} one comes back when there is room.":
+    "本机处理不过来：正在使用{running}模型。有余量时会换回{wanted}模型。",
+  "Loading the {wanted} model; the {running} one goes on meanwhile.":
+    "正在加载{wanted}模型，其间继续使用{running}模型。",
+  "The {wanted} model can't be loaded: the {running} one goes on. The server's log has more.":
+    "无法加载{wanted}模型，继续使用{running}模型。详情见服务器日志。",
   "Smoothness": "平滑",
   "Smoothing": "平滑程度",
   "Off: as the model says. Steadier is calmer, and follows quick movements later.":

@@ -18,9 +18,8 @@ from streamer.images.decoding import decode, prepare_decoders
 from streamer.model import Frame
 from streamer.overlay import SkeletonPainter
 from streamer.pixels import to_frame, to_jpeg
-from streamer.pose.honesty import judged
-from streamer.pose.mediapipe import MediaPipeEstimator
-from streamer.pose.models import Complexity, model_path
+from streamer.pose.live import LiveEstimator
+from streamer.pose.models import find_model
 
 MAX_PIXELS = 100_000_000
 """More than a camera makes, and what a process can hold several times over."""
@@ -36,8 +35,7 @@ class PictureTask:
         frame = read_picture(self.input.path)
         options = self.outputs.options
         alone = options.pose.model_copy(update={"static_image_mode": True})
-        found = _estimator(alone).estimate(frame, 0)
-        people = tuple(judged(pose, frame.width, frame.height) for pose in found)
+        people = _estimator(alone.model_dump_json()).estimate(frame, 0)
         folder = self.outputs.begin(self.input)
         files = {s: folder / f"out{s}.new" for s in self.input.suffixes(options)}
         write_landmarks(files, iter([message_line(self.input.name, 0, frame, people)]))
@@ -51,10 +49,10 @@ class PictureTask:
 
 
 @functools.lru_cache(maxsize=1)
-def _estimator(options: PoseConfig) -> MediaPipeEstimator:
+def _estimator(options: str) -> LiveEstimator:
     """One for all pictures of a process: loading the model takes longer than a picture, and it remembers
-    nothing from one to the next."""
-    return MediaPipeEstimator(model_path(Complexity(options.model_complexity)), options)
+    nothing from one to the next. ``options``: a PoseConfig as JSON."""
+    return LiveEstimator(find_model, PoseConfig.model_validate_json(options))
 
 
 def read_picture(path: Path) -> Frame:

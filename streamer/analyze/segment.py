@@ -3,11 +3,12 @@
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from streamer.analyze.ahead import Ahead
 from streamer.analyze.files import Faults, open_video
+from streamer.analyze.identities import Place, places
 from streamer.analyze.options import Input, Options
 from streamer.analyze.outputs import sync, write_json
 from streamer.analyze.planning import Segment, VideoPlan
@@ -18,8 +19,8 @@ from streamer.errors import EstimatorError, SourceUnusable
 from streamer.messages import pose_message
 from streamer.model import Frame, Pose, PoseResult
 from streamer.overlay import SkeletonPainter
-from streamer.pose.mediapipe import MediaPipeEstimator
-from streamer.pose.models import Complexity, model_path
+from streamer.pose.live import LiveEstimator
+from streamer.pose.models import find_model
 
 _AHEAD_FRAMES = 4
 """Decoded, or estimated, frames that wait: enough that no stage stands still for another's odd frame."""
@@ -30,12 +31,14 @@ Report = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What became of a segment. ``begin``: of its video (``SegmentVideo.finish``)."""
+    """What became of a segment. ``begin``: of its video (``SegmentVideo.finish``); ``before``: who was
+    there on the frame before its first, by the segment's own ids."""
 
     frames: int
     seen: int
     begin: int
     problems: list[str]
+    before: list[Place] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,11 @@ class SegmentTask:
                 self.path.with_suffix(".jsonl.new").open("w", encoding="utf-8")
             )
             video = self._open_video(stack) if self.options.annotated else None
+            before: list[Place] = []
             for each, people in found:
+                if each.is_warm_up:
+                    before = places(people)
+                    continue
                 lines.write(message_line(self.input.name, count, each.frame, people))
                 if video is not None:
                     video.write(painter.annotate(each.frame, people), each.ticks)
@@ -104,7 +111,7 @@ class SegmentTask:
                 report(1)
             if video is not None and count:
                 begin = video.finish()
-        return Part(count, seen, begin, faults.told)
+        return Part(count, seen, begin, faults.told, before)
 
     def _open_video(self, stack: ExitStack) -> SegmentVideo:
         file = stack.enter_context(self.path.with_suffix(".mp4.new").open("wb"))
@@ -114,9 +121,8 @@ class SegmentTask:
 def estimated(
     frames: Iterable[Decoded], options: PoseConfig, faults: Faults
 ) -> Iterator[tuple[Decoded, tuple[Pose, ...]]]:
-    """Each frame with its poses, but for those of the warm-up, which are only looked at. A frame that
-    MediaPipe refuses twice has nobody in it."""
-    estimator = MediaPipeEstimator(model_path(Complexity(options.model_complexity)), options)
+    """Each frame with its poses. A frame that the estimator refuses twice has nobody in it."""
+    estimator = LiveEstimator(find_model, options)
     try:
         for each in frames:
             try:
@@ -124,13 +130,12 @@ def estimated(
             except EstimatorError:
                 estimator.reset()
                 poses = _second_try(estimator, each, faults)
-            if not each.is_warm_up:
-                yield each, poses
+            yield each, poses
     finally:
         estimator.close()
 
 
-def _second_try(estimator: MediaPipeEstimator, each: Decoded, faults: Faults) -> tuple[Pose, ...]:
+def _second_try(estimator: LiveEstimator, each: Decoded, faults: Faults) -> tuple[Pose, ...]:
     try:
         return estimator.estimate(each.frame, each.frame.pts)
     except EstimatorError as error:

@@ -6,7 +6,6 @@ from pydantic import AfterValidator, Field, model_validator
 
 from streamer.config.section import Section, Share
 
-
 Point = Annotated[tuple[Share, Share], Field(strict=False)]
 """x and y, in 0..1 of the width and height of the picture as it is shown."""
 
@@ -54,6 +53,12 @@ class PoseConfig(Section):
     low_light: Literal["auto", "off", "on"] = "auto"
     region: Region = []
     ignore: Annotated[list[Zone], Field(max_length=MAX_ZONES)] = []
+
+    @property
+    def complexities(self) -> range:
+        """Of the models that may be run: with ``adapt`` the lighter ones, too."""
+        lowest = 0 if self.adapt else self.model_complexity
+        return range(lowest, self.model_complexity + 1)
 
 
 Idle = Literal["run", "pause"]

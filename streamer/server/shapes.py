@@ -78,6 +78,10 @@ class Stats(Shape):
     pose_fps: float
     frame_age_ms: float | None
     reconnects: Count
+    model_complexity: int | None
+    """Of the model that runs now."""
+    model_reason: Literal["overload", "loading", "failed"] | None
+    """Why it is another than the options want."""
     latency_ms: dict[str, Percentiles]
     """By stage, milliseconds."""
 

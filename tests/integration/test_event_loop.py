@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from blockbuster import BlockBuster, BlockingError
 
-from streamer.app import estimator_factory
+from streamer.app import check_models, make_estimator
 from streamer.pose.models import Complexity, ensure_models
 from streamer.state import StateFile
 from tests.decoded import decode
@@ -32,7 +32,7 @@ def no_blocking(caught: list[BaseException]) -> Iterator[None]:
     # aiortc and the test's own peer run on this loop too: only what streamer calls is judged.
     blocker = BlockBuster(scanned_modules=["streamer"])
     # One look at a local file before a stream starts, to tell at once that its model is missing.
-    blocker.functions["os.stat"].can_block_in("streamer/app.py", "find_model")
+    blocker.functions["os.stat"].can_block_in("streamer/pose/models.py", "find_model")
     blocker.activate()
     try:
         yield
@@ -53,7 +53,7 @@ async def test_whole_life_of_a_peer_and_a_camera_blocks_nothing(
     tmp_path: Path, person_clip: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ensure_models([Complexity.FULL])
-    service = Service(tmp_path, estimator=estimator_factory)
+    service = Service(tmp_path, estimator=make_estimator, check_models=check_models)
     caught: list[BaseException] = []
     async with serving(service) as http:
         with no_blocking(caught):

@@ -13,7 +13,6 @@ from aiohttp import ClientResponse
 from streamer.app import serve
 from streamer.config import Config, IceServer, PoseConfig, ServerConfig, WebRtcConfig
 from streamer.errors import ConfigError, ModelError
-from streamer.ports import EstimatorFactory
 from streamer.server import guard
 from streamer.server.application import MAX_BODY_BYTES
 from streamer.webrtc.sdp import MAX_OFFER_BYTES
@@ -464,10 +463,10 @@ async def test_address_outside_the_allowed_networks_is_refused(
 
 
 async def test_missing_model_is_told_and_waiting_does_not_help(tmp_path: Path) -> None:
-    def missing(pose: PoseConfig) -> EstimatorFactory:
+    def missing(pose: PoseConfig) -> None:
         raise ModelError("run `streamer models heavy` once")
 
-    async with serving(Service(tmp_path, estimator=missing)) as http:
+    async with serving(Service(tmp_path, check_models=missing)) as http:
         response = await add(http)
         assert "Retry-After" not in response.headers
         assert "streamer models" in await problem(response, 503, "model-unavailable")

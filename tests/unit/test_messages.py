@@ -9,7 +9,7 @@ import pytest
 
 from streamer.angles import ANGLES
 from streamer.messages import clock_message, pose_message, state_message
-from streamer.model import Frame, Pose, PoseResult, Status, StreamState
+from streamer.model import Frame, ModelStatus, Pose, PoseResult, Status, StreamState
 from streamer.sinks import Form, MessageFeed
 from streamer.wire import decode_pose
 from tests.fakes import RecordingListener, make_frame
@@ -176,3 +176,21 @@ def test_listener_hears_the_state_first_and_nothing_after_it_has_left() -> None:
     feed.on_result(result())
     assert [json.loads(text)["state"] for text in listener.heard] == ["live"]
     assert listener.poses == []
+
+
+def test_listener_is_told_on_joining_if_another_model_runs_than_is_wanted() -> None:
+    feed, early, late = MessageFeed("door"), RecordingListener(), RecordingListener()
+    feed.listen(early)
+    feed.on_model(ModelStatus(1, 1))  # as everybody expects
+    assert early.heard == []
+    feed.on_model(ModelStatus(0, 1, "overload"))
+    feed.listen(late)
+    feed.on_model(ModelStatus(1, 1))
+    lighter = {"type": "model", "v": 1, "stream": "door", "model_complexity": 0, "wanted": 1}
+    lighter["reason"] = "overload"
+    wanted = {"type": "model", "v": 1, "stream": "door", "model_complexity": 1, "wanted": 1}
+    for listener in (early, late):
+        assert [json.loads(each) for each in listener.heard] == [lighter, wanted]
+    last = RecordingListener()
+    feed.listen(last)
+    assert last.heard == []

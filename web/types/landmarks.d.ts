@@ -58,6 +58,15 @@ export function decodePose(buffer: ArrayBuffer, stream: string): PoseMessage | n
  * @property {number} [retry_in_s]
  * @property {number} [attempt]
  */
+/**
+ * Another model finds the poses from here on, or another one is wanted.
+ * @typedef {object} ModelMessage
+ * @property {"model"} type
+ * @property {string} stream
+ * @property {number} model_complexity of the one that runs
+ * @property {number} wanted of the stream's options
+ * @property {"overload" | "loading" | "failed"} [reason] why they differ
+ */
 /** @typedef {{type: "ping", t: number}} PingMessage */
 /**
  * How the stream's clock, the video's RTP clock and the camera's clock belong together. Fields come
@@ -70,7 +79,7 @@ export function decodePose(buffer: ArrayBuffer, stream: string): PoseMessage | n
  * @property {number} [ntp] Unix seconds by the clock of the browser that has the camera
  * @property {number} [pts] the stream's time at that moment
  */
-/** @typedef {PoseMessage | StateMessage | PingMessage | ClockMessage} Message */
+/** @typedef {PoseMessage | StateMessage | ModelMessage | PingMessage | ClockMessage} Message */
 /** A channel that is opened with this protocol gets its pose messages in binary form. */
 export const BINARY_PROTOCOL: "landmarks.v1+bin";
 /** MediaPipe's landmarks, in their order; left and right are the person's own. */
@@ -150,6 +159,25 @@ export type StateMessage = {
     retry_in_s?: number | undefined;
     attempt?: number | undefined;
 };
+/**
+ * Another model finds the poses from here on, or another one is wanted.
+ */
+export type ModelMessage = {
+    type: "model";
+    stream: string;
+    /**
+     * of the one that runs
+     */
+    model_complexity: number;
+    /**
+     * of the stream's options
+     */
+    wanted: number;
+    /**
+     * why they differ
+     */
+    reason?: "failed" | "loading" | "overload" | undefined;
+};
 export type PingMessage = {
     type: "ping";
     t: number;
@@ -181,4 +209,4 @@ export type ClockMessage = {
      */
     pts?: number | undefined;
 };
-export type Message = PoseMessage | StateMessage | PingMessage | ClockMessage;
+export type Message = PoseMessage | StateMessage | ModelMessage | PingMessage | ClockMessage;
