@@ -148,6 +148,7 @@ export const words = {
   "default camera": "默认摄像头",
   "camera {number}": "摄像头 {number}",
   "Mirror": "镜像",
+  "Not while the server writes numbers on the picture": "服务器在画面上写数字时不镜像",
   "Share on the wall": "共享到首页",
   "What is drawn": "绘制内容",
   "skeleton": "骨骼",

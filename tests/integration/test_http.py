@@ -273,10 +273,18 @@ async def test_stream_is_made_shown_listed_changed_and_removed(http: Http) -> No
     changed = await (await http.patch("/api/v1/streams/door", json=patch)).json()
     assert changed["pose"]["smooth_landmarks"] is False and changed["pose"]["num_poses"] == 2
     assert await (await http.get("/api/v1/streams")).json() == []
-    assert changed["overlay"] == {"style": "skeleton", "side_colours": True}
-    patch = {"overlay": {"style": "none"}}
+    usual = {
+        "style": "skeleton",
+        "side_colours": True,
+        "line_width": 0.0,
+        "angles": False,
+        "ids": False,
+    }
+    usual |= {"confidence": False, "trails": False}
+    assert changed["overlay"] == usual
+    patch = {"overlay": {"style": "none", "trails": True}}
     changed = await (await http.patch("/api/v1/streams/door", json=patch)).json()
-    assert changed["overlay"] == {"style": "none", "side_colours": True}
+    assert changed["overlay"] == usual | {"style": "none", "trails": True}
     assert (await http.delete("/api/v1/streams/door")).status == 204
     await problem(await http.get("/api/v1/streams/door"), 404, "not-found")
 
