@@ -25,9 +25,11 @@ from urllib.parse import quote
 
 import aiohttp
 import numpy as np
+from numpy.typing import NDArray
 
+from streamer.angles import ANGLES
 from streamer.errors import InvalidRequest, StreamerError
-from streamer.model import VIDEO_CLOCK_HZ, Pose
+from streamer.model import LANDMARK_COUNT, VIDEO_CLOCK_HZ, Pose
 from streamer.wire import PROTOCOL, read_pose
 
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -52,7 +54,9 @@ class ClientError(StreamerError):
 @dataclass(frozen=True, slots=True, eq=False)
 class PoseFrame:
     """The ``pose`` message of one frame (docs/protocol.md). ``poses``: one for each person; of a pose
-    ``landmarks`` is (33, 5) float32: x, y, z, visibility, presence, and ``world`` (33, 3) in metres."""
+    ``landmarks`` is (33, 5) float32: x, y, z, visibility, presence, and ``world`` (33, 3) in metres.
+    ``predicted``, ``angles`` (of ``streamer.angles.ANGLES``) and ``raw`` are None where the server has
+    sent none."""
 
     stream: str
     epoch: int
@@ -87,11 +91,26 @@ class PoseFrame:
 
 def _pose(pose: dict[str, Any]) -> Pose:
     return Pose(
-        pose["id"],
-        pose["score"],
-        np.array(pose["landmarks"], np.float32),
-        np.array(pose["world"], np.float32),
+        id=pose["id"],
+        score=pose["score"],
+        landmarks=np.array(pose["landmarks"], np.float32),
+        world=np.array(pose["world"], np.float32),
+        raw=np.array(pose["raw"], np.float32) if "raw" in pose else None,
+        predicted=_predicted(pose["predicted"]) if "predicted" in pose else None,
+        angles=_angles(pose["angles"]) if "angles" in pose else None,
+        turned=pose.get("turned"),
     )
+
+
+def _predicted(indices: list[int]) -> NDArray[np.bool_]:
+    predicted = np.zeros(LANDMARK_COUNT, np.bool_)
+    predicted[indices] = True
+    return predicted
+
+
+def _angles(angles: dict[str, list[float]]) -> NDArray[np.float32]:
+    """One that is not there is 0, and not to be trusted."""
+    return np.array([angles.get(name, (0.0, 0.0)) for name in ANGLES], np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.aio import assert_off_loop
-from streamer.config import PrivacyConfig, PrivacyMode
+from streamer.config import MAX_POSES, PoseConfig, PrivacyConfig, PrivacyMode
 from streamer.landmarks import CONNECTIONS, NAMES
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Mask, Plane, Pose, Rule
 
@@ -64,6 +64,14 @@ _NOSE = NAMES.index("nose")
 _FACE_COUNT = NAMES.index("left_shoulder")
 _BODY_LINES = np.array([pair for pair in CONNECTIONS if min(pair) >= _FACE_COUNT])
 _TRUNK = np.array([*_SHOULDER, *reversed(_HIP)])
+
+
+def sought(pose: PoseConfig, mode: PrivacyMode) -> PoseConfig:
+    """What an estimator is to do, so that people can be hidden so."""
+    has_mask = pose.enable_segmentation or mode in MASKED_MODES
+    num_poses = MAX_POSES if mode in HIDING_MODES else pose.num_poses
+    return pose.model_copy(update={"enable_segmentation": has_mask, "num_poses": num_poses})
+
 
 Cells = NDArray[np.uint8]
 """(rows, columns) of the grid, 255 where it is covered."""

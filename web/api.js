@@ -14,7 +14,7 @@ import { serverWords, t } from "./i18n.js";
  * @property {{width: number, height: number, fps: number | null, codec: string} | null} video
  * @property {number | null} people
  * @property {PoseOptions} pose
- * @property {import("./draw.js").Look} [overlay]
+ * @property {import("./look.js").Look} [overlay]
  * @property {Record<string, unknown>} [video_options]
  * @property {Record<string, unknown>} [privacy]
  * @property {StreamStats} stats

@@ -7,8 +7,9 @@
 import { BASE } from "./base.js";
 import { BINARY_PROTOCOL, parseMessage } from "./landmarks.js";
 
+export { anglesOf } from "./angles.js";
 export {
-  BINARY_PROTOCOL, CONNECTIONS, decodePose, LANDMARK_NAMES, MIN_VISIBILITY, parseMessage, sideOf,
+  ANGLES, BINARY_PROTOCOL, CONNECTIONS, decodePose, LANDMARK_NAMES, MIN_VISIBILITY, parseMessage, sideOf,
 } from "./landmarks.js";
 
 /** @typedef {import("./landmarks.js").Landmark} Landmark */
@@ -42,13 +43,26 @@ export async function* landmarks(stream, options) {
 }
 
 /**
- * The frames of a stream, what becomes of it and which model runs, until it ends. Throws when it can't be had (the first
- * connection fails), or is lost and `reconnect` is off. Later versions may add messages of other types.
+ * The frames of a stream and what becomes of it, until it ends. Throws as `allMessages` does.
+ * @param {string} stream its id
+ * @param {Options} [options]
+ * @returns {AsyncGenerator<PoseMessage | StateMessage, void, void>}
+ */
+export async function* messages(stream, options) {
+  for await (const message of allMessages(stream, options)) {
+    if (message.type !== "model") yield message;
+  }
+}
+
+/**
+ * The frames of a stream, what becomes of it and which model runs, until it ends; later versions may add
+ * messages of other types. Throws when it can't be had (the first connection fails), or is lost and
+ * `reconnect` is off.
  * @param {string} stream its id
  * @param {Options} [options]
  * @returns {AsyncGenerator<StreamMessage, void, void>}
  */
-export async function* messages(stream, { server, signal, reconnect = true } = {}) {
+export async function* allMessages(stream, { server, signal, reconnect = true } = {}) {
   const base = new URL(server ?? new URL(BASE, import.meta.url));
   const path = `${base.pathname.replace(/\/?$/, "/")}api/v1/streams/${encodeURIComponent(stream)}/landmarks`;
   const address = new URL(path, base);

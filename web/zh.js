@@ -249,6 +249,17 @@ export const words = {
   "right foot index": "右脚尖",
 
   // The options.
+  "Line width": "线宽",
+  "In pixels of the picture. 0: as suits its size.": "以画面像素计。0：按画面大小自动选择。",
+  "Angles": "角度",
+  "In degrees, beside knees, hips, shoulders and elbows that can be seen.":
+    "以度为单位，标在可见的膝、髋、肩、肘旁边。",
+  "Numbers": "编号",
+  "Each person's, in a colour of their own.": "每个人的编号，各有一种颜色。",
+  "Scores": "分数",
+  "How sure it is that a person is there.": "有多确定那里有人。",
+  "Trails": "轨迹",
+  "Where hands and feet were in the last second.": "手和脚在最近一秒内的位置。",
   "Heavier ones are more accurate and slower. The video goes on while another is loaded.":
     "越重的模型越准确，也越慢。加载新模型时视频不会中断。",
   "Step down under load": "负载过高时降级",

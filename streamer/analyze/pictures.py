@@ -18,8 +18,8 @@ from streamer.images.decoding import decode, prepare_decoders
 from streamer.model import Frame
 from streamer.overlay import SkeletonPainter
 from streamer.pixels import to_frame, to_jpeg
-from streamer.pose.mediapipe import MediaPipeEstimator
-from streamer.pose.models import Complexity, model_path
+from streamer.pose.live import LiveEstimator
+from streamer.pose.models import find_model
 from streamer.privacy import Obscurer
 
 MAX_PIXELS = 100_000_000
@@ -37,7 +37,7 @@ class PictureTask:
         options = self.outputs.options
         alone = options.sought.model_copy(update={"static_image_mode": True})
         everybody = _estimator(alone.model_dump_json()).estimate(frame, 0)
-        people = everybody[: options.pose.num_poses]
+        people = options.told(everybody)
         folder = self.outputs.begin(self.input)
         files = {s: folder / f"out{s}.new" for s in self.input.suffixes(options)}
         write_landmarks(files, iter([message_line(self.input.name, 0, frame, people)]))
@@ -53,11 +53,10 @@ class PictureTask:
 
 
 @functools.lru_cache(maxsize=1)
-def _estimator(options_json: str) -> MediaPipeEstimator:
+def _estimator(options: str) -> LiveEstimator:
     """One for all pictures of a process: loading the model takes longer than a picture, and it remembers
-    nothing from one to the next. Of options as JSON, since their regions can't be hashed."""
-    options = PoseConfig.model_validate_json(options_json)
-    return MediaPipeEstimator(model_path(Complexity(options.model_complexity)), options)
+    nothing from one to the next. ``options``: a PoseConfig as JSON."""
+    return LiveEstimator(find_model, PoseConfig.model_validate_json(options))
 
 
 def read_picture(path: Path) -> Frame:

@@ -17,6 +17,7 @@ from streamer.messages import poses_json
 from streamer.model import Pose
 from streamer.overlay import box_of, draw_on_rgb
 from streamer.pixels import equalized
+from streamer.pose.honesty import judged
 from streamer.pose.mediapipe import StillEstimator
 from streamer.privacy import HIDING_MODES, obscured_rgb
 
@@ -46,7 +47,7 @@ class Analyst:
         if job.enhance == "clahe":
             image = Image.fromarray(equalized(np.asarray(image)))
         found = self._estimator(job).estimate(_small(image))
-        poses = found[: job.num_poses]
+        poses = [judged(pose, width, height) for pose in found[: job.num_poses]]
         picture = b""
         if job.picture is not None:
             if job.privacy != "off":

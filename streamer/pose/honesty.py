@@ -7,12 +7,15 @@ has them, before smoothing: a filter spreads a flip over many frames. All object
 
 import math
 from collections import deque
+from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.angles import joint_angles
 from streamer.landmarks import NAMES
+from streamer.model import Pose
 
 Turned = Literal["left_right", "front_back"]
 
@@ -23,8 +26,8 @@ FULL_PEAK: Final = 0.6
 """The maximum of a heat map that counts as 1. MediaPipe itself trusts a map from 0.5 on; those of landmarks
 in sight have 0.5 to 0.95, those of what the picture's edge cuts off 0 to 0.25."""
 
-SETTLING_S: Final = 0.1
-"""Time constant of how well a landmark is seen: what lasts for two frames is a flicker."""
+SETTLING_S: Final = 0.15
+"""Time constant of how well a landmark is seen: what lasts for a few frames only is a flicker."""
 
 EDGE: Final = 0.01
 """Shares of the picture: a landmark that was outside counts as inside from here on."""
@@ -108,6 +111,14 @@ class Honesty:
             )  # they have gone with it: what they were before tells nothing now
             return "front_back"
         return "left_right" if self._limbs.are_swapped(world, t_s) else None
+
+
+def judged(pose: Pose, width: int, height: int) -> Pose:
+    """A pose of one picture, ``width`` x ``height`` px, with what can be said of it without others:
+    ``predicted`` and ``angles``."""
+    unseen = predicted(pose.landmarks)
+    angles = joint_angles(pose.landmarks, pose.world, width, height, unseen)
+    return replace(pose, predicted=unseen, angles=angles)
 
 
 def predicted(

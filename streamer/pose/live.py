@@ -46,7 +46,8 @@ class LiveEstimator:
         assert_off_loop()
         self._load()
         if self._options.static_image_mode:
-            self.reset()
+            self._people.start_anew()
+            self._figures.clear()
         rgb = small_rgb(frame, INPUT_WIDTH_PX)
         t_s = pts / VIDEO_CLOCK_HZ
         people = self._people.follow(rgb, t_s)

@@ -158,6 +158,11 @@ class People:
         self._people.clear()
         self._searched_s = -math.inf
 
+    def start_anew(self) -> None:
+        """As if there had been no picture before this one; ids begin with 1."""
+        self.reset()
+        self._next_id = 1
+
     def follow(self, rgb: Rgb, t_s: float) -> list[Person]:
         """The people in a picture of shape (H, W, 3) at media time ``t_s``, oldest first."""
         self._people = [

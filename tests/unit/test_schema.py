@@ -59,6 +59,12 @@ def test_client_reads_both_forms_alike(sample: dict[str, Any]) -> None:
         assert pose.id == twin.id and pose.score == pytest.approx(twin.score, abs=1e-3)
         assert pose.landmarks == pytest.approx(twin.landmarks, abs=1e-3)
         assert pose.world == pytest.approx(twin.world, abs=1e-4)
+        assert pose.turned == twin.turned
+        for field in ("predicted", "angles", "raw"):
+            one, two = getattr(pose, field), getattr(twin, field)
+            assert (one is None) == (two is None)
+            if one is not None:
+                assert one.dtype == two.dtype and one == pytest.approx(two, abs=1e-3)
 
 
 @pytest.mark.parametrize("people", [0, 1, 3])
