@@ -1,11 +1,9 @@
 """What of a camera's picture may be seen: people are hidden before a picture is drawn on, encoded or kept.
 
-Everything is decided on a coarse grid of cells and done on the Y, U and V planes. A person's cover is
-their mask, widened, together with a body drawn generously around all landmarks, seen or not: a mask
-misses fringes, and there may be none.
+``covers`` says where people are; what is done about it is done on the Y, U and V planes.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 import cv2
@@ -13,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.aio import assert_off_loop
-from streamer.config import PrivacyConfig, PrivacyMode
-from streamer.landmarks import CONNECTIONS, NAMES
-from streamer.model import VIDEO_CLOCK_HZ, Frame, Mask, Plane, Pose, Rule
+from streamer.config import MAX_POSES, PoseConfig, PrivacyConfig, PrivacyMode
+from streamer.covers import Cells, Cover, Grid
+from streamer.model import VIDEO_CLOCK_HZ, Frame, Plane, Pose, Rule
 
 MASKED_MODES: Final[frozenset[PrivacyMode]] = frozenset(("silhouette", "blur", "blur_background"))
 """Those that are better with people's masks (``enable_segmentation``)."""
@@ -29,74 +27,18 @@ SETTLE_S: Final = 1.0
 MAX_LOST: Final = 16
 """Places remembered where somebody was lost; of more than these the oldest become one."""
 
-_GRID_CELLS: Final = 160  # along the longer side
-_MIN_CELL_PX: Final = 4
 _MEANS: Final = 24  # along the longer side, at most, are left of a blurred picture
 _MIN_MEAN_PX: Final = 12
+_MEAN_SIDE: Final = 0.15  # of a torso: three of these side by side are as wide as a head
 _BLACK: Final = (16, 128, 128)  # BT.601, limited range
 _FLAT: Final = (90, 128, 128)
 
-# Lengths of a body in those of its torso, from shoulder to hip: 0.288 of the body's height (R. Drillis and
-# R. Contini, "Body Segment Parameters", 1966), half a metre. Of a person who leans or turns some are
-# foreshortened: the longest counts.
-_SHOULDERS: Final = 0.65  # between the joints' centres
-_EARS: Final = 0.29
-_NOSE_TO_EARS: Final = 0.2
-_THIGH: Final = 0.85
-_WALK_PER_S: Final = 2.8  # 1.4 m/s
 
-# Generous: with clothes, hair, fingers and feet beyond the last landmark.
-_LIMB_RADIUS: Final = 0.22
-_TRUNK_RADIUS: Final = 0.3
-_HEAD_RADIUS: Final = 0.5  # the head is 0.45 high
-_MASK_MARGIN: Final = 0.12
-_MEAN_SIDE: Final = 0.15  # three of these side by side are as wide as a head
-
-_MASK_LOWEST: Final = 26
-"""Of 255: a tenth of a hint that somebody is there is enough to cover it."""
-_MASK_SURE: Final = 160
-
-_EAR = tuple(NAMES.index(f"{side}_ear") for side in ("left", "right"))
-_SHOULDER = tuple(NAMES.index(f"{side}_shoulder") for side in ("left", "right"))
-_HIP = tuple(NAMES.index(f"{side}_hip") for side in ("left", "right"))
-_KNEE = tuple(NAMES.index(f"{side}_knee") for side in ("left", "right"))
-_NOSE = NAMES.index("nose")
-_FACE_COUNT = NAMES.index("left_shoulder")
-_BODY_LINES = np.array([pair for pair in CONNECTIONS if min(pair) >= _FACE_COUNT])
-_TRUNK = np.array([*_SHOULDER, *reversed(_HIP)])
-
-Cells = NDArray[np.uint8]
-"""(rows, columns) of the grid, 255 where it is covered."""
-
-Places = NDArray[np.floating]
-"""(33, 2) or (2,): x and y in cells."""
-
-
-@dataclass(slots=True, eq=False)
-class _Cover:
-    """Where one person is, or was last. ``torso``: in cells; ``grown``: what of the next cell is due."""
-
-    cells: Cells
-    torso: float
-    seen_pts: int
-    grown: float = 0.0
-    area: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.area = cv2.countNonZero(self.cells)
-
-    def overlap(self, other: "_Cover") -> float:
-        """0..1: of the smaller one."""
-        smaller = min(self.area, other.area)
-        both = cv2.countNonZero(cv2.bitwise_and(self.cells, other.cells)) if smaller else 0
-        return both / smaller if smaller else 0.0
-
-    def grow(self, elapsed_s: float) -> None:
-        """To wherever a walking person may be by now."""
-        self.grown += self.torso * _WALK_PER_S * elapsed_s
-        radius, self.grown = divmod(self.grown, 1)
-        if radius:
-            self.cells = _widened(self.cells, radius)
+def sought(pose: PoseConfig, mode: PrivacyMode) -> PoseConfig:
+    """What an estimator is to do, so that people can be hidden so."""
+    has_mask = pose.enable_segmentation or mode in MASKED_MODES
+    num_poses = MAX_POSES if mode in HIDING_MODES else pose.num_poses
+    return pose.model_copy(update={"enable_segmentation": has_mask, "num_poses": num_poses})
 
 
 class Obscurer:
@@ -113,8 +55,8 @@ class Obscurer:
         self._settle = round(settle_s * VIDEO_CLOCK_HZ)
         self._size = (0, 0)
         self._first_pts = self._last_pts = 0
-        self._here: list[_Cover] = []
-        self._lost: list[_Cover] = []
+        self._here: list[Cover] = []
+        self._lost: list[Cover] = []
 
     @property
     def shows_camera(self) -> bool:
@@ -139,7 +81,7 @@ class Obscurer:
             self._size = (frame.width, frame.height)
             self._first_pts = self._last_pts = pts
             self._here, self._lost = [], []
-        grid = _Grid(frame)
+        grid = Grid(frame)
         if self.mode == "blur_background":
             shown = grid.empty()
             if not self._is_settling(pts):
@@ -159,7 +101,7 @@ class Obscurer:
     def _is_settling(self, pts: int) -> bool:
         return pts - self._first_pts < self._settle
 
-    def _covered(self, grid: "_Grid", poses: tuple[Pose, ...], pts: int) -> Cells:
+    def _covered(self, grid: Grid, poses: tuple[Pose, ...], pts: int) -> Cells:
         """Where people are, and where they may be who were lost."""
         only_head = self.mode == "cover_face"
         elapsed_s = (pts - self._last_pts) / VIDEO_CLOCK_HZ
@@ -194,144 +136,23 @@ def obscured_rgb(
     return back[:height, :width]
 
 
-def _not_continued(before: list[_Cover], now: list[_Cover]) -> list[_Cover]:
+def _not_continued(before: list[Cover], now: list[Cover]) -> list[Cover]:
     """Those before whom nobody now is the continuation of; each is of one at most. By place and not by
     ids: where an id is mistaken somebody would be left uncovered."""
     pairs = [
         (overlap, old, new) for old in before for new in now if (overlap := old.overlap(new)) > 0
     ]
     pairs.sort(key=lambda pair: pair[0], reverse=True)
-    continued: set[_Cover] = set()
+    continued: set[Cover] = set()
     for _, old, new in pairs:
         if not continued & {old, new}:
             continued |= {old, new}
     return [each for each in before if each not in continued]
 
 
-def _joined(a: _Cover, b: _Cover) -> _Cover:
+def _joined(a: Cover, b: Cover) -> Cover:
     seen_pts, torso = max(a.seen_pts, b.seen_pts), max(a.torso, b.torso)
-    return _Cover(a.cells | b.cells, torso, seen_pts)
-
-
-class _Grid:
-    """The cells of a frame, and people on them."""
-
-    def __init__(self, frame: Frame) -> None:
-        longer = max(frame.width, frame.height)
-        self.cell_px: Final = max(_MIN_CELL_PX, -(-longer // _GRID_CELLS))
-        self._columns = -(-frame.width // self.cell_px)
-        self._rows = -(-frame.height // self.cell_px)
-        self._cells_of_whole = np.array((frame.width, frame.height), np.float32) / self.cell_px
-
-    def empty(self) -> Cells:
-        return np.zeros((self._rows, self._columns), np.uint8)
-
-    def cover(self, pose: Pose, pts: int, *, only_head: bool) -> _Cover:
-        """Everything that may be of this person, or of their head. A pose whose places are no numbers
-        may be anywhere."""
-        cells, torso = self.empty(), 1.0
-        for landmarks in (pose.landmarks, pose.raw):
-            if landmarks is None:
-                continue
-            places = landmarks[:, :2] * self._cells_of_whole
-            if not np.isfinite(places).all():
-                cells[:] = 255
-                continue
-            torso = max(torso, _torso(places))
-            _draw_head(cells, places, torso)
-            if not only_head:
-                _draw_body(cells, places, torso)
-        if pose.mask is not None and not only_head:
-            cells |= _widened(self._of_mask(pose.mask) >= _MASK_LOWEST, torso * _MASK_MARGIN)
-        return _Cover(cells, torso, pts)
-
-    def surely(self, pose: Pose) -> Cells:
-        """What is of this person for certain: the mask without its fringe, or the limbs themselves. Of what
-        is shown the outermost half cell is left out as well (``only_whole``)."""
-        if pose.mask is not None:
-            return _as_cells(self._of_mask(pose.mask) >= _MASK_SURE)
-        cells = self.empty()
-        places = pose.landmarks[:, :2] * self._cells_of_whole
-        if np.isfinite(places).all():
-            torso = _torso(places)
-            _draw_head(cells, places, torso / 2)
-            _draw_body(cells, places, torso / 2)
-        return cells
-
-    def _of_mask(self, mask: Mask) -> Cells:
-        """The mask's values at the centres of the cells; 0 beyond it."""
-        to_whole = np.diag((*1 / self._cells_of_whole, 1.0)).astype(np.float32)
-        to_whole[:2, 2] = 0.5 / self._cells_of_whole
-        to_mask = mask.to_mask @ to_whole
-        to_mask[:, 2] -= 0.5  # OpenCV counts from the centre of the first pixel
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        size = (self._columns, self._rows)
-        return np.asarray(cv2.warpAffine(mask.alpha, to_mask, size, flags=flags), np.uint8)
-
-
-def _torso(places: Places) -> float:
-    """Length of the torso from all that tells something of it."""
-
-    def middle(pair: tuple[int, ...]) -> Places:
-        centre: Places = places[list(pair)].mean(axis=0)
-        return centre
-
-    def between(a: NDArray[np.float32], b: Places) -> float:
-        return float(np.hypot(*(a - b)))
-
-    return max(
-        between(middle(_SHOULDER), middle(_HIP)),
-        between(places[_SHOULDER[0]], places[_SHOULDER[1]]) / _SHOULDERS,
-        between(places[_EAR[0]], places[_EAR[1]]) / _EARS,
-        between(places[_NOSE], middle(_EAR)) / _NOSE_TO_EARS,
-        *(
-            between(places[hip], places[knee]) / _THIGH
-            for hip, knee in zip(_HIP, _KNEE, strict=True)
-        ),
-    )
-
-
-def _draw_head(cells: Cells, places: Places, torso: float) -> None:
-    face = places[:_FACE_COUNT]
-    spread = float(np.hypot(*(face.max(axis=0) - face.min(axis=0)))) / 2
-    centre = _cell(places[list(_EAR)].mean(axis=0))
-    radius = _cells(max(torso * _HEAD_RADIUS, spread * 2))
-    cv2.circle(cells, centre, radius, 255, cv2.FILLED)
-
-
-def _draw_body(cells: Cells, places: Places, torso: float) -> None:
-    limb, trunk = _cells(2 * torso * _LIMB_RADIUS), _cells(2 * torso * _TRUNK_RADIUS)
-    points = [_cell(place) for place in places]
-    for a, b in _BODY_LINES.tolist():
-        cv2.line(cells, points[a], points[b], 255, limb)
-    outline = np.array([points[index] for index in _TRUNK])
-    cv2.fillConvexPoly(cells, outline, 255)
-    cv2.polylines(cells, [outline], True, 255, trunk)
-    neck = _cell(places[list(_SHOULDER)].mean(axis=0))
-    cv2.line(cells, _cell(places[list(_EAR)].mean(axis=0)), neck, 255, trunk)
-
-
-def _cell(place: Places) -> tuple[int, int]:
-    """Within what OpenCV takes: a landmark may lie far outside."""
-    x, y = np.clip(place, -(2**13), 2**13).tolist()
-    return round(x), round(y)
-
-
-def _cells(length: float) -> int:
-    return min(2**13, max(1, int(np.ceil(length))))
-
-
-def _widened(cells: NDArray[np.generic], radius: float) -> Cells:
-    return np.asarray(cv2.dilate(_as_cells(cells), _disc(_cells(radius))), np.uint8)
-
-
-def _as_cells(cells: NDArray[np.generic]) -> Cells:
-    return cells.astype(np.uint8) * np.uint8(255) if cells.dtype == np.bool_ else cells  # type: ignore[return-value]
-
-
-def _disc(radius: int) -> NDArray[np.uint8]:
-    side = 2 * min(radius, _GRID_CELLS) + 1
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
+    return Cover(a.cells | b.cells, torso, seen_pts)
 
 
 def _flat(frame: Frame, colour: tuple[int, int, int]) -> Frame:
@@ -364,7 +185,7 @@ def _halved(plane: Plane, size: tuple[int, int]) -> Plane:
 
 
 def _replaced(
-    frame: Frame, other: Frame, grid: "_Grid", cells: Cells, *, only_whole: bool = False
+    frame: Frame, other: Frame, grid: Grid, cells: Cells, *, only_whole: bool = False
 ) -> Frame:
     """The frame with the other one's pixels where the grid says so; where a cell only touches, too, or
     ``only_whole``: not there."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from streamer.config import (
-    MAX_POSES,
     AnySource,
     OutputConfig,
     OverlayConfig,
@@ -21,7 +20,7 @@ from streamer.model import StreamState
 from streamer.outputs.output import Output
 from streamer.outputs.stills import Stills
 from streamer.ports import CameraSource, EstimatorFactory, Painter, Source
-from streamer.privacy import HIDING_MODES, MASKED_MODES
+from streamer.privacy import sought
 from streamer.session import RetryPolicy, Session
 from streamer.sinks import MessageFeed, StateWatcher
 from streamer.state import StateFile
@@ -168,9 +167,9 @@ class Streams:
                 self._not_started.append(config)
 
     def set_pose(self, stream: Stream, pose: PoseConfig) -> None:
-        estimated = _estimated(pose, stream.privacy)
-        self._workshop.check_models(estimated)
-        stream.session.configure(estimated)
+        options = sought(pose, stream.privacy.mode)
+        self._workshop.check_models(options)
+        stream.session.configure(options)
         stream.session.max_poses = pose.num_poses
         stream.pose = pose
         self._remember(stream, pose=pose)
@@ -202,10 +201,10 @@ class Streams:
     def set_privacy(self, stream: Stream, privacy: PrivacyConfig) -> None:
         """When this returns nothing goes out any more that was made under the setting before. Raises
         ModelError, and then all stays as it was."""
-        estimated = _estimated(stream.pose, privacy)
-        self._workshop.check_models(estimated)
+        options = sought(stream.pose, privacy.mode)
+        self._workshop.check_models(options)
         stream.session.set_privacy(privacy)
-        stream.session.configure(estimated)
+        stream.session.configure(options)
         stream.privacy = privacy
         self._remember(stream, privacy=privacy)
 
@@ -270,7 +269,7 @@ class Streams:
             stream_id,
             source,
             self._workshop.estimator,
-            _estimated(pose, privacy),
+            sought(pose, privacy.mode),
             self._workshop.painter(overlay),
             self._workshop.retry,
             video.idle,
@@ -305,13 +304,6 @@ class Streams:
             await asyncio.to_thread(self._state.save, cameras)
 
         self._saving = asyncio.get_running_loop().create_task(save(), name="save-cameras")
-
-
-def _estimated(pose: PoseConfig, privacy: PrivacyConfig) -> PoseConfig:
-    """What the estimator is to do, so that this stream's people can be hidden."""
-    has_mask = pose.enable_segmentation or privacy.mode in MASKED_MODES
-    num_poses = MAX_POSES if privacy.mode in HIDING_MODES else pose.num_poses
-    return pose.model_copy(update={"enable_segmentation": has_mask, "num_poses": num_poses})
 
 
 def new_stream_id() -> str:

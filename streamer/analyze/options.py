@@ -1,11 +1,13 @@
 """What was asked for, and what an input's outputs are called."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from streamer.config import MAX_POSES, PoseConfig, PrivacyMode
-from streamer.privacy import HIDING_MODES
+from streamer.config import PoseConfig, PrivacyMode
+from streamer.model import Pose
+from streamer.privacy import sought
 
 FORMAT = 1
 """Rises when a newer Streamer would write something else for the same input and options."""
@@ -29,11 +31,21 @@ class Options:
     privacy: PrivacyMode = "off"
 
     @property
+    def hidden(self) -> PrivacyMode:
+        """Nobody needs to be hidden where no picture is written."""
+        return self.privacy if self.annotated else "off"
+
+    @property
     def sought(self) -> PoseConfig:
-        """``pose``, or with everybody who is to be hidden: then the first ``pose.num_poses`` are told of."""
-        if not self.annotated or self.privacy not in HIDING_MODES:
+        """``pose``, or more of it: everybody who is to be hidden."""
+        if self.hidden == "off":
             return self.pose
-        return self.pose.model_copy(update={"num_poses": MAX_POSES})
+        return sought(self.pose, self.hidden).model_copy(update={"min_score": 0.0})
+
+    def told(self, everybody: tuple[Pose, ...]) -> tuple[Pose, ...]:
+        """Of those sought the ones that ``pose`` asks for."""
+        sure = (pose for pose in everybody if pose.score >= self.pose.min_score)
+        return tuple(itertools.islice(sure, self.pose.num_poses))
 
     def key(self) -> dict[str, Any]:
         """What outputs depend on, as JSON has it."""

@@ -37,7 +37,7 @@ class PictureTask:
         options = self.outputs.options
         alone = options.sought.model_copy(update={"static_image_mode": True})
         everybody = _estimator(alone.model_dump_json()).estimate(frame, 0)
-        people = everybody[: options.pose.num_poses]
+        people = options.told(everybody)
         folder = self.outputs.begin(self.input)
         files = {s: folder / f"out{s}.new" for s in self.input.suffixes(options)}
         write_landmarks(files, iter([message_line(self.input.name, 0, frame, people)]))

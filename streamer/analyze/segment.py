@@ -89,8 +89,8 @@ class SegmentTask:
             return stream.frames == frames
 
     def _write(self, frames: Iterator[Decoded], faults: Faults, report: Report) -> Part:
-        painter, num_poses = SkeletonPainter(), self.options.pose.num_poses
-        obscurer = Obscurer(PrivacyConfig(mode=self.options.privacy), settle_s=0.0)
+        painter = SkeletonPainter()
+        obscurer = Obscurer(PrivacyConfig(mode=self.options.hidden), settle_s=0.0)
         count = seen = begin = 0
         with ExitStack() as stack:
             decoded = stack.enter_context(Ahead(frames, _AHEAD_FRAMES, "decode"))
@@ -102,14 +102,14 @@ class SegmentTask:
             video = self._open_video(stack) if self.options.annotated else None
             before: list[Place] = []
             for each, everybody in found:
-                people = everybody[:num_poses]
+                people = self.options.told(everybody)
+                hidden = obscurer.obscure(each.frame, everybody, each.frame.pts)
                 if each.is_warm_up:
                     before = places(people)
                     continue
                 lines.write(message_line(self.input.name, count, each.frame, people))
                 if video is not None:
-                    shown = obscurer.obscure(each.frame, everybody, each.frame.pts)
-                    video.write(painter.annotate(shown, people), each.ticks)
+                    video.write(painter.annotate(hidden, people), each.ticks)
                 count += 1
                 seen += bool(people)
                 report(1)
