@@ -50,6 +50,9 @@ class Motion:
         self.size += share * (size - self.size)
         self.place, self.seen_s = place, t_s
 
+    def copy(self) -> "Motion":
+        return Motion(self.place, self.size, self.seen_s, self._velocity.copy(), self._steps)
+
     def misfit(self, place: Place, size: float, t_s: float) -> float:
         """Squared, in standard deviations: 0 is as predicted."""
         age_s = max(t_s - self.seen_s, 0.0)

@@ -42,10 +42,13 @@ OTHERS = 12.0
 LEAP = 9.0
 """The most that a leap counts of a body that was found where the person was looked for."""
 
-SWITCH = 1.0
-"""By how much a body must suit somebody better than the one found where the person was looked for."""
+SWITCH = 4.0
+"""By how much a body must suit somebody better than those who were looked for where it was found."""
 
-LOOKS_NOISE, UNKNOWN_LOOKS = 0.15, 2.0
+APPROACH = 4.0
+"""The most that it counts if somebody in a crowd does not go on as before the crowd."""
+
+LOOKS_NOISE, UNLIKE, UNKNOWN_LOOKS = 0.15, 0.4, 2.0
 """Standard deviation of the difference of two looks at one person (0.06 to 0.3; of two persons 0.4 to
 0.6), and what counts if there is nothing to compare."""
 
@@ -78,7 +81,7 @@ class Person:
     detection: Detection | None = None
     detected_s: float = -math.inf
     hidden_s: float | None = None
-    crowded: bool = False
+    approach: Motion | None = None
     frames: int = 1
 
     def is_close(self, other: "Person", t_s: float) -> bool:
@@ -155,10 +158,7 @@ class People:
             for person in self._people
             if person.hidden_s is None or t_s - person.hidden_s < HIDDEN_S
         ]
-        for person in self._people:
-            person.crowded = any(
-                person.is_close(other, t_s) for other in self._people if other is not person
-            )
+        self._find_crowds(t_s)
         seen = self._seen()
         bodies = self._look_again(rgb, t_s, seen)
         doubtful = self._is_doubtful(rgb, t_s, bodies, seen)
@@ -177,6 +177,16 @@ class People:
         self._choose(rgb)
         self._describe(rgb, t_s, bodies)
         return self._seen()
+
+    def _find_crowds(self, t_s: float) -> None:
+        for person in self._people:
+            crowded = any(
+                person.is_close(other, t_s) for other in self._people if other is not person
+            )
+            if not crowded:
+                person.approach = None
+            elif person.approach is None:
+                person.approach = person.motion.copy()
 
     def _seen(self) -> list[Person]:
         return [person for person in self._people if person.hidden_s is None]
@@ -220,7 +230,7 @@ class People:
         hidden = [person for person in self._people if person.hidden_s is not None]
         floor = self.options.min_detection_confidence
         for person in hidden:
-            if person.crowded:
+            if person.approach is not None:
                 body = Body(self.look(rgb, person.region(t_s)), [])
                 if self._admits(body):
                     _add(body, bodies)
@@ -239,13 +249,14 @@ class People:
     def _owners(
         self, rgb: Rgb, t_s: float, bodies: list[Body], doubtful: bool
     ) -> list[Person | None]:
-        crowded = any(person.crowded for person in self._people)
+        crowded = any(person.approach is not None for person in self._people)
         if not doubtful and not crowded and len(self._people) == len(bodies):
             return [body.seekers[0] if body.seekers else None for body in bodies]
         for body in bodies:
             body.looks = describe(rgb, body.sighting.landmarks)
+        contrast = _contrast(self._people)
         costs = np.array(
-            [[_cost(person, body, t_s) for body in bodies] for person in self._people]
+            [[_cost(person, body, t_s, contrast) for body in bodies] for person in self._people]
         ).reshape(len(self._people), len(bodies))
         owners: list[Person | None] = [None] * len(bodies)
         for row, column in assign(costs, OTHERS):
@@ -305,21 +316,36 @@ def _add(body: Body, bodies: list[Body]) -> None:
 
 def _take(person: Person, body: Body, t_s: float) -> None:
     person.sighting = body.sighting
-    person.motion.go(body.place, body.size, t_s, crowded=person.crowded)
+    person.motion.go(body.place, body.size, t_s, crowded=person.approach is not None)
     if body.detection is not None:
         person.detection, person.detected_s = body.detection, t_s
     person.hidden_s = None
     person.frames += 1
 
 
-def _cost(person: Person, body: Body, t_s: float) -> float:
+def _contrast(people: list[Person]) -> float:
+    """0..1, how much the clothes can say of those who are close to others: little if they look alike."""
+    looks = [
+        person.appearance
+        for person in people
+        if person.approach is not None and person.appearance is not None
+    ]
+    apart = [
+        difference(one, other) for number, one in enumerate(looks) for other in looks[:number]
+    ]
+    return min([1.0, *((each / UNLIKE) ** 2 for each in apart if each is not None)])
+
+
+def _cost(person: Person, body: Body, t_s: float, contrast: float) -> float:
     """How ill ``body`` suits ``person``, in squared standard deviations."""
     misfit = person.motion.misfit(body.place, body.size, t_s)
+    if person.approach is not None:
+        misfit += min(person.approach.misfit(body.place, body.size, t_s), APPROACH)
     if person not in body.seekers:
-        misfit += SWITCH
-    elif not person.crowded:
+        misfit += SWITCH if body.seekers else 0.0
+    elif person.approach is None:
         misfit = min(misfit, LEAP)
     if person.appearance is None or body.looks is None:
         return misfit + UNKNOWN_LOOKS
     apart = difference(person.appearance, body.looks)
-    return misfit + (UNKNOWN_LOOKS if apart is None else (apart / LOOKS_NOISE) ** 2)
+    return misfit + (UNKNOWN_LOOKS if apart is None else contrast * (apart / LOOKS_NOISE) ** 2)
