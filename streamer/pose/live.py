@@ -6,17 +6,15 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from streamer.aio import assert_off_loop
 from streamer.config import PoseConfig
-from streamer.errors import EstimatorError, ModelError
-from streamer.model import VIDEO_CLOCK_HZ, Frame, Mask, Pose
+from streamer.errors import ModelError
+from streamer.model import VIDEO_CLOCK_HZ, Frame, Pose
 from streamer.pixels import small_rgb
 from streamer.pose.bundle import read_bundle
-from streamer.pose.networks import LANDMARK_SIDE_PX, Detector, LandmarkNetwork, Sighting
-from streamer.pose.people import People, Person
+from streamer.pose.figure import Figure
+from streamer.pose.networks import Detector, LandmarkNetwork
+from streamer.pose.people import People
 
 logger = logging.getLogger(__name__)
 
@@ -38,19 +36,27 @@ class LiveEstimator:
     def __init__(self, find_model: FindModel, options: PoseConfig) -> None:
         self._find_model = find_model
         self._options = options
-        detector, _ = _read_shared(_bundle(find_model, options))
-        self._network = _open_network(_bundle(find_model, options), options)
+        bundle = _bundle(find_model, options)
+        detector, _ = _read_shared(bundle)
+        self._network = _open_network(bundle, options)
         self._loading: _Loading | None = None
         self._people = People(Detector(detector).detect, self._network.look, options)
+        self._figures: dict[int, Figure] = {}
 
     def estimate(self, frame: Frame, pts: int) -> tuple[Pose, ...]:
         assert_off_loop()
         self._take_loaded()
         if self._options.static_image_mode:
-            self._people.reset()
+            self.reset()
         rgb = small_rgb(frame, INPUT_WIDTH_PX)
-        people = self._people.follow(rgb, pts / VIDEO_CLOCK_HZ)
-        return tuple(_pose(person, rgb) for person in people)
+        t_s = pts / VIDEO_CLOCK_HZ
+        people = self._people.follow(rgb, t_s)
+        self._figures = {person.id: self._figures.get(person.id) or Figure() for person in people}
+        return tuple(
+            self._figures[person.id].pose(person, rgb.shape[1], rgb.shape[0], t_s, self._options)
+            for person in people
+            if person.presence.score >= self._options.min_score
+        )
 
     def configure(self, options: PoseConfig) -> None:
         before, self._options = self._options, options
@@ -62,6 +68,7 @@ class LiveEstimator:
 
     def reset(self) -> None:
         self._people.reset()
+        self._figures.clear()
 
     def close(self) -> None:
         self._cancel_loading()
@@ -105,27 +112,3 @@ def _bundle(find_model: FindModel, options: PoseConfig) -> Path:
 def _open_network(bundle: Path, options: PoseConfig) -> LandmarkNetwork:
     _, landmarker = _read_shared(bundle)
     return LandmarkNetwork(landmarker, segmentation=options.enable_segmentation)
-
-
-def _pose(person: Person, rgb: NDArray[np.uint8]) -> Pose:
-    height, width = rgb.shape[:2]
-    sighting = person.sighting
-    size: NDArray[np.float32] = np.array([width, height, width, 1, 1], np.float32)
-    landmarks = sighting.landmarks / size
-    if not (np.isfinite(landmarks).all() and np.isfinite(sighting.world).all()):
-        raise EstimatorError("the landmark network gave coordinates that are no numbers")
-    return Pose(
-        id=person.id,
-        score=min(max(sighting.flag, 0.0), 1.0),
-        landmarks=landmarks,
-        world=sighting.world,
-        raw=landmarks,
-        mask=_mask(sighting, width, height),
-    )
-
-
-def _mask(sighting: Sighting, width: int, height: int) -> Mask | None:
-    if sighting.mask is None:
-        return None
-    to_mask = sighting.region.to_crop(LANDMARK_SIDE_PX) @ np.diag([width, height, 1.0])
-    return Mask(sighting.mask, to_mask.astype(np.float32))

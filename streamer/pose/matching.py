@@ -30,7 +30,9 @@ def assign(costs: NDArray[np.float64], limit: float) -> list[tuple[int, int]]:
 def _least(costs: list[list[float]], columns: int) -> list[int | None]:
     """The row that each column goes to; each row has one, there are no fewer columns than rows."""
     row_price, column_price = [0.0] * len(costs), [0.0] * (columns + 1)
-    row_of: list[int | None] = [None] * (columns + 1)  # the last column is where each new row starts
+    row_of: list[int | None] = [None] * (
+        columns + 1
+    )  # the last column is where each new row starts
     for new in range(len(costs)):
         row_of[columns] = new
         column, came_from = columns, [columns] * columns

@@ -24,6 +24,10 @@ SIZE_NOISE, SIZE_DRIFT_PER_S = 0.1, 0.3
 """The same of the size, as a share of it: crouching, coming nearer."""
 
 
+CLOSE = 0.5
+"""Sizes, about a metre: people nearer to each other than that may be mistaken for each other."""
+
+
 @dataclass(slots=True)
 class Motion:
     """Of somebody first seen at ``place`` with a region of ``size`` pixels, at media time ``seen_s``."""
@@ -49,6 +53,9 @@ class Motion:
         self._velocity += share * ((place - self.place) / passed_s - self._velocity)
         self.size += share * (size - self.size)
         self.place, self.seen_s = place, t_s
+
+    def is_near(self, place: Place) -> bool:
+        return bool(np.linalg.norm(place - self.place) < CLOSE * self.size)
 
     def copy(self) -> "Motion":
         return Motion(self.place, self.size, self.seen_s, self._velocity.copy(), self._steps)

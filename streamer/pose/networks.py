@@ -26,6 +26,7 @@ _CENTRE, _REACH = 33, 34
 _ANCHORS_OF_STRIDE: Final = {8: 2, 16: 2, 32: 6}
 """Anchors in each cell: two for each of the strides 8, 16, 32, 32, 32."""
 _MAX_LOGIT: Final = 100.0
+_MAX_MASK_LOGIT: Final = 10.0  # more is 255 all the same
 _SAME_PERSON_IOU: Final = 0.5
 _WINDOW: Final = np.arange(-3, 4)  # 7 x 7 cells of a heat map
 _MIN_REFINE: Final = 0.5
@@ -145,13 +146,18 @@ class LandmarkNetwork:
             peaks=peaks[:LANDMARK_COUNT],
             region=region,
             next_region=region_around(points[_CENTRE, :2], points[_REACH, :2]),
-            mask=None if mask is None else (_sigmoid(mask) * 255).astype(np.uint8),
+            mask=None if mask is None else _alpha(mask),
         )
 
 
 def _sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:
     shares: NDArray[np.float32] = np.float32(1) / (np.float32(1) + np.exp(-values))
     return shares
+
+
+def _alpha(logits: NDArray[np.float32]) -> NDArray[np.uint8]:
+    limited = np.clip(logits, -_MAX_MASK_LOGIT, _MAX_MASK_LOGIT)
+    return (_sigmoid(limited) * np.float32(255)).astype(np.uint8)
 
 
 def _logit(share: float) -> float:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from streamer.config import PoseConfig
 from streamer.pose.appearance import Appearance, blend, describe, difference
 from streamer.pose.matching import assign
-from streamer.pose.motion import Motion, Place
+from streamer.pose.motion import CLOSE, Motion, Place
 from streamer.pose.networks import Detection, Sighting
+from streamer.pose.presence import Presence
 from streamer.pose.regions import Region
 
 SEARCH_INTERVAL_S = 0.5
@@ -24,7 +25,8 @@ HIDDEN_S = 2.0
 """So long somebody unseen keeps the id."""
 
 PATIENCE_S = 0.5
-"""So long a place among ``num_poses`` waits for somebody hidden, before others may have it."""
+"""So long a place among ``num_poses`` waits for somebody hidden, before others may have it; in a crowd,
+as long as they keep their id."""
 
 SAME_BODY = 0.06
 """Middle of the shoulders and of the hips, mean distance in region sizes: 0.15 m. Two sightings nearer
@@ -33,14 +35,14 @@ than that show one body; of two people so near to each other, one would hide the
 SAME_DETECTION = 0.08
 """Of the mid-hip points of a detection and a sighting that are taken for one body, in region sizes."""
 
-CLOSE = 0.5
-"""Region sizes, about a metre: people nearer to each other than that may be mistaken for each other."""
-
 OTHERS = 12.0
 """Squared standard deviations, from which on a body is taken for somebody else's."""
 
-LEAP = 9.0
-"""The most that a leap counts of a body that was found where the person was looked for."""
+LEAP = 6.0
+"""The most that a leap counts of somebody who is not in a crowd and was seen just now."""
+
+REGAIN = 4.0
+"""By how much better than others a body must suit somebody who is hidden."""
 
 SWITCH = 4.0
 """By how much a body must suit somebody better than those who were looked for where it was found."""
@@ -80,14 +82,31 @@ class Person:
     described_s: float = -math.inf
     detection: Detection | None = None
     detected_s: float = -math.inf
+    presence: Presence = field(default_factory=Presence)
     hidden_s: float | None = None
     approach: Motion | None = None
     frames: int = 1
 
     def is_close(self, other: "Person", t_s: float) -> bool:
         """Will they be close to each other at ``t_s``?"""
-        way = self.motion.place + self.motion.shift(t_s) - other.motion.place - other.motion.shift(t_s)
+        way = (
+            self.motion.place
+            + self.motion.shift(t_s)
+            - other.motion.place
+            - other.motion.shift(t_s)
+        )
         return bool(np.linalg.norm(way) < CLOSE * max(self.motion.size, other.motion.size))
+
+    def is_awaited(self, t_s: float) -> bool:
+        """Hidden, but so shortly, or behind somebody, that nobody else is taken to be there instead."""
+        if self.hidden_s is None:
+            return False
+        return self.approach is not None or t_s - self.hidden_s < PATIENCE_S
+
+    @property
+    def is_sure(self) -> bool:
+        """More likely somebody than nobody."""
+        return self.presence.score >= 0.5
 
     def region(self, t_s: float) -> Region:
         """Where to look at ``t_s``: fast people are met where they will be."""
@@ -125,9 +144,7 @@ class Body:
         return bool(apart < SAME_BODY * min(self.size, other.size))
 
     def is_close(self, other: "Body") -> bool:
-        return bool(
-            np.linalg.norm(self.place - other.place) < CLOSE * max(self.size, other.size)
-        )
+        return bool(np.linalg.norm(self.place - other.place) < CLOSE * max(self.size, other.size))
 
     def agrees(self, detection: Detection) -> bool:
         region, found = self.sighting.next_region, detection.region
@@ -170,9 +187,9 @@ class People:
                 person.hidden_s = t_s
         for body, owner in zip(bodies, owners, strict=True):
             if owner is not None:
-                _take(owner, body, t_s)
+                self._take(owner, body, t_s)
         for body, owner in zip(bodies, owners, strict=True):
-            if owner is None and self._is_new(body) and self._has_room(t_s):
+            if owner is None and self._is_new(body, t_s) and self._has_room(t_s):
                 self._people.append(self._new(body, t_s))
         self._choose(rgb)
         self._describe(rgb, t_s, bodies)
@@ -217,7 +234,7 @@ class People:
         if not seen:
             return True
         passed_s = t_s - self._searched_s
-        if len(seen) < len(self._people):
+        if len(seen) < len(self._people) or any(person.presence.in_doubt for person in seen):
             return passed_s >= SEEK_INTERVAL_S
         if len(seen) >= self.options.num_poses and self.options.follow == "sticky":
             return False
@@ -263,13 +280,17 @@ class People:
             owners[column] = self._people[row]
         return owners
 
-    def _is_new(self, body: Body) -> bool:
+    def _is_new(self, body: Body, t_s: float) -> bool:
         detection = body.detection
-        return detection is not None and detection.score >= self.options.min_detection_confidence
+        if detection is None or detection.score < self.options.min_detection_confidence:
+            return False
+        return not any(
+            person.is_awaited(t_s) and person.motion.is_near(body.place) for person in self._people
+        )
 
     def _has_room(self, t_s: float) -> bool:
         waiting = sum(
-            person.hidden_s is None or t_s - person.hidden_s < PATIENCE_S
+            person.is_sure and (person.hidden_s is None or person.is_awaited(t_s))
             for person in self._people
         )
         return waiting < self.options.num_poses
@@ -277,12 +298,21 @@ class People:
     def _new(self, body: Body, t_s: float) -> Person:
         person = Person(self._next_id, t_s, body.sighting, Motion(body.place, body.size, t_s))
         self._next_id += 1
-        _take(person, body, t_s)
+        self._take(person, body, t_s)
         return person
 
+    def _take(self, person: Person, body: Body, t_s: float) -> None:
+        person.sighting = body.sighting
+        person.motion.go(body.place, body.size, t_s, crowded=person.approach is not None)
+        if body.detection is not None:
+            person.detection, person.detected_s = body.detection, t_s
+        person.presence.update(body.sighting, t_s, detected=person.detected_s >= self._searched_s)
+        person.hidden_s = None
+        person.frames += 1
+
     def _choose(self, rgb: Rgb) -> None:
-        """Lets go of those that are too many."""
-        seen = self._seen()
+        """Lets go of those that are too many, those first that may be nobody."""
+        seen = sorted(self._seen(), key=lambda person: not person.is_sure)
         too_many = len(seen) - self.options.num_poses
         if too_many > 0:
             for person in seen[-too_many:]:
@@ -314,15 +344,6 @@ def _add(body: Body, bodies: list[Body]) -> None:
         same.detection = same.detection or body.detection
 
 
-def _take(person: Person, body: Body, t_s: float) -> None:
-    person.sighting = body.sighting
-    person.motion.go(body.place, body.size, t_s, crowded=person.approach is not None)
-    if body.detection is not None:
-        person.detection, person.detected_s = body.detection, t_s
-    person.hidden_s = None
-    person.frames += 1
-
-
 def _contrast(people: list[Person]) -> float:
     """0..1, how much the clothes can say of those who are close to others: little if they look alike."""
     looks = [
@@ -341,10 +362,12 @@ def _cost(person: Person, body: Body, t_s: float, contrast: float) -> float:
     misfit = person.motion.misfit(body.place, body.size, t_s)
     if person.approach is not None:
         misfit += min(person.approach.misfit(body.place, body.size, t_s), APPROACH)
-    if person not in body.seekers:
-        misfit += SWITCH if body.seekers else 0.0
-    elif person.approach is None:
+    elif person.hidden_s is None and person.motion.is_near(body.place):
         misfit = min(misfit, LEAP)
+    if person.hidden_s is not None:
+        misfit += REGAIN
+    if body.seekers and person not in body.seekers:
+        misfit += SWITCH
     if person.appearance is None or body.looks is None:
         return misfit + UNKNOWN_LOOKS
     apart = difference(person.appearance, body.looks)
