@@ -14,9 +14,10 @@ from streamer.pose.motion import CLOSE, Motion, Place
 from streamer.pose.networks import Detection, Sighting
 from streamer.pose.presence import Presence
 from streamer.pose.regions import Region
+from streamer.pose.search import Search
 
-SEARCH_INTERVAL_S = 0.5
-"""Between two looks for others while somebody is there: 0.3 ms a frame at 30 fps."""
+SEARCH_INTERVAL_S = 0.25
+"""Between two looks for others while somebody is there, as far as places are free."""
 
 SEEK_INTERVAL_S, SEEK_SCORE = 0.1, 0.15
 """The same while somebody is hidden; and the detector's score that is enough then."""
@@ -162,11 +163,16 @@ class People:
     _people: list[Person] = field(default_factory=list)
     _next_id: int = 1
     _searched_s: float = -math.inf
+    _search: Search = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._search = Search(self.detect)
 
     def reset(self) -> None:
         """Nobody of before is there any more. Ids are never used again."""
         self._people.clear()
         self._searched_s = -math.inf
+        self._search.reset()
 
     def follow(self, rgb: Rgb, t_s: float) -> list[Person]:
         """The people in a picture of shape (H, W, 3) at media time ``t_s``, oldest first."""
@@ -180,7 +186,7 @@ class People:
         bodies = self._look_again(rgb, t_s, seen)
         doubtful = self._is_doubtful(rgb, t_s, bodies, seen)
         if doubtful or self._is_search_due(t_s):
-            self._search(rgb, t_s, bodies)
+            self._find_others(rgb, t_s, bodies)
         owners = self._owners(rgb, t_s, bodies, doubtful)
         for person in self._people:
             if person.hidden_s is None and person not in owners:
@@ -240,7 +246,7 @@ class People:
             return False
         return passed_s >= SEARCH_INTERVAL_S
 
-    def _search(self, rgb: Rgb, t_s: float, bodies: list[Body]) -> None:
+    def _find_others(self, rgb: Rgb, t_s: float, bodies: list[Body]) -> None:
         """Adds to ``bodies`` those that the detector finds beside them."""
         self._searched_s = t_s
         looks = 0
@@ -251,7 +257,7 @@ class People:
                 body = Body(self.look(rgb, person.region(t_s)), [])
                 if self._admits(body):
                     _add(body, bodies)
-        for detection in self.detect(rgb, min(floor, SEEK_SCORE) if hidden else floor):
+        for detection in self._search(rgb, min(floor, SEEK_SCORE) if hidden else floor):
             known = next((body for body in bodies if body.agrees(detection)), None)
             if known is not None:
                 known.detection = known.detection or detection
@@ -351,9 +357,7 @@ def _contrast(people: list[Person]) -> float:
         for person in people
         if person.approach is not None and person.appearance is not None
     ]
-    apart = [
-        difference(one, other) for number, one in enumerate(looks) for other in looks[:number]
-    ]
+    apart = [difference(one, other) for number, one in enumerate(looks) for other in looks[:number]]
     return min([1.0, *((each / UNLIKE) ** 2 for each in apart if each is not None)])
 
 
