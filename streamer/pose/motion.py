@@ -60,11 +60,10 @@ class Motion:
     def copy(self) -> "Motion":
         return Motion(self.place, self.size, self.seen_s, self._velocity.copy(), self._steps)
 
-    def misfit(self, place: Place, size: float, t_s: float) -> float:
-        """Squared, in standard deviations: 0 is as predicted."""
+    def misfit(self, off_px: float, size: float, t_s: float) -> float:
+        """Squared, in standard deviations, of what is seen ``off_px`` from where it was predicted for
+        ``t_s``; 0 is as predicted."""
         age_s = max(t_s - self.seen_s, 0.0)
-        away = float(np.linalg.norm(place - self.place - self.shift(t_s))) / self.size
-        growth = math.log(size / self.size)
-        return (away / (NOISE + DRIFT_PER_S * age_s)) ** 2 + (
-            growth / (SIZE_NOISE + SIZE_DRIFT_PER_S * age_s)
-        ) ** 2
+        off = off_px / self.size / (NOISE + DRIFT_PER_S * age_s)
+        growth = math.log(size / self.size) / (SIZE_NOISE + SIZE_DRIFT_PER_S * age_s)
+        return off**2 + growth**2

@@ -36,19 +36,20 @@ than that show one body; of two people so near to each other, one would hide the
 SAME_DETECTION = 0.08
 """Of the mid-hip points of a detection and a sighting that are taken for one body, in region sizes."""
 
+BESIDE = 0.25
+"""Region sizes, half a metre: people nearer to each other than that may cover each other's clothes."""
+
 OTHERS = 12.0
 """Squared standard deviations, from which on a body is taken for somebody else's."""
 
 LEAP = 6.0
 """The most that a leap counts of somebody who is not in a crowd and was seen just now."""
 
-REGAIN = 4.0
-"""By how much better than others a body must suit somebody who is hidden."""
+CHANGE = 4.0
+"""By how much a body must suit somebody better who is hidden, or than those who were looked for where it
+was found."""
 
-SWITCH = 4.0
-"""By how much a body must suit somebody better than those who were looked for where it was found."""
-
-APPROACH = 4.0
+APPROACH = 2.0
 """The most that it counts if somebody in a crowd does not go on as before the crowd."""
 
 LOOKS_NOISE, UNLIKE, UNKNOWN_LOOKS = 0.15, 0.4, 2.0
@@ -144,8 +145,9 @@ class Body:
         apart = np.linalg.norm(self.joints - other.joints, axis=1).mean()
         return bool(apart < SAME_BODY * min(self.size, other.size))
 
-    def is_close(self, other: "Body") -> bool:
-        return bool(np.linalg.norm(self.place - other.place) < CLOSE * max(self.size, other.size))
+    def is_beside(self, other: "Body") -> bool:
+        """So near that one may cover the other's clothes."""
+        return bool(np.linalg.norm(self.place - other.place) < BESIDE * max(self.size, other.size))
 
     def agrees(self, detection: Detection) -> bool:
         region, found = self.sighting.next_region, detection.region
@@ -231,7 +233,7 @@ class People:
             return True
         for body in bodies:
             (person,) = body.seekers
-            if person.motion.misfit(body.place, body.size, t_s) > OTHERS:
+            if _misfit(person, body, t_s) > OTHERS:
                 return True
         return False
 
@@ -330,7 +332,7 @@ class People:
             if t_s - person.described_s < DESCRIBE_INTERVAL_S:
                 continue
             body = next(body for body in bodies if body.sighting is person.sighting)
-            if any(body.is_close(other) for other in bodies if other is not body):
+            if any(body.is_beside(other) for other in bodies if other is not body):
                 continue
             looks = describe(rgb, body.sighting.landmarks) if body.looks is None else body.looks
             if person.appearance is None:
@@ -361,17 +363,26 @@ def _contrast(people: list[Person]) -> float:
     return min([1.0, *((each / UNLIKE) ** 2 for each in apart if each is not None)])
 
 
+def _misfit(person: Person, body: Body, t_s: float) -> float:
+    """By the middle one of the distances of all landmarks from where the person's should be: two bodies
+    at one place still hold their limbs differently."""
+    shift = person.motion.shift(t_s).astype(np.float32)
+    ways = body.sighting.landmarks[:, :2] - person.sighting.landmarks[:, :2] - shift
+    off_px = float(np.median(np.hypot(ways[:, 0], ways[:, 1])))
+    return person.motion.misfit(off_px, body.size, t_s)
+
+
 def _cost(person: Person, body: Body, t_s: float, contrast: float) -> float:
     """How ill ``body`` suits ``person``, in squared standard deviations."""
-    misfit = person.motion.misfit(body.place, body.size, t_s)
+    misfit = _misfit(person, body, t_s)
     if person.approach is not None:
-        misfit += min(person.approach.misfit(body.place, body.size, t_s), APPROACH)
+        way = person.approach.place + person.approach.shift(t_s) - body.place
+        off_px = float(np.linalg.norm(way))
+        misfit += min(person.approach.misfit(off_px, body.size, t_s), APPROACH)
     elif person.hidden_s is None and person.motion.is_near(body.place):
         misfit = min(misfit, LEAP)
-    if person.hidden_s is not None:
-        misfit += REGAIN
-    if body.seekers and person not in body.seekers:
-        misfit += SWITCH
+    if person.hidden_s is not None or (body.seekers and person not in body.seekers):
+        misfit += CHANGE
     if person.appearance is None or body.looks is None:
         return misfit + UNKNOWN_LOOKS
     apart = difference(person.appearance, body.looks)
