@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from streamer.aio import cancel_and_wait
-from streamer.config import Idle
+from streamer.config import Idle, Rotation
 from streamer.errors import (
     SourceEnded,
     SourceError,
@@ -40,6 +40,7 @@ from streamer.model import (
     StreamState,
     VideoInfo,
 )
+from streamer.pixels import turned
 from streamer.ports import EstimatorFactory, Painter, Sink, Source
 from streamer.screens import Screens, Watchers
 from streamer.telemetry import SessionMeter
@@ -89,13 +90,18 @@ class _Connection:
     def forward(self, packet: Packet) -> None:
         session = self.session
         pts, _ = session._timeline.place_packet(packet.pts, packet.received_mono)
+        if session.rotation:
+            return  # the camera's own picture is not upright
         self.unforwarded, self.forwarded_mono = 0, packet.received_mono
         if packet.is_keyframe:
             self._note_forwarded(packet.forwarded)
         session.screens.forward(replace(packet, pts=pts))
 
     def put(self, frame: Frame) -> None:
+        """On the event loop only where no frame must be turned."""
         session = self.session
+        rotation = session.rotation
+        frame = turned(frame, -rotation)
         pts, epoch = session._timeline.place(frame.pts, frame.received_mono)
         self.unforwarded += 1
         silent_s = frame.received_mono - self.forwarded_mono
@@ -103,7 +109,7 @@ class _Connection:
             self._note_forwarded(None)
         if min(frame.width, frame.height) >= MIN_SIDE_PX:
             session.screens.show_plain(Picture(frame, pts))
-        session._worker.put(self.intake, frame, pts, epoch)
+        session._worker.put(self.intake, frame, pts, epoch, rotation)
         if self.intake.frames_in == 1:
             session._from_source(self, session._on_live)
 
@@ -124,16 +130,18 @@ class Session:
         painter: Painter,
         retry: RetryPolicy,
         idle: Idle = "run",
+        rotation: Rotation = 0,
     ) -> None:
         self.name = name
         self.status = Status(StreamState.CONNECTING, "connecting")
-        self.video: VideoInfo | None = None
         self.last_result: PoseResult | None = None
         self._notice_due = asyncio.Event()
         self.screens = Screens(
             self._notice_due
         )  # a new viewer of a lost camera gets its notice at once
         self.watchers = Watchers(idle)
+        self._rotation = rotation
+        self._opened: VideoInfo | None = None
         self._source = source
         self._painter = painter
         self._retry = retry
@@ -185,6 +193,29 @@ class Session:
     def repaint(self, painter: Painter) -> None:
         """The next frame is drawn on by another painter."""
         self._painter = self._worker.painter = painter
+
+    @property
+    def rotation(self) -> Rotation:
+        """Degrees clockwise by which the camera's pictures are turned, before anything else sees them.
+
+        May change at any time, from the next frame on: people are looked for anew then, the stream and its
+        clock go on. While it is not 0 the camera's own packets, which nobody can turn, go to no viewer.
+        """
+        return self._rotation
+
+    @rotation.setter
+    def rotation(self, degrees: Rotation) -> None:
+        self._rotation = degrees
+        if degrees:
+            self.screens.set_forwarded(None)
+
+    @property
+    def video(self) -> VideoInfo | None:
+        """What the source turned out to be, in the size that is shown; None before it is known."""
+        video = self._opened
+        if video is None or self._rotation % 180 == 0:
+            return video
+        return replace(video, width=video.height, height=video.width)
 
     def stats(self) -> SessionStats:
         intake = self._connection.intake
@@ -307,7 +338,7 @@ class Session:
         )
 
     def _on_opened(self, video: VideoInfo) -> None:
-        self.video = video
+        self._opened = video
 
     def _on_live(self) -> None:
         self._set_status(Status(StreamState.LIVE))

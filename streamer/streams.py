@@ -160,6 +160,7 @@ class Streams:
     def set_video(self, stream: Stream, video: VideoConfig) -> None:
         stream.video = video
         stream.session.watchers.idle = video.idle
+        stream.session.rotation = video.rotation
         self._remember(stream, video=video)
 
     async def set_output(self, stream: Stream, config: OutputConfig | None) -> None:
@@ -235,6 +236,7 @@ class Streams:
             self._workshop.painter(overlay),
             self._workshop.retry,
             video.idle,
+            video.rotation,
         )
         stream = Stream(stream_id, shown, session, source, pose, video, overlay, listed)
         if output is not None:

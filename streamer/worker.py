@@ -47,6 +47,7 @@ class _Job:
     frame: Frame
     pts: int
     epoch: int
+    rotation: int
 
 
 @dataclass(slots=True)
@@ -57,6 +58,7 @@ class _Epoch:
     seq: int = -1
     intake: Intake | None = None
     dropped_before: int = 0
+    rotation: int = 0  # of its last frame
 
     def begin(self, number: int, intake: Intake) -> None:
         self.dropped_before = intake.dropped if intake is self.intake else 0
@@ -104,12 +106,13 @@ class PoseWorker:
         if self._thread.ident is not None:
             await asyncio.to_thread(self._thread.join)
 
-    def put(self, intake: Intake, frame: Frame, pts: int, epoch: int) -> None:
-        """``pts`` and ``epoch``: the frame's place on the stream's clock. A frame too small to show
+    def put(self, intake: Intake, frame: Frame, pts: int, epoch: int, rotation: int = 0) -> None:
+        """``pts`` and ``epoch``: the frame's place on the stream's clock. ``rotation``: by how much it was
+        turned, in degrees; where that changes, nobody is where they were. A frame too small to show
         anybody counts as dropped."""
         intake.frames_in += 1
         too_small = min(frame.width, frame.height) < MIN_SIDE_PX
-        if too_small or self._slot.put(_Job(intake, frame, pts, epoch)):
+        if too_small or self._slot.put(_Job(intake, frame, pts, epoch, rotation)):
             intake.dropped += 1
 
     def forget_waiting(self, intake: Intake) -> None:
@@ -155,6 +158,9 @@ class PoseWorker:
         if job.epoch != epoch.number:
             epoch.begin(job.epoch, intake)
             estimator.reset()
+        elif job.rotation != epoch.rotation:
+            estimator.reset()
+        epoch.rotation = job.rotation
         poses = estimator.estimate(frame, job.pts)
         estimated = time.monotonic()
         if self._screens.annotated and not intake.over:

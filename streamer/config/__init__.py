@@ -15,6 +15,7 @@ from streamer.config.media import (
     OverlayConfig,
     PoseConfig,
     PrivacyConfig,
+    Rotation,
     VideoConfig,
 )
 from streamer.config.section import Section, Share
@@ -47,6 +48,7 @@ __all__ = [
     "OverlayConfig",
     "PoseConfig",
     "PrivacyConfig",
+    "Rotation",
     "RtspConfig",
     "RtspSource",
     "SOURCES",

@@ -59,6 +59,9 @@ class PoseConfig(Section):
 Idle = Literal["run", "pause"]
 """What a stream does that nobody watches."""
 
+Rotation = Literal[0, 90, 180, 270]
+"""Of a camera's picture, in degrees clockwise until it is upright."""
+
 MAX_BITRATE = 100_000_000
 """Bits per second; encoders count in 32 bits, several times over."""
 
@@ -69,7 +72,7 @@ class VideoConfig(Section):
     max_bitrate: int = Field(default=0, ge=0, le=MAX_BITRATE)
     min_bitrate: int = Field(default=250_000, ge=50_000, le=MAX_BITRATE)
     idle: Idle = "run"
-    rotation: Literal[0, 90, 180, 270] = 0  # clockwise, until the picture is upright
+    rotation: Rotation = 0
 
     @model_validator(mode="after")
     def _limits_leave_room(self) -> "VideoConfig":
