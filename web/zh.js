@@ -196,6 +196,8 @@ export const words = {
 
   // Beside the picture.
   "Landmarks": "关键点",
+  "Options": "选项",
+  "Landmarks and options": "关键点和选项",
   "Person": "人物",
   "person 1": "人物 1",
   "person {number}": "人物 {number}",
@@ -245,6 +247,43 @@ export const words = {
   "right heel": "右脚跟",
   "left foot index": "左脚尖",
   "right foot index": "右脚尖",
+
+  // The options.
+  "Heavier ones are more accurate and slower. The video goes on while another is loaded.":
+    "越重的模型越准确，也越慢。加载新模型时视频不会中断。",
+  "Step down under load": "负载过高时降级",
+  "A lighter model while this machine can't keep up, and the chosen one again when it can.":
+    "本机处理不过来时改用更轻的模型，跟得上时再换回所选的模型。",
+  "Smoothness": "平滑",
+  "Smoothing": "平滑程度",
+  "Off: as the model says. Steadier is calmer, and follows quick movements later.":
+    "关闭：直接使用模型的输出。更平稳时抖动更小，但跟随快速动作会更晚。",
+  "off": "关闭",
+  "MediaPipe's own": "MediaPipe 自带",
+  "default": "默认",
+  "steadier": "更平稳",
+  "Raw values too": "同时给出原始值",
+  "Messages also have the landmarks as they were before smoothing.": "消息中也包含平滑之前的关键点。",
+  "People": "人物",
+  "People at most": "最多人数",
+  "More than one costs time for each.": "多于一人时，每个人都要花时间。",
+  "Whom to follow": "跟随谁",
+  "Where there are more people than that.": "画面中的人数超过上限时。",
+  "who was there first": "最先出现的人",
+  "the largest": "最大的人",
+  "the most central": "最靠近中央的人",
+  "Lowest score": "最低分数",
+  "0 to 1: how sure it must be that a person is there. 0 shows everything.":
+    "0 到 1：至少要多确定有人才显示。0 表示全部显示。",
+  "Picture and scale": "画面与尺度",
+  "Dark pictures": "较暗的画面",
+  "Brightened for the model; what viewers see stays as it is.": "只为模型提亮，观看者看到的画面不变。",
+  "brighten when needed": "需要时提亮",
+  "leave as they are": "保持不变",
+  "always brighten": "始终提亮",
+  "Height in metres": "身高（米）",
+  "The person's own, for true distances in 3D. 0: a typical body's.":
+    "人物自己的身高，用于得到真实的三维距离。0：按一般体型。",
 
   // The webcam page, and this computer's camera.
   "See your own pose, live": "实时查看自己的姿态",
