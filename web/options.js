@@ -6,6 +6,7 @@ import { byId, setText } from "./dom.js";
 import { DEFAULT_LOOK } from "./draw.js";
 import { poseGroups } from "./pose_options.js";
 import { Tabs } from "./tabs.js";
+import { viewGroups } from "./zone_options.js";
 
 /** @typedef {import("./api.js").StreamInfo} StreamInfo */
 /** @typedef {import("./draw.js").Look} Look */
@@ -16,7 +17,10 @@ export class StreamOptions {
   #sides = byId("side-colours", HTMLInputElement);
   #message = byId("option-message", HTMLElement);
   /** @type {OptionGroup[]} whoever adds options adds a group here */
-  #groups = [...poseGroups((json) => this.#change(json))];
+  #groups = [
+    ...poseGroups((json) => this.#change(json)),
+    ...viewGroups((json) => this.#change(json)),
+  ];
   #onLook;
   #streamId = "";
   #changes = 0;

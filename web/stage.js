@@ -170,6 +170,7 @@ export class Stage {
   /** @param {import("./api.js").StreamInfo} info */
   showInfo(info) {
     this.#figures.onInfo(info);
+    this.#overlay.cameraRotation = Number(info.video_options?.["rotation"] ?? 0);
     this.#options.show(info);
   }
 
