@@ -67,12 +67,26 @@ def small_rgb(frame: Frame, width_px: int) -> NDArray[np.uint8]:
     """The frame halved until a further half would be narrower than ``width_px``, as RGB.
 
     Shape (H', W', 3), uint8, C-contiguous; H' and W' are even, and the aspect ratio is the frame's
-    within that rounding. Halves only, on the planes and before the conversion: OpenCV makes them with
-    vector instructions in a third of the time that FFmpeg's scaler takes, and nearer to the exact mean.
+    within that rounding.
+    """
+    return to_rgb(small(frame, width_px))
+
+
+def small(frame: Frame, width_px: int) -> Frame:
+    """The frame halved so often, or the frame itself.
+
+    Halves only, on the planes and before any conversion: OpenCV makes them with vector instructions in a
+    third of the time that FFmpeg's scaler takes, and nearer to the exact mean.
     """
     assert_off_loop()
     while frame.width >= 2 * width_px and frame.height >= 4:
         frame = half_size(frame)
+    return frame
+
+
+def to_rgb(frame: Frame) -> NDArray[np.uint8]:
+    """Shape (H, W, 3), uint8, C-contiguous."""
+    assert_off_loop()
     rgb: NDArray[np.uint8] = cv2.cvtColor(frame.i420, cv2.COLOR_YUV2RGB_I420)  # type: ignore[assignment]
     return rgb
 

@@ -133,12 +133,13 @@ export const words = {
     "这个浏览器不提供摄像头画面的拍摄时间，因此无法在本页面绘制关键点。",
 
   // Zones and the camera's rotation.
-  "Camera hangs": "摄像头方向",
-  "The picture is turned upright before anything else sees it.": "画面先转正，再用于识别、显示和发送。",
-  "upright": "正立",
-  "turned left: turn it right by 90°": "向左倒：向右转 90°",
-  "upside down: turn it by 180°": "倒置：转 180°",
-  "turned right: turn it left by 90°": "向右倒：向左转 90°",
+  "Turn the picture": "旋转画面",
+  "Until it is upright, before anything else sees it. Zones are drawn in the turned picture.":
+    "转正后再用于识别、显示和发送。区域按旋转后的画面绘制。",
+  "not at all": "不旋转",
+  "90° to the right": "向右 90°",
+  "180°": "180°",
+  "90° to the left": "向左 90°",
   "Zones": "区域",
   "Region": "识别区域",
   "Ignored zone {number}": "忽略区域 {number}",

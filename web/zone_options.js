@@ -22,13 +22,13 @@ const UNKNOWN_SIZE = { width: 4, height: 3 };
 export function viewGroups(change) {
   const rotation = choice(
     "rotation",
-    t("Camera hangs"),
-    t("The picture is turned upright before anything else sees it."),
+    t("Turn the picture"),
+    t("Until it is upright, before anything else sees it. Zones are drawn in the turned picture."),
     [
-      [0, t("upright")],
-      [90, t("turned left: turn it right by 90°")],
-      [180, t("upside down: turn it by 180°")],
-      [270, t("turned right: turn it left by 90°")],
+      [0, t("not at all")],
+      [90, t("90° to the right")],
+      [180, t("180°")],
+      [270, t("90° to the left")],
     ],
   );
   return [new FieldGroup(t("Camera"), "video_options", [rotation], change), new ZoneGroup(change)];

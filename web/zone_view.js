@@ -117,14 +117,14 @@ export class ZoneView {
   /** @param {Point} place */
   #add(place) {
     const corners = this.#drawn?.corners ?? [];
-    const [first] = corners;
     const box = this.#svg.getBoundingClientRect();
-    if (first && corners.length >= MIN_CORNERS && areNear(first, place, box, this.#picture)) {
+    const isOn = (/** @type {Point | undefined} */ corner) =>
+      corner !== undefined && areNear(corner, place, box, this.#picture);
+    if (isOn(corners[0])) {
       this.finish();
       return;
     }
-    const last = corners.at(-1);
-    if (corners.length >= MAX_CORNERS || (last?.[0] === place[0] && last[1] === place[1])) return;
+    if (corners.length >= MAX_CORNERS || isOn(corners.at(-1))) return;
     corners.push(place);
     this.#changed();
   }
