@@ -27,7 +27,11 @@ dark room is smaller than the rest."""
 
 DARK, LIT = 0.4, 0.5
 """Of the scale: a picture of a lower level is dark, one of a higher level is not, and between the two it is
-what it was. The clips that were measured have 0.7 and more as they were filmed (docs/decisions/0029)."""
+what it was. A picture of nothing but mid-grey, exposed as it should be, has just under 0.5."""
+
+PATIENCE = 30
+"""Frames in a row, a second at 30 a second, that must be so before it counts: a lorry that fills the picture
+for a moment, and makes the camera close its iris, is no dusk."""
 
 TARGET = 0.8
 """Of the scale: where that level is brought to; what is brighter has the rest."""
@@ -45,20 +49,26 @@ class LowLight:
 
     def __init__(self, mode: Mode = "auto") -> None:
         self.mode: Mode = mode
-        self._is_dark = False
+        self._is_dark: bool | None = None  # no frame has come yet
+        self._contrary = 0  # frames in a row that looked otherwise
 
     @property
     def is_on(self) -> bool:
         """Was the last picture made brighter?"""
-        return self.mode == "on" or (self.mode == "auto" and self._is_dark)
+        return self.mode == "on" or (self.mode == "auto" and self._is_dark is True)
 
     def apply(self, frame: Frame) -> NDArray[np.uint8]:
         """The frame, which stays as it is, as RGB for the networks: shape (H, W, 3), uint8, C-contiguous."""
         assert_off_loop()
         if self.mode == "auto":
-            level = brightness(frame)
-            self._is_dark = level < (LIT if self._is_dark else DARK)
+            self._judge(brightness(frame))
         return to_rgb(brightened(frame) if self.is_on else frame)
+
+    def _judge(self, level: float) -> None:
+        is_dark = level < (LIT if self._is_dark else DARK)
+        self._contrary = self._contrary + 1 if is_dark is not self._is_dark else 0
+        if self._is_dark is None or self._contrary == PATIENCE:
+            self._is_dark, self._contrary = is_dark, 0
 
 
 def brightness(frame: Frame) -> float:

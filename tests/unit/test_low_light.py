@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 
 from streamer.model import Frame
 from streamer.pixels import to_rgb
-from streamer.pose.low_light import BRIGHT_SHARE, DARK, LIT, LowLight, brightened, brightness
+from streamer.pose.low_light import (
+    BRIGHT_SHARE,
+    DARK,
+    LIT,
+    PATIENCE,
+    LowLight,
+    brightened,
+    brightness,
+)
 from tests.fakes import make_frame
 
 WIDTH, HEIGHT = 320, 240
@@ -33,10 +41,12 @@ def luma(frame: Frame) -> NDArray[np.float64]:
 
 
 def lights(low_light: LowLight, *levels: float) -> list[bool]:
-    """Whether it brightens pictures of such a brightness."""
+    """Whether it brightens pictures of such a brightness, each shown for long enough."""
     seen = []
     for level in levels:
-        low_light.apply(scene(level / BRIGHT_SHARE))  # so much of the ramp lies below it
+        frame = scene(level / BRIGHT_SHARE)  # so much of the ramp lies below it
+        for _ in range(PATIENCE):
+            low_light.apply(frame)
         seen.append(low_light.is_on)
     return seen
 
@@ -57,11 +67,13 @@ def test_light_between_the_two_limits_changes_nothing() -> None:
     assert lights(LowLight(), 1.0, 0.1, LIT + 0.1, DARK - 0.1) == [False, True, False, True]
 
 
-def test_noise_around_a_limit_does_not_switch_it_to_and_fro() -> None:
-    low_light = LowLight()
-    chance = np.random.default_rng(1)
-    states = lights(low_light, *(DARK + 0.03 * chance.standard_normal(60)))
-    assert sum(a != b for a, b in zip(states, states[1:], strict=False)) <= 1
+def test_what_is_dark_for_a_moment_only_changes_nothing() -> None:
+    low_light, dark, lit = LowLight(), scene(0.1), scene(1.0)
+    for frame in [lit, *[dark] * (PATIENCE - 1), lit, *[dark] * (PATIENCE - 1)]:
+        low_light.apply(frame)
+        assert not low_light.is_on
+    low_light.apply(dark)
+    assert low_light.is_on
 
 
 def test_lamp_in_a_dark_room_does_not_make_it_bright() -> None:
