@@ -25,9 +25,10 @@ BRIGHT_SHARE = 0.95
 """Of a picture's pixels: the level that so many stay below says how bright it is. A lamp or a screen in a
 dark room is smaller than the rest."""
 
-DARK, LIT = 0.4, 0.5
+DARK, LIT = 0.55, 0.65
 """Of the scale: a picture of a lower level is dark, one of a higher level is not, and between the two it is
-what it was. A picture of nothing but mid-grey, exposed as it should be, has just under 0.5."""
+what it was. With whatever is white in it exposed as it should be, a picture has 0.7 and more. One without,
+a grey road, may count as dark, which does it no harm (docs/decisions/0029)."""
 
 PATIENCE = 30
 """Frames in a row, a second at 30 a second, that must be so before it counts: a lorry that fills the picture
