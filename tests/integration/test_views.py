@@ -1,4 +1,4 @@
-"""A camera that hangs askew, and one in the dark, on a real person."""
+"""A camera that hangs askew, zones, and the dark, on a real person."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
@@ -13,6 +13,7 @@ import pytest
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from streamer.app import estimator_factory
 from streamer.client import Client, PoseFrame
 from streamer.config import PoseConfig
 from streamer.landmarks import NAMES
@@ -21,6 +22,7 @@ from streamer.pixels import small, to_av, turned
 from streamer.pose.low_light import LowLight
 from streamer.pose.mediapipe import INPUT_WIDTH_PX, StillEstimator
 from streamer.pose.models import Complexity, model_path
+from streamer.pose.zones import Zones
 from tests.decoded import decode
 from tests.rigs.server import StreamerServer
 
@@ -135,3 +137,76 @@ def test_more_people_are_found_in_the_dark_and_light_pictures_stay_as_they_are(
     for frame in film[::3]:
         in_the_light.apply(small(frame, INPUT_WIDTH_PX))
         assert not in_the_light.is_on
+
+
+# -- zones ------------------------------------------------------------------------------------------
+
+LEFT = [(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)]
+RIGHT = [(1 - x, y) for x, y in LEFT]
+
+
+@pytest.fixture(scope="module")
+def pair(film: list[Frame]) -> list[Frame]:
+    """The same person twice, side by side."""
+    return [side_by_side(frame) for frame in film[:16]]
+
+
+def side_by_side(frame: Frame) -> Frame:
+    twin = replace(frame, i420=np.full_like(frame.i420, 128))
+    twin.planes()[0][:] = 16
+    for plane, source in zip(twin.planes(), frame.planes(), strict=True):
+        half = source[::2, ::2]
+        plane[: half.shape[0]] = np.hstack([half, half])
+    return twin
+
+
+def places(frames: Sequence[Frame], *options: PoseConfig) -> list[list[float]]:
+    """Where people are, left to right, once each of the options has had its share of the frames."""
+    estimator = estimator_factory(options[0])()
+    found = []
+    each = len(frames) // len(options)
+    try:
+        for number, frame in enumerate(frames):
+            if number and number % each == 0:
+                estimator.configure(options[number // each])
+            poses = estimator.estimate(frame, frame.pts)
+            if (number + 1) % each == 0:
+                found.append(sorted(float(pose.landmarks[NOSE, 0]) for pose in poses))
+    finally:
+        estimator.close()
+    return found
+
+
+def test_zones_choose_among_two_people_and_may_change(pair: list[Frame]) -> None:
+    everywhere, right, not_left, nowhere = places(
+        pair,
+        PoseConfig(num_poses=2),
+        PoseConfig(num_poses=2, region=RIGHT),
+        PoseConfig(num_poses=2, ignore=[LEFT]),
+        PoseConfig(num_poses=2, region=RIGHT, ignore=[RIGHT]),
+    )
+    assert [x < 0.5 for x in everywhere] == [True, False]
+    assert [x < 0.5 for x in right] == [x < 0.5 for x in not_left] == [False]
+    assert nowhere == []
+
+
+def test_somebody_in_an_ignored_zone_takes_nobody_s_place(pair: list[Frame]) -> None:
+    for zone, is_left in ((LEFT, False), (RIGHT, True)):
+        ((x,),) = places(pair[:4], PoseConfig(num_poses=1, ignore=[zone]))
+        assert (x < 0.5) is is_left
+
+
+def test_landmarks_are_of_the_whole_picture_though_a_part_of_it_is_searched(
+    pair: list[Frame],
+) -> None:
+    around_left = [(0.15, 0.1), (0.35, 0.1), (0.35, 0.4), (0.15, 0.4)]
+    assert Zones(around_left).crop() is not None
+    ((anywhere, _),) = places(pair[:4], PoseConfig(num_poses=2))
+    ((there,),) = places(pair[:4], PoseConfig(num_poses=2, region=around_left))
+    assert there == pytest.approx(anywhere, abs=0.01)
+
+
+def test_dark_stream_is_followed_by_the_live_estimator(film: list[Frame]) -> None:
+    dark = [darkened(frame, 0.25, 4.0, seed) for seed, frame in enumerate(film[:16])]
+    ((_,),) = places(dark, PoseConfig())
+    ((),) = places(dark, PoseConfig(low_light="off"))
