@@ -49,7 +49,9 @@ class Detection(NamedTuple):
         return hip_x + _TO_TORSO * float(face_x - hip_x), hip_y + _TO_TORSO * float(face_y - hip_y)
 
     def moved(self, x: float, y: float) -> "Detection":
-        return Detection(self.score, self.box + np.array([x, y, x, y], np.float32), self.region.moved(x, y))
+        return Detection(
+            self.score, self.box + np.array([x, y, x, y], np.float32), self.region.moved(x, y)
+        )
 
 
 class Sighting(NamedTuple):
