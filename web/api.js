@@ -14,7 +14,7 @@ import { serverWords, t } from "./i18n.js";
  * @property {{width: number, height: number, fps: number | null, codec: string} | null} video
  * @property {number | null} people
  * @property {PoseOptions} pose
- * @property {import("./draw.js").Look} [overlay]
+ * @property {import("./look.js").Look} [overlay]
  * @property {Record<string, unknown>} [video_options]
  * @property {Record<string, unknown>} [privacy]
  * @property {StreamStats} stats
@@ -27,7 +27,8 @@ import { serverWords, t } from "./i18n.js";
 /** @typedef {{model_complexity: number} & Record<string, unknown>} PoseOptions */
 /**
  * @typedef {object} StreamStats
- * @property {number | null} [model_complexity] what runs now
+ * @property {number | null} model_complexity of the model that runs now
+ * @property {"overload" | "loading" | "failed" | null} model_reason why it is not the wanted one
  * @property {number} frames_dropped
  * @property {number} pose_fps
  * @property {number | null} frame_age_ms

@@ -3,13 +3,15 @@
 
 import { requestJson, sentence, streamPath } from "./api.js";
 import { byId, setText } from "./dom.js";
-import { DEFAULT_LOOK } from "./draw.js";
+import { DEFAULT_LOOK } from "./look.js";
+import { lookGroup } from "./look_options.js";
 import { poseGroups } from "./pose_options.js";
+import { PrivacyGroup } from "./privacy_options.js";
 import { Tabs } from "./tabs.js";
 import { viewGroups } from "./zone_options.js";
 
 /** @typedef {import("./api.js").StreamInfo} StreamInfo */
-/** @typedef {import("./draw.js").Look} Look */
+/** @typedef {import("./look.js").Look} Look */
 /** @typedef {import("./fields.js").OptionGroup} OptionGroup */
 
 export class StreamOptions {
@@ -18,9 +20,12 @@ export class StreamOptions {
   #message = byId("option-message", HTMLElement);
   /** @type {OptionGroup[]} whoever adds options adds a group here */
   #groups = [
+    lookGroup((json) => this.#changeLook(json)),
+    new PrivacyGroup((json) => this.#change(json)),
     ...poseGroups((json) => this.#change(json)),
     ...viewGroups((json) => this.#change(json)),
   ];
+  #look = DEFAULT_LOOK;
   #onLook;
   #streamId = "";
   #changes = 0;
@@ -31,10 +36,7 @@ export class StreamOptions {
     byId("options", HTMLElement).append(...this.#groups.map(({ root }) => root));
     new Tabs(byId("beside", HTMLElement));
     for (const control of [this.#style, this.#sides]) {
-      control.addEventListener("change", () => {
-        onLook(this.#look);
-        void this.#changeLook();
-      });
+      control.addEventListener("change", () => void this.#onSimpleChange());
     }
   }
 
@@ -52,21 +54,30 @@ export class StreamOptions {
     if (this.#changes > 0) return; // older than what the person has chosen meanwhile
     for (const group of this.#groups) group.show(info, isAnswer);
     if (document.activeElement === this.#style) return;
-    const { style, side_colours } = info.overlay ?? DEFAULT_LOOK;
-    this.#style.value = style;
-    this.#sides.checked = side_colours;
-    this.#onLook(this.#look);
+    this.#showLook(info.overlay ?? DEFAULT_LOOK);
   }
 
-  /** @returns {Look} */
-  get #look() {
-    const style = /** @type {Look["style"]} */ (this.#style.value);
-    return { style, side_colours: this.#sides.checked };
+  /** @param {Look} look */
+  #showLook(look) {
+    this.#look = look;
+    this.#style.value = look.style;
+    this.#sides.checked = look.side_colours;
+    this.#onLook(look);
   }
 
-  async #changeLook() {
+  async #onSimpleChange() {
+    const overlay = { style: this.#style.value, side_colours: this.#sides.checked };
     setText(this.#message, "");
-    setText(this.#message, await this.#change({ overlay: this.#look }));
+    setText(this.#message, await this.#changeLook({ overlay }));
+  }
+
+  /**
+   * Here at once: what this page draws itself need not wait for the server.
+   * @param {Record<string, unknown>} json with an `overlay`
+   */
+  #changeLook(json) {
+    this.#showLook({ ...this.#look, .../** @type {Partial<Look>} */ (json["overlay"]) });
+    return this.#change(json);
   }
 
   /**

@@ -2,12 +2,10 @@
 
 import { check, choice, FieldGroup, number } from "./fields.js";
 import { t } from "./i18n.js";
+import { MODEL_NAMES } from "./words.js";
 
 /** @typedef {import("./fields.js").Options} Options */
 /** @typedef {import("./fields.js").Change} Change */
-
-/** The names of MediaPipe's models, by their `model_complexity`. */
-export const MODEL_NAMES = [t("lite"), t("full"), t("heavy")];
 
 const OFF = "off";
 const MAX_PEOPLE = 8;

@@ -13,7 +13,7 @@ import pytest
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from streamer.app import estimator_factory
+from streamer.app import make_estimator
 from streamer.client import Client, PoseFrame
 from streamer.config import PoseConfig
 from streamer.landmarks import NAMES
@@ -162,7 +162,7 @@ def side_by_side(frame: Frame) -> Frame:
 
 def places(frames: Sequence[Frame], *options: PoseConfig) -> list[list[float]]:
     """Where people are, left to right, once each of the options has had its share of the frames."""
-    estimator = estimator_factory(options[0])()
+    estimator = make_estimator(options[0])
     found = []
     each = len(frames) // len(options)
     try:
