@@ -207,6 +207,6 @@ def test_landmarks_are_of_the_whole_picture_though_a_part_of_it_is_searched(
 
 
 def test_dark_stream_is_followed_by_the_live_estimator(film: list[Frame]) -> None:
-    dark = [darkened(frame, 0.25, 4.0, seed) for seed, frame in enumerate(film[:16])]
+    dark = [darkened(frame, 0.15, 3.0, seed) for seed, frame in enumerate(film[:16])]
     ((_,),) = places(dark, PoseConfig())
     ((),) = places(dark, PoseConfig(low_light="off"))
