@@ -35,10 +35,13 @@ _FLAT: Final = (90, 128, 128)
 
 
 def sought(pose: PoseConfig, mode: PrivacyMode) -> PoseConfig:
-    """What an estimator is to do, so that people can be hidden so."""
+    """What an estimator is to do, so that people can be hidden so: also those who don't count."""
     has_mask = pose.enable_segmentation or mode in MASKED_MODES
     num_poses = MAX_POSES if mode in HIDING_MODES else pose.num_poses
-    return pose.model_copy(update={"enable_segmentation": has_mask, "num_poses": num_poses})
+    changed: dict[str, object] = {"enable_segmentation": has_mask, "num_poses": num_poses}
+    if mode in HIDING_MODES:
+        changed |= {"region": [], "ignore": []}
+    return pose.model_copy(update=changed)
 
 
 class Obscurer:

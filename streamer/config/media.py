@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from streamer.config.section import Section, Share
 
@@ -67,8 +67,17 @@ class PoseConfig(Section):
 Idle = Literal["run", "pause"]
 """What a stream does that nobody watches."""
 
+Rotation = Literal[0, 90, 180, 270]
+"""Of a camera's picture, in degrees clockwise until it is upright."""
+
 MAX_BITRATE = 100_000_000
 """Bits per second; encoders count in 32 bits, several times over."""
+
+
+def _is_number(value: object) -> object:
+    if isinstance(value, bool):  # to Python, and so to pydantic, False is one of the numbers: 0
+        raise ValueError("a rotation is 0, 90, 180 or 270")
+    return value
 
 
 class VideoConfig(Section):
@@ -77,7 +86,7 @@ class VideoConfig(Section):
     max_bitrate: int = Field(default=0, ge=0, le=MAX_BITRATE)
     min_bitrate: int = Field(default=250_000, ge=50_000, le=MAX_BITRATE)
     idle: Idle = "run"
-    rotation: Literal[0, 90, 180, 270] = 0  # clockwise, until the picture is upright
+    rotation: Annotated[Rotation, BeforeValidator(_is_number)] = 0
 
     @model_validator(mode="after")
     def _limits_leave_room(self) -> "VideoConfig":

@@ -15,6 +15,7 @@ from streamer.pose.networks import Detection, Sighting
 from streamer.pose.presence import Presence
 from streamer.pose.regions import Region
 from streamer.pose.search import Search
+from streamer.pose.zones import Zones
 
 SEARCH_INTERVAL_S = 0.25
 """Between two looks for others while somebody is there, as far as places are free."""
@@ -165,6 +166,7 @@ class People:
     detect: Callable[[Rgb, float], list[Detection]]
     look: Callable[[Rgb, Region], Sighting]
     options: PoseConfig
+    zones: Zones = field(default_factory=Zones)
     _people: list[Person] = field(default_factory=list)
     _next_id: int = 1
     _searched_s: float = -math.inf
@@ -228,12 +230,19 @@ class People:
         bodies: list[Body] = []
         for person in seen:
             body = Body(self.look(rgb, person.region(t_s)), [person])
-            if self._admits(body):
+            if self._admits(body, rgb):
                 _add(body, bodies)
         return bodies
 
-    def _admits(self, body: Body) -> bool:
-        return body.sighting.flag >= self.options.min_tracking_confidence
+    def _admits(self, body: Body, rgb: Rgb) -> bool:
+        if body.sighting.flag < self.options.min_tracking_confidence:
+            return False
+        if not self.zones:
+            return True
+        height, width = rgb.shape[:2]
+        landmarks = body.sighting.landmarks.copy()
+        landmarks[:, :2] /= width, height
+        return self.zones.admits(landmarks, was_admitted=bool(body.seekers))
 
     def _is_doubtful(self, rgb: Rgb, t_s: float, bodies: list[Body], seen: list[Person]) -> bool:
         """Is it anything but everybody's own body, about where expected, and nobody close to another?"""
@@ -265,9 +274,9 @@ class People:
         for person in hidden:
             if person.is_awaited(t_s):
                 body = Body(self.look(rgb, person.region(t_s)), [])
-                if self._admits(body):
+                if self._admits(body, rgb):
                     _add(body, bodies)
-        for detection in self._search(rgb, min(floor, SEEK_SCORE) if hidden else floor):
+        for detection in self._detections(rgb, min(floor, SEEK_SCORE) if hidden else floor):
             known = next((body for body in bodies if body.agrees(detection)), None)
             if known is not None:
                 known.detection = known.detection or detection
@@ -276,8 +285,22 @@ class People:
                 break
             looks += 1
             body = Body(self.look(rgb, detection.region), [], detection)
-            if self._admits(body):
+            if self._admits(body, rgb):
                 _add(body, bodies)
+
+    def _detections(self, rgb: Rgb, min_score: float) -> list[Detection]:
+        """Of people who may count; a region is looked at by itself, which shows them larger."""
+        height, width = rgb.shape[:2]
+        left, top, right, bottom = self.zones.crop() or (0.0, 0.0, 1.0, 1.0)
+        x, y = int(left * width), int(top * height)
+        part = rgb[y : math.ceil(bottom * height), x : math.ceil(right * width)]
+        found = [detection.moved(x, y) for detection in self._search(part, min_score)]
+        return [each for each in found if self._may_count(each, width, height)]
+
+    def _may_count(self, detection: Detection, width: int, height: int) -> bool:
+        """Roughly: the landmarks will tell. Nobody who can't count takes somebody's look."""
+        x, y = detection.torso
+        return not self.zones or self.zones.admits_point(x / width, y / height, was_admitted=True)
 
     def _owners(
         self, rgb: Rgb, t_s: float, bodies: list[Body], doubtful: bool
