@@ -36,6 +36,9 @@ SAME_DETECTION = 0.08
 BESIDE = 0.25
 """Region sizes, half a metre: people nearer to each other than that may cover each other's clothes."""
 
+DOUBT = 4.0
+"""Squared standard deviations, from which on the detector is asked whether somebody else is there."""
+
 OTHERS = 12.0
 """Squared standard deviations, from which on a body is taken for somebody else's."""
 
@@ -44,7 +47,7 @@ LEAP = 6.0
 
 CHANGE = 4.0
 """By how much a body must suit somebody better who is hidden, or than those who were looked for where it
-was found."""
+was found; half of it where clothes tell them apart."""
 
 APPROACH = 2.0
 """The most that it counts if somebody in a crowd does not go on as before the crowd."""
@@ -235,7 +238,7 @@ class People:
             return True
         for body in bodies:
             (person,) = body.seekers
-            if _misfit(person, body, t_s) > OTHERS:
+            if _misfit(person, body, t_s) > DOUBT:
                 return True
         return False
 
@@ -257,7 +260,7 @@ class People:
         hidden = [person for person in self._people if person.hidden_s is not None]
         floor = self.options.min_detection_confidence
         for person in hidden:
-            if person.approach is not None:
+            if person.is_awaited(t_s):
                 body = Body(self.look(rgb, person.region(t_s)), [])
                 if self._admits(body):
                     _add(body, bodies)
@@ -384,7 +387,7 @@ def _cost(person: Person, body: Body, t_s: float, contrast: float) -> float:
     elif person.hidden_s is None and person.motion.is_near(body.place):
         misfit = min(misfit, LEAP)
     if person.hidden_s is not None or (body.seekers and person not in body.seekers):
-        misfit += CHANGE
+        misfit += CHANGE * (1 - contrast / 2)
     if person.appearance is None or body.looks is None:
         return misfit + UNKNOWN_LOOKS
     apart = difference(person.appearance, body.looks)
