@@ -204,6 +204,8 @@ class Streams:
     def set_privacy(self, stream: Stream, privacy: PrivacyConfig) -> None:
         """When this returns nothing goes out any more that was made under the setting before. Raises
         ModelError, and then all stays as it was."""
+        if privacy == stream.privacy:
+            return
         options = sought(stream.pose, privacy.mode)
         self._workshop.check_models(options)
         stream.session.set_privacy(privacy)

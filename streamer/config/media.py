@@ -34,7 +34,8 @@ class PoseConfig(Section):
     """MediaPipe's options under the names of its ``Pose`` solution, and ours.
 
     ``min_score``: poses of a lower score are not published; 0: all are. ``follow``: whom, where there are
-    more people than ``num_poses``. ``height_m``: the person's height, to which world landmarks are scaled;
+    more people than ``num_poses``. ``search_interval_s``: between two looks for others while somebody is
+    there, as far as places are free. ``height_m``: the person's height, to which world landmarks are scaled;
     0: as MediaPipe's statistical body has it. ``region``: only people in this polygon, if it has corners;
     ``ignore``: nobody in these. ``adapt``: a lower ``model_complexity`` while the machine can't keep up.
     ``raw``: publish the unfiltered landmarks, too.
@@ -51,6 +52,7 @@ class PoseConfig(Section):
     min_tracking_confidence: Share = 0.5
     min_score: Share = 0.5
     num_poses: int = Field(default=1, ge=1, le=MAX_POSES)
+    search_interval_s: float = Field(default=0.25, ge=0.0, le=10.0)
     follow: Literal["sticky", "largest", "central"] = "sticky"
     height_m: float = Field(default=0.0, ge=0.0, le=3.0)
     low_light: Literal["auto", "off", "on"] = "auto"

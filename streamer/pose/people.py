@@ -17,11 +17,8 @@ from streamer.pose.regions import Region
 from streamer.pose.search import Search
 from streamer.pose.zones import Zones
 
-SEARCH_INTERVAL_S = 0.25
-"""Between two looks for others while somebody is there, as far as places are free."""
-
 SEEK_INTERVAL_S, SEEK_SCORE = 0.1, 0.15
-"""The same while somebody is hidden; and the detector's score that is enough then."""
+"""Between two looks while somebody is hidden; and the detector's score that is enough then."""
 
 HIDDEN_S = 2.0
 """So long somebody unseen keeps the id."""
@@ -263,7 +260,7 @@ class People:
             return passed_s >= SEEK_INTERVAL_S
         if len(seen) >= self.options.num_poses and self.options.follow == "sticky":
             return False
-        return passed_s >= SEARCH_INTERVAL_S
+        return passed_s >= self.options.search_interval_s
 
     def _find_others(self, rgb: Rgb, t_s: float, bodies: list[Body]) -> None:
         """Adds to ``bodies`` those that the detector finds beside them."""
