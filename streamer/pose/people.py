@@ -50,6 +50,10 @@ CHANGE = 4.0
 """By how much a body must suit somebody better who is hidden, or than those who were looked for where it
 was found; half of it where clothes tell them apart."""
 
+DISPUTE = 1.0
+"""Where a body suits somebody hidden so much better than the one who has it, it is published as nobody's
+until that is settled: it may be a mixture of both."""
+
 APPROACH = 2.0
 """The most that it counts if somebody in a crowd does not go on as before the crowd."""
 
@@ -88,6 +92,7 @@ class Person:
     presence: Presence = field(default_factory=Presence)
     hidden_s: float | None = None
     approach: Motion | None = None
+    disputed: bool = False
     frames: int = 1
 
     def is_close(self, other: "Person", t_s: float) -> bool:
@@ -208,7 +213,7 @@ class People:
                 self._people.append(self._new(body, t_s))
         self._choose(rgb)
         self._describe(rgb, t_s, bodies)
-        return self._seen()
+        return [person for person in self._seen() if not person.disputed]
 
     def _find_crowds(self, t_s: float) -> None:
         for person in self._people:
@@ -304,6 +309,8 @@ class People:
     ) -> list[Person | None]:
         crowded = any(person.approach is not None for person in self._people)
         if not doubtful and not crowded and len(self._people) == len(bodies):
+            for person in self._people:
+                person.disputed = False
             return [body.seekers[0] if body.seekers else None for body in bodies]
         for body in bodies:
             body.looks = describe(rgb, body.sighting.landmarks)
@@ -313,7 +320,13 @@ class People:
         ).reshape(len(self._people), len(bodies))
         owners: list[Person | None] = [None] * len(bodies)
         for row, column in assign(costs, OTHERS):
-            owners[column] = self._people[row]
+            owners[column] = owner = self._people[row]
+            hidden = [
+                costs[other, column] - _change(contrast)
+                for other, person in enumerate(self._people)
+                if person.hidden_s is not None and person.approach is not None
+            ]
+            owner.disputed = min(hidden, default=math.inf) + DISPUTE < costs[row, column]
         return owners
 
     def _is_new(self, body: Body, t_s: float) -> bool:
@@ -400,6 +413,10 @@ def _misfit(person: Person, body: Body, t_s: float) -> float:
     return person.motion.misfit(off_px, body.size, t_s)
 
 
+def _change(contrast: float) -> float:
+    return CHANGE * (1 - contrast / 2)
+
+
 def _cost(person: Person, body: Body, t_s: float, contrast: float) -> float:
     """How ill ``body`` suits ``person``, in squared standard deviations."""
     misfit = _misfit(person, body, t_s)
@@ -410,7 +427,7 @@ def _cost(person: Person, body: Body, t_s: float, contrast: float) -> float:
     elif person.hidden_s is None and person.motion.is_near(body.place):
         misfit = min(misfit, LEAP)
     if person.hidden_s is not None or (body.seekers and person not in body.seekers):
-        misfit += CHANGE * (1 - contrast / 2)
+        misfit += _change(contrast)
     if person.appearance is None or body.looks is None:
         return misfit + UNKNOWN_LOOKS
     apart = difference(person.appearance, body.looks)
