@@ -16,13 +16,13 @@ from streamer.pose.presence import Presence
 from streamer.pose.regions import Region
 from streamer.pose.search import Search
 
-SEARCH_INTERVAL_S = 0.25
+SEARCH_INTERVAL_S = 0.5
 """Between two looks for others while somebody is there, as far as places are free."""
 
 SEEK_INTERVAL_S, SEEK_SCORE = 0.1, 0.15
 """The same while somebody is hidden; and the detector's score that is enough then."""
 
-HIDDEN_S = 2.0
+HIDDEN_S = 3.0
 """So long somebody unseen keeps the id."""
 
 PATIENCE_S = 0.5
@@ -52,12 +52,15 @@ CHANGE = 4.0
 """By how much a body must suit somebody better who is hidden, or than those who were looked for where it
 was found; half of it where clothes tell them apart."""
 
-DISPUTE = 1.0
+DISPUTE = 0.5
 """Where a body suits somebody hidden so much better than the one who has it, it is published as nobody's
 until that is settled: it may be a mixture of both."""
 
 APPROACH = 2.0
 """The most that it counts if somebody in a crowd does not go on as before the crowd."""
+
+ALONE = 0.5
+"""How much clothes count where nobody is close who could be mistaken: people turn, fall, and meet shadows."""
 
 LOOKS_NOISE, UNLIKE, UNKNOWN_LOOKS = 0.15, 0.4, 2.0
 """Standard deviation of the difference of two looks at one person (0.06 to 0.3; of two persons 0.4 to
@@ -267,7 +270,9 @@ class People:
                 body = Body(self.look(rgb, person.region(t_s)), [])
                 if self._admits(body):
                     _add(body, bodies)
-        for detection in self._search(rgb, min(floor, SEEK_SCORE) if hidden else floor):
+        for detection in self._search(
+            rgb, min(floor, SEEK_SCORE) if hidden else floor, t_s, alone=not bodies
+        ):
             known = next((body for body in bodies if body.agrees(detection)), None)
             if known is not None:
                 known.detection = known.detection or detection
@@ -302,6 +307,9 @@ class People:
                 if person.hidden_s is not None and person.approach is not None
             ]
             owner.disputed = min(hidden, default=math.inf) + DISPUTE < costs[row, column]
+        for column, body in enumerate(bodies):
+            if owners[column] is None and body.seekers:
+                owners[column] = _alone(body, owners)
         return owners
 
     def _is_new(self, body: Body, t_s: float) -> bool:
@@ -376,7 +384,22 @@ def _contrast(people: list[Person]) -> float:
         if person.approach is not None and person.appearance is not None
     ]
     apart = [difference(one, other) for number, one in enumerate(looks) for other in looks[:number]]
+    if len(looks) < 2:
+        return ALONE
     return min([1.0, *((each / UNLIKE) ** 2 for each in apart if each is not None)])
+
+
+def _alone(body: Body, owners: list[Person | None]) -> Person | None:
+    """Who was looked for where nothing but ``body`` was found, however ill it suits: people fall, and light
+    changes. In a crowd it is taken for somebody else's."""
+    return next(
+        (
+            person
+            for person in body.seekers
+            if person not in owners and person.approach is None and person.hidden_s is None
+        ),
+        None,
+    )
 
 
 def _misfit(person: Person, body: Body, t_s: float) -> float:
