@@ -12,12 +12,15 @@ from streamer.pose.appearance import Appearance, blend, describe, difference
 from streamer.pose.matching import assign
 from streamer.pose.motion import CLOSE, Motion, Place
 from streamer.pose.networks import Detection, Sighting
-from streamer.pose.presence import Presence
+from streamer.pose.presence import Presence, evidence
 from streamer.pose.regions import Region
 from streamer.pose.search import Search
 
 SEARCH_INTERVAL_S = 0.5
 """Between two looks for others while somebody is there, as far as places are free."""
+
+COMPANY_S, COMPANY_INTERVAL_S = 2.0, 0.15
+"""So long after somebody was found others are looked for more often: people rarely come alone."""
 
 SEEK_INTERVAL_S, SEEK_SCORE = 0.1, 0.15
 """The same while somebody is hidden; and the detector's score that is enough then."""
@@ -35,6 +38,9 @@ than that show one body; of two people so near to each other, one would hide the
 
 SAME_DETECTION = 0.08
 """Of the mid-hip points of a detection and a sighting that are taken for one body, in region sizes."""
+
+PLAIN = 2.0
+"""Log-odds from which on somebody beside another person is a person, and not another view of that one."""
 
 BESIDE = 0.25
 """Region sizes, half a metre: people nearer to each other than that may cover each other's clothes."""
@@ -257,7 +263,9 @@ class People:
             return passed_s >= SEEK_INTERVAL_S
         if len(seen) >= self.options.num_poses and self.options.follow == "sticky":
             return False
-        return passed_s >= SEARCH_INTERVAL_S
+        youngest_s = max(person.first_s for person in seen)
+        is_new = t_s - youngest_s < COMPANY_S
+        return passed_s >= (COMPANY_INTERVAL_S if is_new else SEARCH_INTERVAL_S)
 
     def _find_others(self, rgb: Rgb, t_s: float, bodies: list[Body]) -> None:
         """Adds to ``bodies`` those that the detector finds beside them."""
@@ -316,9 +324,10 @@ class People:
         detection = body.detection
         if detection is None or detection.score < self.options.min_detection_confidence:
             return False
-        return not any(
-            person.is_awaited(t_s) and person.motion.is_near(body.place) for person in self._people
-        )
+        near = [person for person in self._people if person.motion.is_near(body.place)]
+        if near and evidence(body.sighting) < PLAIN:
+            return False
+        return not any(person.is_awaited(t_s) for person in near)
 
     def _has_room(self, t_s: float) -> bool:
         waiting = sum(
