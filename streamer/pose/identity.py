@@ -58,9 +58,6 @@ def owners_of(
         owners[column] = owner = people[row]
         rival = min((costs[other, column] for other in hidden), default=math.inf)
         owner.disputed = bool(rival - _change(contrast) + DISPUTE < costs[row, column])
-    for column, body in enumerate(bodies):
-        if owners[column] is None and body.seekers:
-            owners[column] = _alone(body, owners)
     return owners
 
 
@@ -71,19 +68,6 @@ def misfit(person: Person, body: Body, t_s: float) -> float:
     ways = body.sighting.landmarks[:, :2] - person.sighting.landmarks[:, :2] - shift
     off_px = float(np.median(np.hypot(ways[:, 0], ways[:, 1])))
     return person.motion.misfit(off_px, body.size, t_s)
-
-
-def _alone(body: Body, owners: list[Person | None]) -> Person | None:
-    """Who was looked for where nothing but ``body`` was found, however ill it suits: people fall, and light
-    changes. In a crowd it is taken for somebody else's."""
-    return next(
-        (
-            person
-            for person in body.seekers
-            if person not in owners and person.approach is None and person.hidden_s is None
-        ),
-        None,
-    )
 
 
 def _contrast(people: list[Person]) -> float:

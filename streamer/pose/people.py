@@ -53,6 +53,7 @@ class People:
     _people: list[Person] = field(default_factory=list)
     _next_id: int = 1
     _searched_s: float = -math.inf
+    _judged_s: float = -math.inf
     _search: Search = field(init=False)
 
     def __post_init__(self) -> None:
@@ -61,7 +62,7 @@ class People:
     def reset(self) -> None:
         """Nobody of before is there any more. Ids are never used again."""
         self._people.clear()
-        self._searched_s = -math.inf
+        self._searched_s = self._judged_s = -math.inf
         self._search.reset()
 
     def follow(self, rgb: Rgb, t_s: float) -> list[Person]:
@@ -167,9 +168,10 @@ class People:
     def _owners(
         self, rgb: Rgb, t_s: float, bodies: list[Body], doubtful: bool
     ) -> list[Person | None]:
-        if doubtful or any(
-            person.hidden_s is not None or person.approach for person in self._people
-        ):
+        hidden = any(person.hidden_s is not None for person in self._people)
+        crowded = any(person.approach is not None for person in self._people)
+        if doubtful or hidden or (crowded and t_s - self._judged_s >= SEEK_INTERVAL_S):
+            self._judged_s = t_s
             return owners_of(rgb, t_s, bodies, self._people)
         for person in self._people:
             person.disputed = False
