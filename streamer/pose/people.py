@@ -111,7 +111,10 @@ class People:
     def _look_again(self, rgb: Rgb, t_s: float, seen: list[Person]) -> list[Body]:
         bodies: list[Body] = []
         for person in seen:
-            body = Body(self.look(rgb, person.region(t_s)), [person])
+            ahead, last = person.region(t_s), person.sighting.next_region
+            body = Body(self.look(rgb, ahead), [person])
+            if body.sighting.flag < self.options.min_tracking_confidence and ahead != last:
+                body = Body(self.look(rgb, last), [person])  # who falls stops at the floor
             if self._admits(body, rgb):
                 _add(body, bodies)
         return bodies
@@ -163,6 +166,8 @@ class People:
                     _add(body, bodies)
         least = min(floor, SEEK_SCORE) if hidden else floor
         for detection in self._detections(rgb, least, t_s, alone=not bodies):
+            for body in bodies:
+                body.is_detected |= body.overlaps(detection)
             known = next((body for body in bodies if body.agrees(detection)), None)
             if known is not None:
                 known.detection = known.detection or detection
@@ -214,10 +219,12 @@ class People:
 
     def _has_room(self, rgb: Rgb, body: Body, t_s: float) -> bool:
         """Is a place free for ``body``, or is somebody there who is less to be followed?"""
+        is_plain = evidence(body.sighting) >= PLAIN
         waiting = [
             person
             for person in self._people
-            if person.is_sure and (person.hidden_s is None or person.is_awaited(t_s))
+            if person.is_sure
+            and (person.hidden_s is None or (person.is_awaited(t_s) and not is_plain))
         ]
         if len(waiting) < self.options.num_poses:
             return True
@@ -245,7 +252,9 @@ class People:
         person.motion.go(body.place, body.size, t_s, crowded=person.approach is not None)
         if body.detection is not None:
             person.detection, person.detected_s = body.detection, t_s
-        person.presence.update(body.sighting, t_s, detected=person.detected_s >= self._searched_s)
+        if t_s == self._searched_s:
+            person.is_detected = body.is_detected
+        person.presence.update(body.sighting, t_s, detected=person.is_detected)
         person.hidden_s = None
         person.frames += 1
 
