@@ -47,7 +47,7 @@ class Clip(Section):
     ``people``: how many there are at most at once, and how many poses are asked for. ``use``: the part of
     the file that is used. ``occupied``, ``empty``: where somebody is plainly there, where nobody is; what
     is in neither (somebody comes, or is half hidden) doesn't count. ``rest``: where everybody holds
-    still. ``truth``: a file of ``Truth``. ``plain``: whether the clip as it is counts as well as its
+    still; ``moving``: where everybody moves all the time. ``truth``: a file of ``Truth``. ``plain``: whether the clip as it is counts as well as its
     variants. ``quick``: among those of ``--quick``.
     """
 
@@ -62,6 +62,7 @@ class Clip(Section):
     occupied: list[Span] = []
     empty: list[Span] = []
     rest: list[Span] = []
+    moving: list[Span] = []
     truth: str = ""
     truth_sha256: Sha256 | None = None
     plain: bool = True
@@ -70,7 +71,7 @@ class Clip(Section):
 
     @model_validator(mode="after")
     def _holds_together(self) -> "Clip":
-        for begin, end in (*self.occupied, *self.empty, *self.rest):
+        for begin, end in (*self.occupied, *self.empty, *self.rest, *self.moving):
             if not 0 <= begin < end:
                 raise ValueError(f"the span [{begin}, {end}] must run forward, from 0 s or later")
         for begin, end in self.occupied:

@@ -102,19 +102,15 @@ class _Walk:
     landmarks: NDArray[np.bool_]
 
     def add_to(self, figures: Figures) -> None:
-        """The jitter at rest, and the lag elsewhere."""
-        clip = self.played.clip
-        resting = set(self.played.within(clip.rest))
-        for run in self._runs(clip.rest):
+        """The jitter at rest, and the lag in movement."""
+        for run in self._runs(self.played.clip.rest):
             times_s, points = self._times(run), self._points(run)
             torso = self._torso_px(run)
             _add(figures.jitter, motion.jitter(times_s, points, torso))
             if (raw := self._raw(run)) is not None:
                 _add(figures.raw_jitter, motion.jitter(times_s, raw, torso))
-        for run in self._runs(clip.occupied):
-            moving = [place for place in run if place not in resting]
-            for part in motion.runs_of(moving):
-                self._add_lag(part, figures)
+        for run in self._runs(self.played.clip.moving):
+            self._add_lag(run, figures)
 
     def _add_lag(self, run: list[int], figures: Figures) -> None:
         raw = self._raw(run)

@@ -70,7 +70,7 @@ class CaseTask:
             min_tracking_confidence=ours.min_tracking_confidence,
         )
         makers = {OURS: (self.make, ours), BARE: (bare_mediapipe, bare)}
-        if self.clip.people == 1 and (self.clip.rest or self.clip.occupied):
+        if self.clip.people == 1 and (self.clip.rest or self.clip.moving):
             unfiltered = bare.model_copy(update={"smooth_landmarks": False})
             makers[BARE_RAW] = (bare_mediapipe, unfiltered)
         if self.scored and ours.min_score > 0 and (self.clip.occupied or self.clip.empty):

@@ -1,0 +1,175 @@
+"""Encodes the clips, and writes what is known of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+import cv2
+import numpy as np
+from av.video.stream import VideoStream
+
+from streamer.evaluation.manifest import MANIFEST
+from tests.rigs.labelled.cutouts import CUTS, cut_out
+from tests.rigs.labelled.packages import obtain
+from tests.rigs.labelled.recipes import Composed, Filmed, Props, recipes
+from tests.rigs.labelled.staging import Staged, staged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tests.rigs.labelled.recipes import Labels
+
+    Pictures = Iterable[NDArray[np.uint8]]
+
+PLAINLY, NOT_AT_ALL = 0.75, 0.0
+"""Of the body, the share seen from which on a staged frame is occupied, and empty."""
+
+
+def make_all(folder: Path, *, quick: bool = False) -> None:
+    """Makes the clips that ``folder`` lacks, and its manifest. ``quick``: only those for ``--quick``."""
+    parts = folder / "parts"
+    parts.mkdir(parents=True, exist_ok=True)
+    props = Props(parts)
+    entries = []
+    for name, recipe in recipes().items():
+        if quick and not recipe.labels.quick:
+            continue
+        if isinstance(recipe, Composed):
+            entries.append(_compose(folder, name, recipe, props))
+        else:
+            entries.append(_film(folder, parts, name, recipe))
+    (folder / MANIFEST).write_text("\n".join(entries), "utf-8")
+
+
+def _compose(folder: Path, name: str, recipe: Composed, props: Props) -> str:
+    stage = recipe.stage(props)
+    known = Staged()
+    _encode(folder / f"{name}.mp4", staged(stage, known), Fraction(stage.fps))
+    best = np.array([seen.max(initial=0) for seen in known.seen])
+    occupied = _spans(best >= PLAINLY, stage.fps)
+    empty = _spans(~np.array(known.somebody), stage.fps)
+    source = ", ".join(dict.fromkeys(origin.package.spec for origin in recipe.origins))
+    licence = " AND ".join(dict.fromkeys(origin.licence for origin in recipe.origins))
+    if stage.actors:
+        arrays = {key: np.stack(getattr(known, key)) for key in ("landmarks", "boxes", "seen")}
+        np.savez_compressed(folder / f"{name}.npz", **arrays)
+    return _entry(
+        *(folder, name, recipe.labels, f"composed from {source}", licence),
+        occupied,
+        empty,
+        has_truth=bool(stage.actors),
+    )
+
+
+def _film(folder: Path, parts: Path, name: str, recipe: Filmed) -> str:
+    clip = obtain(parts, recipe.file, recipe.origin)
+    with av.open(str(clip)) as container:
+        rate = container.streams.video[0].average_rate or Fraction(30)
+        _encode(folder / f"{name}.mp4", _cropped(container, recipe), rate)
+    if recipe.theirs:
+        frames = len(recipe.frames)
+        landmarks = np.stack([_truth_of(parts, who, recipe, frames) for who in recipe.theirs], 1)
+        np.savez_compressed(folder / f"{name}.npz", landmarks=landmarks)
+    labels = recipe.labels
+    source = f"{recipe.file} of {recipe.origin.package.spec}, cropped"
+    return _entry(
+        *(folder, name, labels, source, recipe.origin.licence),
+        labels.occupied,
+        labels.empty,
+        has_truth=bool(recipe.theirs),
+    )
+
+
+def _cropped(container: Any, recipe: Filmed) -> Pictures:
+    left, top, width, height = recipe.crop
+    size = (recipe.width, round(recipe.width * height / width / 2) * 2)
+    for number, frame in enumerate(container.decode(video=0)):
+        if number in recipe.frames:
+            whole = frame.to_ndarray(format="rgb24")[top : top + height, left : left + width]
+            yield cv2.resize(whole, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+
+
+def _truth_of(parts: Path, who: str, recipe: Filmed, frames: int) -> NDArray[np.float32]:
+    """(frames, 33, 3): a cut-out's landmarks where it was cut out; NaN in frames that it has not."""
+    cut, cutout = CUTS[who], cut_out(parts, who)
+    left, top, _, _ = cut.box
+    half = 2 if cut.half else 1
+    scale = recipe.width / recipe.crop[2]
+    landmarks = np.full((frames, 33, 3), np.nan, np.float32)
+    for place, number in enumerate(cut.frames):
+        if number < frames:
+            points = cutout.landmarks[place].copy()
+            points[:, :2] = points[:, :2] * half + (left - recipe.crop[0], top - recipe.crop[1])
+            points[:, :2] *= scale
+            landmarks[number] = points
+    return landmarks
+
+
+def _encode(path: Path, pictures: Pictures, rate: Fraction) -> None:
+    """H.264 of a quality that shows no blocks."""
+    part = path.with_name(f".{path.name}")
+    with av.open(str(part), "w", format="mp4") as container:
+        options = {"crf": "18", "preset": "veryfast", "threads": "1"}
+        stream = container.add_stream("libx264", rate=rate, options=options)
+        assert isinstance(stream, VideoStream)
+        stream.pix_fmt = "yuv420p"
+        for picture in pictures:
+            if not stream.codec_context.is_open:
+                stream.height, stream.width = picture.shape[:2]
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            container.mux(stream.encode(frame.reformat(format="yuv420p")))
+        container.mux(stream.encode(None))
+    part.replace(path)
+
+
+def _spans(holds: NDArray[np.bool_], fps: int) -> list[tuple[float, float]]:
+    """Where it holds, from the first of the frames until half a frame after the last."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], holds, [False]]).astype(int)))
+    return [
+        (max(0.0, (begin - 0.5) / fps), (end - 0.5) / fps)
+        for begin, end in edges.reshape(-1, 2).tolist()
+    ]
+
+
+def _entry(
+    folder: Path,
+    name: str,
+    labels: Labels,
+    source: str,
+    licence: str,
+    occupied: Sequence[tuple[float, float]],
+    empty: Sequence[tuple[float, float]],
+    *,
+    has_truth: bool,
+) -> str:
+    """The clip's table of the manifest; JSON's strings, numbers and lists are TOML's as well."""
+    table: dict[str, Any] = {
+        "file": f"{name}.mp4",
+        "sha256": _digest(folder / f"{name}.mp4"),
+        "source": source,
+        "licence": licence,
+        "about": labels.about,
+        "people": labels.people,
+        "quick": labels.quick,
+        "occupied": [[round(t, 3) for t in span] for span in occupied],
+        "empty": [[round(t, 3) for t in span] for span in empty],
+        "rest": labels.rest,
+        "moving": labels.moving,
+    }
+    if has_truth:
+        table |= {"truth": f"{name}.npz", "truth_sha256": _digest(folder / f"{name}.npz")}
+    lines = ["[[clip]]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+    for variant in labels.variants:
+        lines += ["[[clip.variant]]", *(f"{k} = {json.dumps(v)}" for k, v in variant.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,310 @@
+"""The clips: what is in them, and what is known of that."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tests.rigs.labelled.cutouts import CUTS, Cutout, cut_out
+from tests.rigs.labelled.packages import POSE2SIM, SPORTS2D, Origin
+from tests.rigs.labelled.scenes import HEIGHT, SCENES, WIDTH, scene
+from tests.rigs.labelled.staging import Actor, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """As of ``streamer.evaluation.manifest.Clip``; of staged clips ``occupied`` and ``empty`` are known
+    without. ``variants``: tables of the manifest."""
+
+    about: str
+    people: int = 1
+    quick: bool = False
+    occupied: Sequence[Span] = ()
+    empty: Sequence[Span] = ()
+    rest: Sequence[Span] = ()
+    moving: Sequence[Span] = ()
+    variants: Sequence[Mapping[str, str | float]] = ()
+
+
+@dataclass(frozen=True)
+class Filmed:
+    """A part of a real clip. ``crop``: left, top, width, height; ``width``: scaled to it. ``theirs``: the
+    cut-outs whose landmarks are the truth of the clip, where it has one."""
+
+    file: str
+    origin: Origin
+    frames: range
+    crop: tuple[int, int, int, int]
+    width: int
+    labels: Labels
+    theirs: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A clip put together. ``uses``: the names of the cut-outs, and of the scene."""
+
+    uses: Sequence[str]
+    labels: Labels
+    stage: Callable[[Props], Stage]
+
+    @property
+    def origins(self) -> list[Origin]:
+        return [CUTS[each].origin if each in CUTS else SCENES[each][1] for each in self.uses]
+
+
+@dataclass(frozen=True)
+class Props:
+    """Cut-outs and scenes, each read once."""
+
+    folder: Path
+    cutout: Callable[[str], Cutout] = field(init=False)
+    scene: Callable[..., NDArray[np.uint8]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cutout", functools.cache(functools.partial(cut_out, self.folder)))
+        object.__setattr__(self, "scene", functools.cache(functools.partial(scene, self.folder)))
+
+
+DARK = {"name": "dark", "gain": 0.25, "noise": 4.0, "seed": 1}
+NOISY = {"name": "noisy", "noise": 12.0, "seed": 2}
+BLURRED = {"name": "blurred", "blur": 3.0}
+SMALL = {"name": "small", "width": 256}
+ASKEW = {"name": "askew", "turn": 20.0}
+SIDEWAYS = {"name": "sideways", "turn": 90.0}
+FPS15 = {"name": "15fps", "every": 2}
+FPS10 = {"name": "10fps", "every": 3}
+FPS5 = {"name": "5fps", "every": 6}
+UNEVEN = {"name": "uneven", "drop": 0.4, "seed": 3}
+
+
+def recipes() -> dict[str, Filmed | Composed]:
+    """By the clips' names."""
+    return {**_filmed(), **_empty(), **_comings(), **_still(), **_crossings()}
+
+
+def _filmed() -> dict[str, Filmed | Composed]:
+    park = Labels(
+        "a man on a roof, against the light, raises his arms and jumps",
+        occupied=[(0.0, 4.3)],
+        moving=[(0.3, 4.3)],
+        variants=[DARK, NOISY, SMALL, FPS15, FPS10, FPS5, UNEVEN],
+    )
+    walk = Labels(
+        "a woman comes from behind a tree, and walks out of the picture",
+        empty=[(0.0, 1.0), (4.9, 5.6)],
+        occupied=[(2.0, 4.2)],
+        moving=[(2.0, 4.2)],
+        variants=[DARK, NOISY, FPS10, ASKEW],
+    )
+    clips: dict[str, Filmed | Composed] = {
+        "park_man": Filmed("park.mp4", SPORTS2D, range(130), (370, 20, 600, 450), 640, park),
+        "park_walk": Filmed("park.mp4", SPORTS2D, range(168), (720, 460, 840, 530), 640, walk),
+    }
+    for number in (1, 2, 3, 4):
+        labels = Labels(
+            "a man balances on one leg and moves his arms, 60 fps",
+            occupied=[(0.0, 1.66)],
+            moving=[(0.15, 1.66)],
+            variants=[DARK, {"name": "30fps", "every": 2}],
+        )
+        clips[f"balance{number}"] = Filmed(
+            f"cam0{number}.mp4",
+            POSE2SIM,
+            range(100),
+            (0, 0, 1080, 1920),
+            360,
+            labels,
+            (f"balance{number}",),
+        )
+    return clips
+
+
+def _empty() -> dict[str, Filmed | Composed]:
+    def stage(props: Props, name: str, seed: int) -> Stage:
+        return Stage(props.scene(name, margin=0.3), 3.0, pan=True, seed=seed, fps=15, noise=3.0)
+
+    return {
+        f"empty_{name}": Composed(
+            [name],
+            Labels("nobody; the camera moves", quick=name == "garage", variants=[DARK, FPS5]),
+            functools.partial(stage, name=name, seed=seed),
+        )
+        for seed, name in enumerate(SCENES)
+    }
+
+
+def _comings() -> dict[str, Filmed | Composed]:
+    clips = {}
+    # name: who, mirrored, where, height, path, seconds, quick
+    plans: dict[str, tuple[str, bool, str, float, list[tuple[float, float, float]], float]] = {
+        "walk_garage": ("walker", False, "garage", 260, _across(1.0, 4.6, 440), 6.4),
+        "walk_temple": ("walker", True, "temple", 220, _across(1.2, 5.0, 420)[::-1], 6.6),
+        "walk_far": ("walker", False, "park", 110, _across(0.8, 5.2, 400), 6.0),
+        "walk_near": ("walker", True, "hotel", 430, _across(1.0, 3.2, 560)[::-1], 4.6),
+        "pops_up_garage": ("helper3", False, "garage", 300, _stands(1.0, 3.0, 330, 450), 4.5),
+        "pops_up_coffee": ("balance3", False, "coffee", 260, _stands(1.0, 3.0, 250, 430), 4.5),
+        "pops_up_street": ("balance1", False, "street", 240, _stands(1.0, 3.0, 420, 430), 4.5),
+        "pops_up_chair": ("helper1", False, "chair", 280, _stands(1.0, 3.0, 220, 450), 4.5),
+        "webcam": ("helper3", False, "garage", 760, _stands(0.8, 3.4, 320, 800), 4.8),
+        "leans_in": ("balance2", False, "rocket", 520, _leans(1.0, 3.6, 640), 4.8),
+        "visitor": ("balance4", False, "plant", 280, _leans(1.0, 4.0, 440), 5.2),
+        "looks_in": ("helper3", True, "plaza", 180, _leans(1.0, 4.0, 420), 5.2),
+    }
+    for seed, (name, (who, mirrored, where, height, path, seconds)) in enumerate(plans.items()):
+        labels = Labels(
+            f"{who} comes and goes",
+            quick=name in ("walk_garage", "pops_up_garage"),
+            variants=[DARK, ASKEW] if seed % 3 else [DARK, BLURRED, SIDEWAYS],
+        )
+        clips[name] = Composed(
+            [who, where],
+            labels,
+            functools.partial(_visit, who, mirrored, where, height, _rising(path), seconds, seed),
+        )
+    return clips
+
+
+def _visit(
+    who: str,
+    mirrored: bool,
+    where: str,
+    height: float,
+    path: list[tuple[float, float, float]],
+    seconds: float,
+    seed: int,
+    props: Props,
+) -> Stage:
+    cutout = props.cutout(who)
+    actor = Actor(cutout.mirrored() if mirrored else cutout, height, path)
+    return Stage(props.scene(where), seconds, [actor], seed=seed, fps=20)
+
+
+def _across(begin_s: float, end_s: float, y: float) -> list[tuple[float, float, float]]:
+    """From right to left, through the whole picture."""
+    return [(begin_s, WIDTH + 110.0, y), (end_s, -110.0, y)]
+
+
+def _rising(path: list[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
+    """A path that was turned round: the places in the new order, at the old times."""
+    times = sorted(time_s for time_s, _, _ in path)
+    return [(time_s, x, y) for time_s, (_, x, y) in zip(times, path, strict=True)]
+
+
+def _stands(begin_s: float, end_s: float, x: float, y: float) -> list[tuple[float, float, float]]:
+    return [(begin_s, x, y), (end_s, x, y)]
+
+
+def _leans(begin_s: float, end_s: float, y: float) -> list[tuple[float, float, float]]:
+    """In from the left, and out there again."""
+    middle = (begin_s + end_s) / 2
+    return [
+        (begin_s, -220.0, y),
+        (middle - 0.5, 200.0, y),
+        (middle + 0.5, 200.0, y),
+        (end_s, -220.0, y),
+    ]
+
+
+def _still() -> dict[str, Filmed | Composed]:
+    clips = {}
+    plans = [
+        ("balance1", "garage", 250, 0),
+        ("helper3", "temple", 300, 0),
+        ("balance3", "coffee", 260, 10),
+        ("walker", "garage", 270, 60),
+        ("helper1", "rocket", 280, 0),
+    ]
+    for seed, (who, where, height, first) in enumerate(plans):
+        labels = Labels(
+            f"{who} holds still: one picture of a person, with a sensor's noise",
+            rest=[(0.5, 2.5)],
+            quick=who == "helper3",
+            variants=[FPS15, FPS5, UNEVEN] if seed % 2 else [FPS15, NOISY],
+        )
+        clips[f"still_{who}"] = Composed(
+            [who, where],
+            labels,
+            functools.partial(_hold_still, who, where, height, first, seed),
+        )
+    return clips
+
+
+def _hold_still(who: str, where: str, height: float, first: int, seed: int, props: Props) -> Stage:
+    path = _stands(0.0, 2.5, 300, 440)
+    actor = Actor(props.cutout(who), height, path, pace=0, first=first)
+    return Stage(props.scene(where), 2.5, [actor], noise=3.0, seed=seed)
+
+
+_CROSSINGS = 24
+_KINDS = ("opposite", "in_front", "behind", "overtakes", "meet", "cut_off")
+
+
+def _crossings() -> dict[str, Filmed | Composed]:
+    """Two people whose ways cross; the second of ``uses`` is the nearer one."""
+    clips = {}
+    people = [name for name in CUTS if name not in ("walker", "balance2")]
+    places = ["garage", "temple", "coffee", "park", "rocket"]
+    for number in range(_CROSSINGS):
+        kind = _KINDS[number % len(_KINDS)]
+        chance = np.random.default_rng((5, number))
+        far, near = chance.permutation(people)[:2]
+        if kind in ("opposite", "in_front") and number % 4 < 3:
+            near = "walker"
+        if number in (0, 1):
+            far = "helper3"
+        where = places[0] if number in (0, 1) else str(chance.choice(places))
+        labels = Labels(f"two people: {kind}", people=2, quick=number in (0, 1))
+        clips[f"cross{number:02}_{kind}"] = Composed(
+            [str(far), str(near), where],
+            labels,
+            functools.partial(_crossing, str(far), str(near), where, kind, number),
+        )
+    return clips
+
+
+def _crossing(far: str, near: str, where: str, kind: str, number: int, props: Props) -> Stage:
+    chance = np.random.default_rng((6, number))
+    seconds = float(chance.uniform(2.4, 3.6))
+    tall = float(chance.uniform(190, 270))
+    nearer = float(chance.choice([1.0, 1.15, 1.35]))
+    y = 400.0 if kind != "cut_off" else HEIGHT + 0.35 * tall
+    left, right, middle = 110.0, WIDTH - 110.0, float(chance.uniform(280, 360))
+    ways = {
+        "opposite": ([left, right], [right, left]),
+        "in_front": ([middle, middle], [right, left]),
+        "behind": ([left, right], [middle, middle]),
+        "overtakes": ([left + 130, right - 60], [left, right + 20]),
+        "meet": ([left, middle - 20, left], [right, middle + 50, right]),
+        "cut_off": ([left, right], [right, left]),
+    }
+    if kind == "cut_off":
+        tall *= 1.6
+    actors = []
+    for who, way, height, ground in (
+        (far, ways[kind][0], tall, y),
+        (near, ways[kind][1], tall * nearer, y + 40 * (nearer - 1) / 0.35),
+    ):
+        cutout = props.cutout(who)
+        walks_left = way[-1] <= way[0]
+        if cutout.drift and (cutout.drift < 0) != walks_left:
+            cutout = cutout.mirrored()
+        elif not cutout.drift and chance.random() < 0.5:
+            cutout = cutout.mirrored()
+        times = np.linspace(0.4, seconds - 0.4, len(way))
+        steps = list(zip(times.tolist(), way, strict=True))
+        path = [(0.0, way[0], ground), *((t, x, ground) for t, x in steps)]
+        path.append((seconds, way[-1], ground))
+        actors.append(Actor(cutout, height, path, first=int(chance.integers(0, 10))))
+    return Stage(props.scene(where), seconds, actors, seed=number, fps=20)
