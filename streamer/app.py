@@ -15,13 +15,13 @@ from typing import Any
 from aiohttp import web
 
 from streamer.config import AnySource, Config, FileSource, PoseConfig, ServerConfig, UsbSource
-from streamer.errors import ConfigError, LimitReached, ModelError
+from streamer.errors import ConfigError, LimitReached
 from streamer.images.service import Images
 from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
 from streamer.ports import Estimator, EstimatorFactory
-from streamer.pose.mediapipe import MediaPipeEstimator
-from streamer.pose.models import Complexity, model_path
+from streamer.pose.live import LiveEstimator
+from streamer.pose.models import find_model
 from streamer.server.application import make_application
 from streamer.server.guard import is_exposed
 from streamer.server.https import listening, open_https
@@ -137,24 +137,12 @@ def camera_source(source: AnySource, config: Config) -> RtspCamera | FileCamera 
 
 def estimator_factory(pose: PoseConfig) -> EstimatorFactory:
     """Raises ModelError when the model that the options name is not on this machine."""
-    model = find_model(pose.model_complexity)
+    find_model(pose.model_complexity, pose.enable_segmentation)
 
     def make() -> Estimator:
-        return MediaPipeEstimator(model, pose)
+        return LiveEstimator(find_model, pose)
 
     return make
-
-
-def find_model(model_complexity: int) -> Path:
-    """Raises ModelError when the model is not on this machine."""
-    complexity = Complexity(model_complexity)
-    model = model_path(complexity)
-    if not model.is_file():
-        raise ModelError(
-            f"The model {complexity.name.lower()} (model_complexity {model_complexity}) is not "
-            f"on this machine yet: run `streamer models {complexity.name.lower()}` once."
-        )
-    return model
 
 
 def _try_estimator(pose: PoseConfig) -> None:

@@ -182,7 +182,9 @@ def _serve(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, overrides={"server": given})
     configure_logging(config.server.log_level)
     poses = [config.pose, *(stream.pose for stream in config.streams if stream.pose)]
-    ensure_models({Complexity(pose.model_complexity) for pose in poses})
+    complexities = {Complexity(pose.model_complexity) for pose in poses}
+    for segmentation in (False, True):  # a privacy mode may be asked for at any time
+        ensure_models(complexities, segmentation=segmentation)
     asyncio.run(serve(config))
     return 0
 
@@ -257,8 +259,10 @@ def _eval(arguments: argparse.Namespace) -> int:
 def _models(arguments: argparse.Namespace) -> int:
     from streamer.pose.models import Complexity, ensure_models
 
-    for path in ensure_models([Complexity[name.upper()] for name in arguments.names]):
-        sys.stdout.write(f"{path}\n")
+    complexities = [Complexity[name.upper()] for name in arguments.names]
+    for segmentation in (False, True):
+        for path in ensure_models(complexities, segmentation=segmentation):
+            sys.stdout.write(f"{path}\n")
     return 0
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from streamer.angles import ANGLES
 from streamer.model import LANDMARK_COUNT, Pose, PoseResult, Status
 
 VERSION = 1
@@ -18,6 +19,7 @@ def _rows(row: str) -> str:
 # Formatting all numbers of a person at once takes half the time of rounding and dumping them.
 _LANDMARKS = _rows("[%.5f,%.5f,%.5f,%.5f,%.5f]")  # a hundredth of a pixel at 1920
 _WORLD = _rows("[%.4f,%.4f,%.4f]")
+_ANGLES = "{" + ",".join(f'"{name}":[%.1f,%d]' for name in ANGLES) + "}"
 
 
 def pose_message(stream: str, result: PoseResult) -> str:
@@ -56,10 +58,25 @@ def poses_json(poses: Iterable[Pose]) -> str:
 def _pose(pose: Pose) -> str:
     landmarks = _LANDMARKS % tuple(pose.landmarks.ravel().tolist())
     world = _WORLD % tuple(pose.world.ravel().tolist())
-    if "n" in landmarks or "n" in world:  # "nan" or "inf": nothing else in there has the letter
-        raise ValueError("a pose that is not all numbers is no JSON")
     head = _dump({"id": pose.id, "score": round(pose.score, _SCORE_DIGITS)})
-    return f'{head[:-1]},"landmarks":{landmarks},"world":{world}}}'
+    entry = f'{head[:-1]},"landmarks":{landmarks},"world":{world}{_further(pose)}}}'
+    if "nan" in entry or "inf" in entry:  # no name in there has either
+        raise ValueError("a pose that is not all numbers is no JSON")
+    return entry
+
+
+def _further(pose: Pose) -> str:
+    """The fields that not every pose has."""
+    fields = ""
+    if pose.predicted is not None:
+        fields += f',"predicted":{_dump(pose.predicted.nonzero()[0].tolist())}'
+    if pose.turned is not None:
+        fields += f',"turned":"{pose.turned}"'
+    if pose.angles is not None:
+        fields += f',"angles":{_ANGLES % tuple(pose.angles.ravel().tolist())}'
+    if pose.raw is not None:
+        fields += f',"raw":{_LANDMARKS % tuple(pose.raw.ravel().tolist())}'
+    return fields
 
 
 def state_message(stream: str, status: Status) -> str:
@@ -101,6 +118,6 @@ def clock_message(
     return _dump(message)
 
 
-def _dump(message: dict[str, Any]) -> str:
+def _dump(message: dict[str, Any] | list[int]) -> str:
     """Raises ValueError for NaN and infinities, which are no JSON; no estimator gives any."""
     return json.dumps(message, separators=(",", ":"), allow_nan=False)

@@ -63,11 +63,17 @@ def small_rgb(frame: Frame, width_px: int) -> NDArray[np.uint8]:
     within that rounding. Halves only, on the planes and before the conversion: OpenCV makes them with
     vector instructions in a third of the time that FFmpeg's scaler takes, and nearer to the exact mean.
     """
+    frame = small(frame, width_px)
+    rgb: NDArray[np.uint8] = cv2.cvtColor(frame.i420, cv2.COLOR_YUV2RGB_I420)  # type: ignore[assignment]
+    return rgb
+
+
+def small(frame: Frame, width_px: int) -> Frame:
+    """The frame halved until a further half would be narrower than ``width_px``."""
     assert_off_loop()
     while frame.width >= 2 * width_px and frame.height >= 4:
         frame = half_size(frame)
-    rgb: NDArray[np.uint8] = cv2.cvtColor(frame.i420, cv2.COLOR_YUV2RGB_I420)  # type: ignore[assignment]
-    return rgb
+    return frame
 
 
 def half_size(frame: Frame) -> Frame:

@@ -22,6 +22,10 @@ Metres = Annotated[Number, Field(description="metres; x right, y down, z away fr
 
 Landmark = tuple[X, Y, Z, Visibility, Presence]
 WorldLandmark = tuple[Metres, Metres, Metres]
+Degrees = Annotated[Number, Field(title="degrees", ge=-90, le=180)]
+Valid = Annotated[int, Field(title="valid", ge=0, le=1, description="1: it can be trusted")]
+Turned = Literal["left_right", "front_back"]
+Index = Annotated[int, Field(ge=0, lt=LANDMARK_COUNT)]
 _All33 = Field(min_length=LANDMARK_COUNT, max_length=LANDMARK_COUNT)
 
 
@@ -42,6 +46,17 @@ class PoseEntry(Message):
     """MediaPipe's 33 in their order, in image coordinates."""
     world: Annotated[list[WorldLandmark], _All33]
     """The same 33 in metres, from the middle between the hips."""
+    predicted: Annotated[list[Index], Field(max_length=LANDMARK_COUNT)] = Field(
+        default_factory=list
+    )
+    """The landmarks that can't be seen, by their place in the list: the network's guess."""
+    turned: Turned = Field(default_factory=lambda: "left_right")
+    """The sides are probably mistaken: those of arms or legs, or all, as if the person faced the other way.
+    Absent: they are not."""
+    angles: dict[str, tuple[Degrees, Valid]] = Field(default_factory=dict)
+    """Joint and segment angles by their names (docs/protocol.md); later versions may have more."""
+    raw: Annotated[list[Landmark], _All33] = Field(default_factory=list)
+    """As ``landmarks``, before smoothing; only with the option ``raw``."""
 
 
 class PoseMessage(Message):

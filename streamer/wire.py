@@ -5,11 +5,13 @@ NumPy and the standard library only, so that a client may take this file as it i
 """
 
 import struct
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.angles import ANGLES
 from streamer.errors import InvalidRequest
 from streamer.model import LANDMARK_COUNT, Pose, PoseResult
 
@@ -33,6 +35,16 @@ _POSE: Final = np.dtype(
         ("world", "<i2", (LANDMARK_COUNT, 3)),
     ]
 )
+_SIGHT: Final = np.dtype([("predicted", "u1", -(-LANDMARK_COUNT // 8)), ("turned", "u1")])
+_ANGLES: Final = np.dtype([("degrees", "<i2", len(ANGLES)), ("valid", "u1", -(-len(ANGLES) // 8))])
+_RAW: Final = np.dtype((_LANDMARK, LANDMARK_COUNT))
+_HAS_SIGHT, _HAS_ANGLES, _HAS_RAW = 1, 2, 4
+_BLOCKS: Final = ((_HAS_SIGHT, _SIGHT), (_HAS_ANGLES, _ANGLES), (_HAS_RAW, _RAW))
+"""What may come after the poses, by the bits of the header's ``further``, in this order: each block has a
+part for every person. Later ones come behind them: a reader takes those that it knows."""
+
+_TURNED: Final = (None, "left_right", "front_back")
+_DEGREE_STEPS: Final = 10
 _COORDINATE_STEPS: Final = 16384  # a twelfth of a pixel at 1280; from -2 to 2 pictures
 _METRE_STEPS: Final = 10_000  # from -3.3 to 3.3 m
 _SHARE_STEPS: Final = 255
@@ -49,37 +61,65 @@ def encode_pose(result: PoseResult) -> bytes:
 
     Raises ValueError for NaN and infinities in a pose, as the JSON form does; no estimator gives any.
     """
-    frame, latency_ms = result.frame, result.latency_ms
+    frame, latency_ms, poses = result.frame, result.latency_ms, result.poses
+    further, blocks = _encode_further(poses)
     header = _HEADER.pack(
         VERSION,
         KIND_POSE,
-        len(result.poses),
+        len(poses),
         len(STAGES),
         result.epoch,
         result.seq,
         result.dropped,
         frame.width,
         frame.height,
-        0,
+        further,
         result.pts,
         frame.received_at,
     )
     stages = _STAGES.pack(*(latency_ms.get(stage, 0.0) for stage in STAGES))
-    return b"".join((header, stages, *map(_encode_person, result.poses)))
+    return b"".join((header, stages, *map(_encode_person, poses), *blocks))
 
 
 def _encode_person(pose: Pose) -> bytes:
     if not (np.isfinite(pose.landmarks).all() and np.isfinite(pose.world).all()):
         raise ValueError("a pose that is not all numbers can't be sent")
-    # MediaPipe may place a landmark far outside the picture: kept at the limit of 16 bits.
-    steps = np.rint(np.clip(pose.landmarks * _LANDMARK_STEPS, _LEAST_STEPS, _MOST_STEPS))
-    landmarks = np.empty(LANDMARK_COUNT, _LANDMARK)
-    landmarks["place"], landmarks["seen"] = steps[:, :3], steps[:, 3:]
     world: NDArray[np.float32] = np.rint(
         np.clip(pose.world * np.float32(_METRE_STEPS), _I16.min, _I16.max)
     )
     score = round(min(max(pose.score, 0.0), 1.0) * _SCORE_STEPS)
-    return _PERSON.pack(pose.id, score) + landmarks.tobytes() + world.astype("<i2").tobytes()
+    landmarks = _encode_landmarks(pose.landmarks)
+    return _PERSON.pack(pose.id, score) + landmarks + world.astype("<i2").tobytes()
+
+
+def _encode_landmarks(values: NDArray[np.float32]) -> bytes:
+    # MediaPipe may place a landmark far outside the picture: kept at the limit of 16 bits.
+    steps = np.rint(np.clip(values * _LANDMARK_STEPS, _LEAST_STEPS, _MOST_STEPS))
+    landmarks = np.empty(LANDMARK_COUNT, _LANDMARK)
+    landmarks["place"], landmarks["seen"] = steps[:, :3], steps[:, 3:]
+    return landmarks.tobytes()
+
+
+def _encode_further(poses: tuple[Pose, ...]) -> tuple[int, list[bytes]]:
+    """``further`` and its blocks: what every one of the poses has."""
+    bits, blocks = 0, []
+    predicted = [pose.predicted for pose in poses if pose.predicted is not None]
+    angles = [pose.angles for pose in poses if pose.angles is not None]
+    raw = [pose.raw for pose in poses if pose.raw is not None]
+    if predicted and len(predicted) == len(poses):
+        bits |= _HAS_SIGHT
+        for flags, pose in zip(predicted, poses, strict=True):
+            packed = np.packbits(flags, bitorder="little").tobytes()
+            blocks.append(packed + bytes([_TURNED.index(pose.turned)]))
+    if angles and len(angles) == len(poses):
+        bits |= _HAS_ANGLES
+        for each in angles:
+            degrees = np.rint(each[:, 0] * _DEGREE_STEPS).astype("<i2").tobytes()
+            blocks.append(degrees + np.packbits(each[:, 1] > 0, bitorder="little").tobytes())
+    if raw and len(raw) == len(poses):
+        bits |= _HAS_RAW
+        blocks.extend(map(_encode_landmarks, raw))
+    return bits, blocks
 
 
 def decode_pose(message: bytes, stream: str) -> dict[str, Any]:
@@ -93,11 +133,13 @@ def read_pose(message: bytes, stream: str) -> dict[str, Any]:
     """As ``decode_pose``, with ``poses`` as a tuple of ``Pose``."""
     if len(message) < _HEADER.size or message[:2] != bytes([VERSION, KIND_POSE]):
         raise InvalidRequest("This is no binary pose message of version 1.")
-    (_, _, people, stages, epoch, seq, dropped, width, height, _, pts, received_at) = (
+    (_, _, people, stages, epoch, seq, dropped, width, height, further, pts, received_at) = (
         _HEADER.unpack_from(message)
     )
     start = _HEADER.size + 4 * stages
-    if len(message) < start + people * _POSE.itemsize:
+    blocks = [(bit, block) for bit, block in _BLOCKS if further & bit]
+    size = _POSE.itemsize + sum(block.itemsize for _, block in blocks)
+    if len(message) < start + people * size:
         raise InvalidRequest("This binary pose message is cut off.")
     latencies = struct.unpack_from(f"<{stages}f", message, _HEADER.size)
     return {
@@ -110,28 +152,81 @@ def read_pose(message: bytes, stream: str) -> dict[str, Any]:
         "received_at": round(received_at, 4),
         "width": width,
         "height": height,
-        "poses": tuple(map(_person, np.frombuffer(message, _POSE, people, start))),
+        "poses": tuple(_read_people(message, start, people, blocks)),
         "latency_ms": {stage: round(ms, 2) for stage, ms in zip(STAGES, latencies, strict=False)},
         "dropped": dropped,
     }
 
 
-def _person(person: Any) -> Pose:
+def _read_people(
+    message: bytes, at: int, people: int, blocks: list[tuple[int, Any]]
+) -> Iterator[Pose]:
+    """``blocks``: those of ``_BLOCKS`` that there are."""
+    parts: dict[int, Any] = {}
+    for bit, block in ((0, _POSE), *blocks):
+        parts[bit] = np.frombuffer(message, block, people, at)
+        at += parts[bit].nbytes
+    for number, person in enumerate(parts[0]):
+        of = {bit: part[number] for bit, part in parts.items()}
+        yield Pose(
+            id=int(person["id"]),
+            score=int(person["score"]) / _SCORE_STEPS,
+            landmarks=_landmarks(person["landmarks"]),
+            world=(person["world"] / _METRE_STEPS).astype(np.float32),
+            raw=_landmarks(of[_HAS_RAW]) if _HAS_RAW in of else None,
+            predicted=_flags(of[_HAS_SIGHT]["predicted"], LANDMARK_COUNT)
+            if _HAS_SIGHT in of
+            else None,
+            angles=_angles(of[_HAS_ANGLES]) if _HAS_ANGLES in of else None,
+            turned=_turned(of[_HAS_SIGHT]["turned"]) if _HAS_SIGHT in of else None,
+        )
+
+
+def _landmarks(steps: Any) -> NDArray[np.float32]:
     landmarks = np.empty((LANDMARK_COUNT, 5), np.float32)
-    landmarks[:, :3] = person["landmarks"]["place"] / _COORDINATE_STEPS
-    landmarks[:, 3:] = person["landmarks"]["seen"] / _SHARE_STEPS
-    world = (person["world"] / _METRE_STEPS).astype(np.float32)
-    return Pose(int(person["id"]), int(person["score"]) / _SCORE_STEPS, landmarks, world)
+    landmarks[:, :3] = steps["place"] / _COORDINATE_STEPS
+    landmarks[:, 3:] = steps["seen"] / _SHARE_STEPS
+    return landmarks
+
+
+def _flags(packed: NDArray[np.uint8], count: int) -> NDArray[np.bool_]:
+    return np.unpackbits(packed, count=count, bitorder="little").astype(np.bool_)
+
+
+def _angles(block: Any) -> NDArray[np.float32]:
+    degrees = block["degrees"] / np.float32(_DEGREE_STEPS)
+    return np.stack((degrees, _flags(block["valid"], len(ANGLES))), axis=1, dtype=np.float32)
+
+
+def _turned(value: int) -> str | None:
+    """Of a value that a later version may add nothing is known."""
+    return _TURNED[value] if value < len(_TURNED) else None
 
 
 def _rounded(pose: Pose) -> dict[str, Any]:
-    places, seen = _rows(pose.landmarks[:, :3], 5), _rows(pose.landmarks[:, 3:], 3)
-    return {
+    rounded = {
         "id": pose.id,
         "score": round(pose.score, 3),
-        "landmarks": [place + sure for place, sure in zip(places, seen, strict=True)],
+        "landmarks": _rounded_landmarks(pose.landmarks),
         "world": _rows(pose.world, 4),
     }
+    if pose.predicted is not None:
+        rounded["predicted"] = pose.predicted.nonzero()[0].tolist()
+    if pose.turned is not None:
+        rounded["turned"] = pose.turned
+    if pose.angles is not None:
+        rounded["angles"] = {
+            name: [degrees, int(valid)]
+            for name, (degrees, valid) in zip(ANGLES, _rows(pose.angles, 1), strict=True)
+        }
+    if pose.raw is not None:
+        rounded["raw"] = _rounded_landmarks(pose.raw)
+    return rounded
+
+
+def _rounded_landmarks(landmarks: NDArray[np.float32]) -> list[list[float]]:
+    places, seen = _rows(landmarks[:, :3], 5), _rows(landmarks[:, 3:], 3)
+    return [place + sure for place, sure in zip(places, seen, strict=True)]
 
 
 def _rows(values: NDArray[np.float32], digits: int) -> list[list[float]]:

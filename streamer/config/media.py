@@ -6,7 +6,6 @@ from pydantic import AfterValidator, Field, model_validator
 
 from streamer.config.section import Section, Share
 
-
 Point = Annotated[tuple[Share, Share], Field(strict=False)]
 """x and y, in 0..1 of the width and height of the picture as it is shown."""
 

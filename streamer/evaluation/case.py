@@ -35,9 +35,8 @@ class Judged(Protocol):
 MakeEstimator = Callable[[PoseConfig], Judged]
 """A function of a module, so that another process finds it."""
 
-OURS, BARE, BARE_RAW, ANY_SCORE = "ours", "bare", "bare_raw", "any_score"
-"""The runs of a case: as configured; MediaPipe; MediaPipe without its filter, to compare with; ours with
-every pose that it finds, of whatever score."""
+OURS, BARE, BARE_RAW = "ours", "bare", "bare_raw"
+"""The runs of a case: what is judged; MediaPipe; MediaPipe without its filter, to compare with."""
 
 
 @dataclass(slots=True)
@@ -47,6 +46,11 @@ class Track:
 
     poses: list[tuple[Pose, ...]] = field(default_factory=list)
     cpu_s: float = 0.0
+
+    def gated(self, min_score: float) -> "Track":
+        """What is published: poses of a lower score are not."""
+        poses = [tuple(pose for pose in found if pose.score >= min_score) for found in self.poses]
+        return Track(poses, self.cpu_s)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.evaluation import motion, people, presence
-from streamer.evaluation.case import ANY_SCORE, BARE, BARE_RAW, OURS, Played, Track
+from streamer.evaluation.case import BARE, BARE_RAW, OURS, Played, Track
 from streamer.evaluation.figures import Figures, Lag
 from streamer.evaluation.manifest import Span
 from streamer.evaluation.truth import boxes_of, torso_px
@@ -20,21 +20,20 @@ Theirs = dict[int, Pose]
 """Person -> pose, of one frame."""
 
 
-def measure(played: Played) -> dict[str, Figures]:
-    """By the names of the two estimators."""
-    theirs = {run: _theirs(played, track) for run, track in played.tracks.items()}
+def measure(played: Played, min_score: float) -> dict[str, Figures]:
+    """By the names of the two estimators. ``min_score``: below it ours doesn't publish a pose."""
+    tracks = {**played.tracks, OURS: played.tracks[OURS].gated(min_score)}
+    theirs = {run: _theirs(played, track) for run, track in tracks.items()}
     visible = _visible([theirs[OURS], theirs[BARE]])
     figures = {}
     for run in (OURS, BARE):
-        track = played.tracks[run]
+        track = tracks[run]
         raw = theirs.get(BARE_RAW) if run == BARE else None
         figures[run] = _counted(played, track, theirs[run])
+        figures[run].scores = presence.scores(played, played.tracks[run])
         for person, landmarks in visible.items():
             walk = _Walk(played, theirs[run], raw, person, landmarks)
             walk.add_to(figures[run])
-    scored = played.tracks.get(ANY_SCORE, played.tracks[OURS])
-    figures[OURS].scores = presence.scores(played, scored)
-    figures[BARE].scores = presence.scores(played, played.tracks[BARE])
     return figures
 
 

@@ -13,7 +13,6 @@ from streamer.analyze.segment import Report
 from streamer.config import PoseConfig
 from streamer.errors import ConfigError, StreamerError
 from streamer.evaluation.case import (
-    ANY_SCORE,
     BARE,
     BARE_RAW,
     OURS,
@@ -27,7 +26,8 @@ from streamer.evaluation.figures import Figures
 from streamer.evaluation.manifest import Clip, Variant, check_files, load_manifest
 from streamer.evaluation.measure import measure
 from streamer.evaluation.report import as_json, print_report
-from streamer.pose.models import Complexity, ensure_models
+from streamer.pose.live import LiveEstimator
+from streamer.pose.models import Complexity, ensure_models, find_model
 
 _WAIT_S = 1.0
 
@@ -44,7 +44,7 @@ class CaseResult:
 @dataclass(frozen=True, slots=True, eq=False)
 class CaseTask:
     """``options``: of the estimator that is judged, but for the number of people, where ``people`` says
-    that it is the clip's. ``scored``: run it once more, without its gate, to judge its score."""
+    that it is the clip's."""
 
     folder: Path
     clip: Clip
@@ -52,16 +52,17 @@ class CaseTask:
     make: MakeEstimator
     options: PoseConfig
     people: bool = True
-    scored: bool = True
 
     def run(self, report: Report) -> CaseResult:
         """Raises StreamerError."""
         played = play(self.folder, self.clip, self.variant, self._makers(), report)
-        return CaseResult(played.title, measure(played), played.faults)
+        figures = measure(played, self.options.min_score)
+        return CaseResult(played.title, figures, played.faults)
 
     def _makers(self) -> dict[str, tuple[MakeEstimator, PoseConfig]]:
         count = {"num_poses": self.clip.people} if self.people else {}
-        ours = self.options.model_copy(update={"raw": True, **count})
+        # With every pose, of whatever score: so that the score is judged too, and not the gate alone.
+        ours = self.options.model_copy(update={"raw": True, "min_score": 0.0, **count})
         # What MediaPipe gives by itself: only what it knows, and as it is when nothing is chosen.
         bare = PoseConfig(
             model_complexity=ours.model_complexity,
@@ -73,14 +74,12 @@ class CaseTask:
         if self.clip.people == 1 and (self.clip.rest or self.clip.moving):
             unfiltered = bare.model_copy(update={"smooth_landmarks": False})
             makers[BARE_RAW] = (bare_mediapipe, unfiltered)
-        if self.scored and ours.min_score > 0 and (self.clip.occupied or self.clip.empty):
-            makers[ANY_SCORE] = (self.make, ours.model_copy(update={"min_score": 0.0}))
         return makers
 
 
 def live_estimator(options: PoseConfig) -> Judged:
     """What live streams use."""
-    return bare_mediapipe(options)
+    return LiveEstimator(find_model, options)
 
 
 def evaluate(
@@ -98,11 +97,9 @@ def evaluate(
     clips = [clip for clip in load_manifest(folder) if clip.quick or not quick]
     cases = _cases(clips, only)
     check_files(folder, [clip for clip, _ in cases])
-    ensure_models([Complexity(options.model_complexity)])
-    tasks = [
-        CaseTask(folder, clip, variant, make, options, people, scored=not quick)
-        for clip, variant in cases
-    ]
+    for segmentation in {False, options.enable_segmentation}:
+        ensure_models([Complexity(options.model_complexity)], segmentation=segmentation)
+    tasks = [CaseTask(folder, clip, variant, make, options, people) for clip, variant in cases]
     return _run(tasks, jobs or cores())
 
 

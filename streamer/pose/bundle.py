@@ -8,12 +8,15 @@ it can be left out, which changes no other output by a single bit.
 import io
 import struct
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import flatbuffers
 import numpy as np
 from mediapipe.tasks.metadata import metadata_schema_py_generated as metadata_schema
 from mediapipe.tasks.metadata import schema_py_generated as tflite_schema
+
+from streamer.errors import ModelError
 
 DETECTOR_NAME = "pose_detector.tflite"
 LANDMARKER_NAME = "pose_landmarks_detector.tflite"
@@ -45,6 +48,17 @@ def make_bundle(detector: bytes, landmarker: bytes, *, segmentation: bool) -> by
     _add_metadata(model)
     packed = _pack(model, b"TFL3", size_hint=len(landmarker) + 4096)
     return _aligned_zip({DETECTOR_NAME: detector, LANDMARKER_NAME: packed})
+
+
+def read_bundle(path: Path) -> tuple[bytes, bytes]:
+    """The detector and the landmark network of a bundle. Raises ModelError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(DETECTOR_NAME), archive.read(LANDMARKER_NAME)
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise ModelError(
+            f"The model {path.name} can't be read: {error}. Run `streamer models` to make it again."
+        ) from error
 
 
 def _remove_segmentation(model: Any) -> None:

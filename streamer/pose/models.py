@@ -84,6 +84,19 @@ def model_path(
     return (cache_dir or default_cache_dir()) / name
 
 
+def find_model(model_complexity: int, segmentation: bool = False) -> Path:
+    """Raises ModelError when the model is not on this machine."""
+    complexity = Complexity(model_complexity)
+    model = model_path(complexity, segmentation=segmentation)
+    if not model.is_file():
+        name = complexity.name.lower()
+        raise ModelError(
+            f"The model {name} (model_complexity {model_complexity}) is not "
+            f"on this machine yet: run `streamer models {name}` once."
+        )
+    return model
+
+
 def default_cache_dir() -> Path:
     """``$STREAMER_MODELS_DIR``, else ``streamer/models`` in the user's cache folder."""
     if own := os.environ.get("STREAMER_MODELS_DIR"):

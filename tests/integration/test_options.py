@@ -84,10 +84,13 @@ def test_without_smooth_landmarks_they_are_raw(
     film: list[Frame], tracked: list[tuple[Pose, ...]]
 ) -> None:
     raw = estimate(film, RAW)
-    assert jitter(raw) > 1.1 * jitter(tracked)
-    each_alone = places(estimate(film, PoseConfig(static_image_mode=True)))
-    off_raw, off_smoothed = (np.abs(places(p) - each_alone).mean() for p in (raw, tracked))
-    assert off_raw < 0.8 * off_smoothed
+    steady = estimate(film, PoseConfig(smoothing="steady"))
+    assert jitter(raw) > jitter(tracked) > 1.1 * jitter(steady)
+    beside = estimate(film, PoseConfig(raw=True))
+    assert equal(beside, tracked)
+    for (alone,), (both,) in zip(raw, beside, strict=True):
+        assert both.raw is not None and alone.raw is None
+        assert np.array_equal(both.raw[:, :3], alone.landmarks[:, :3])
 
 
 def test_time_between_frames_matters_to_smoothed_landmarks_only(

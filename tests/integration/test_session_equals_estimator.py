@@ -1,22 +1,18 @@
-"""A session adds nothing to MediaPipe's landmarks and takes nothing from them."""
+"""A session adds nothing to its estimator's landmarks and takes nothing from them."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import mediapipe as mp
 import numpy as np
 import pytest
-from mediapipe.tasks.python import BaseOptions, vision
 from numpy.typing import NDArray
 
 from streamer.app import estimator_factory
 from streamer.config import PoseConfig
 from streamer.errors import SourceEnded, SourceLost
 from streamer.model import Frame, PoseResult, StreamState
-from streamer.pixels import small_rgb
 from streamer.ports import FrameReceiver
 from streamer.pose.models import Complexity, ensure_models
 from streamer.session import RetryPolicy, Session
@@ -56,32 +52,23 @@ class ReleasingSink(RecordingSink):
         self._source.on_result()
 
 
-def bare_loop(model: Path, frames: Sequence[Frame]) -> list[Landmarks]:
-    """MediaPipe as its documentation shows it, on the same pictures and their times."""
-    options = vision.PoseLandmarkerOptions(
-        base_options=BaseOptions(model_asset_path=str(model)),
-        running_mode=vision.RunningMode.VIDEO,
-    )
-    found = []
-    with vision.PoseLandmarker.create_from_options(options) as landmarker:
-        for frame in frames:
-            image = mp.Image(image_format=mp.ImageFormat.SRGB, data=small_rgb(frame, 640))
-            result = landmarker.detect_for_video(image, (frame.pts - frames[0].pts) // 90)
-            pairs = zip(result.pose_landmarks, result.pose_world_landmarks, strict=True)
-            found.append([(numbers(image), numbers(world)[:, :3]) for image, world in pairs])
-    return found
-
-
-def numbers(landmarks: Any) -> NDArray[np.float32]:
-    rows = [(p.x, p.y, p.z, p.visibility, p.presence) for p in landmarks]
-    return np.array(rows, np.float32)
+def bare_loop(frames: Sequence[Frame]) -> list[Landmarks]:
+    """The estimator alone, on the same pictures and their times."""
+    estimator = estimator_factory(PoseConfig())()
+    try:
+        return [
+            [(pose.landmarks, pose.world) for pose in estimator.estimate(frame, frame.pts)]
+            for frame in frames
+        ]
+    finally:
+        estimator.close()
 
 
 @pytest.mark.timeout(120)
 async def test_landmarks_of_a_session_equal_a_bare_loops_exactly_and_again_after_a_reconnect(
     person_clip: Path,
 ) -> None:
-    (model,) = await asyncio.to_thread(ensure_models, [Complexity.FULL])
+    await asyncio.to_thread(ensure_models, [Complexity.FULL])
     first = await asyncio.to_thread(decode, person_clip, 120)
     second = first[60:100]
     source = PatientSource(first, second)
@@ -105,7 +92,7 @@ async def test_landmarks_of_a_session_equal_a_bare_loops_exactly_and_again_after
     }
     assert [len(film) for film in by_epoch.values()] == [120, 40]
     for film, frames in ((by_epoch[1], first), (by_epoch[2], second)):
-        expected = await asyncio.to_thread(bare_loop, model, frames)
+        expected = await asyncio.to_thread(bare_loop, frames)
         assert all(len(people) == 1 for people in expected)
         for ours, bare in zip(film, expected, strict=True):
             assert len(ours) == len(bare)
