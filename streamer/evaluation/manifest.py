@@ -47,8 +47,8 @@ class Clip(Section):
     ``people``: how many there are at most at once, and how many poses are asked for. ``use``: the part of
     the file that is used. ``occupied``, ``empty``: where somebody is plainly there, where nobody is; what
     is in neither (somebody comes, or is half hidden) doesn't count. ``rest``: where everybody holds
-    still; ``moving``: where everybody moves all the time. ``truth``: a file of ``Truth``. ``plain``: whether the clip as it is counts as well as its
-    variants. ``quick``: among those of ``--quick``.
+    still; ``moving``: where everybody moves all the time. ``truth``: a file of ``Truth``. ``plain``:
+    whether the clip as it is counts as well as its variants. ``quick``: among those of ``--quick``.
     """
 
     file: str

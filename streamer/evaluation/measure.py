@@ -38,7 +38,8 @@ def measure(played: Played, min_score: float) -> dict[str, Figures]:
 
 
 def _counted(played: Played, track: Track, theirs: list[Theirs]) -> Figures:
-    occupied, found = presence.found_in(played, track)
+    there = [bool(found) for found in theirs]
+    occupied, found = presence.found_in(played, there)
     empty, false = presence.false_in(played, track)
     figures = Figures(
         frames=len(played.times_s),
@@ -47,7 +48,7 @@ def _counted(played: Played, track: Track, theirs: list[Theirs]) -> Figures:
         found=found,
         empty=empty,
         false=false,
-        first=presence.first_poses(played, track),
+        first=presence.first_poses(played, there),
     )
     if played.truth is not None:
         size = (played.width, played.height)

@@ -18,10 +18,12 @@ class First:
     found: bool
 
 
-def found_in(played: Played, track: Track) -> tuple[int, int]:
-    """The occupied frames, and those of them with a pose: presence recall is the second by the first."""
+def found_in(played: Played, there: list[bool]) -> tuple[int, int]:
+    """The occupied frames, and those of them in which somebody is found: presence recall is the second by
+    the first. ``there``: by frame, whether a pose is somebody's. Where the clip's truth is known, a pose on
+    the furniture is nobody's, whoever else is in the picture."""
     places = played.within(played.clip.occupied)
-    return len(places), sum(bool(track.poses[place]) for place in places)
+    return len(places), sum(there[place] for place in places)
 
 
 def false_in(played: Played, track: Track) -> tuple[int, int]:
@@ -30,19 +32,19 @@ def false_in(played: Played, track: Track) -> tuple[int, int]:
     return len(places), sum(bool(track.poses[place]) for place in places)
 
 
-def first_poses(played: Played, track: Track) -> list[First]:
+def first_poses(played: Played, there: list[bool]) -> list[First]:
     """One for each time that somebody comes: each span of ``occupied``, but those that go on where the one
-    before ended."""
+    before ended. ``there``: as of ``found_in``."""
     firsts = []
     ends = {end for _, end in played.clip.occupied}
     for begin, end in played.clip.occupied:
         places = played.within([(begin, end)])
         if begin in ends or not places:
             continue
-        with_pose = [place for place in places if track.poses[place]]
-        at = with_pose[0] if with_pose else places[-1]
+        found = [place for place in places if there[place]]
+        at = found[0] if found else places[-1]
         ms = (played.times_s[at] - played.times_s[places[0]]) * 1000
-        firsts.append(First(at - places[0], ms, bool(with_pose)))
+        firsts.append(First(at - places[0], ms, bool(found)))
     return firsts
 
 

@@ -50,6 +50,9 @@ CUTS = {
     # A woman who stands and talks, from behind and from the front.
     "helper1": Cut("cam01_two.mp4", POSE2SIM, range(0, 40, 2), (522, 729, 544, 1088), half=True),
     "helper3": Cut("cam03_two.mp4", POSE2SIM, range(0, 44, 2), (0, 384, 384, 736)),
+    # The same two in one picture.
+    "pair3": Cut("cam03_two.mp4", POSE2SIM, range(0, 100, 2), (0, 384, 384, 736)),
+    "pair4": Cut("cam04_two.mp4", POSE2SIM, range(0, 100, 2), (544, 240, 544, 896), half=True),
 }
 
 

@@ -33,7 +33,7 @@ PLAINLY, NOT_AT_ALL = 0.75, 0.0
 
 
 def make_all(folder: Path, *, quick: bool = False) -> None:
-    """Makes the clips that ``folder`` lacks, and its manifest. ``quick``: only those for ``--quick``."""
+    """Makes the clips and their manifest; what ``folder`` has of the packages is not fetched again. ``quick``: only those for ``--quick``."""
     parts = folder / "parts"
     parts.mkdir(parents=True, exist_ok=True)
     props = Props(parts)
@@ -72,10 +72,9 @@ def _film(folder: Path, parts: Path, name: str, recipe: Filmed) -> str:
     clip = obtain(parts, recipe.file, recipe.origin)
     with av.open(str(clip)) as container:
         rate = container.streams.video[0].average_rate or Fraction(30)
-        _encode(folder / f"{name}.mp4", _cropped(container, recipe), rate)
+        _encode(folder / f"{name}.mp4", _cropped(container, recipe), rate / recipe.frames.step)
     if recipe.theirs:
-        frames = len(recipe.frames)
-        landmarks = np.stack([_truth_of(parts, who, recipe, frames) for who in recipe.theirs], 1)
+        landmarks = np.stack([_truth_of(parts, who, recipe) for who in recipe.theirs], axis=1)
         np.savez_compressed(folder / f"{name}.npz", landmarks=landmarks)
     labels = recipe.labels
     source = f"{recipe.file} of {recipe.origin.package.spec}, cropped"
@@ -96,20 +95,18 @@ def _cropped(container: Any, recipe: Filmed) -> Pictures:
             yield cv2.resize(whole, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
-def _truth_of(parts: Path, who: str, recipe: Filmed, frames: int) -> NDArray[np.float32]:
-    """(frames, 33, 3): a cut-out's landmarks where it was cut out; NaN in frames that it has not."""
+def _truth_of(parts: Path, who: str, recipe: Filmed) -> NDArray[np.float32]:
+    """(frames, 33, 3): a cut-out's landmarks where it was cut out. Frames between those of the cut-out have
+    what lies between."""
     cut, cutout = CUTS[who], cut_out(parts, who)
     left, top, _, _ = cut.box
-    half = 2 if cut.half else 1
-    scale = recipe.width / recipe.crop[2]
-    landmarks = np.full((frames, 33, 3), np.nan, np.float32)
-    for place, number in enumerate(cut.frames):
-        if number < frames:
-            points = cutout.landmarks[place].copy()
-            points[:, :2] = points[:, :2] * half + (left - recipe.crop[0], top - recipe.crop[1])
-            points[:, :2] *= scale
-            landmarks[number] = points
-    return landmarks
+    points = cutout.landmarks.astype(np.float64)
+    points[..., :2] *= 2 if cut.half else 1
+    points[..., :2] += (left - recipe.crop[0], top - recipe.crop[1])
+    points[..., :2] *= recipe.width / recipe.crop[2]
+    columns = points.reshape(len(points), -1).T
+    between = [np.interp(recipe.frames, cut.frames, column) for column in columns]
+    return np.stack(between, axis=1).reshape(-1, 33, 3).astype(np.float32)
 
 
 def _encode(path: Path, pictures: Pictures, rate: Fraction) -> None:

@@ -128,6 +128,22 @@ def _filmed() -> dict[str, Filmed | Composed]:
             labels,
             (f"balance{number}",),
         )
+    for number in (3, 4):
+        labels = Labels(
+            "a man balances and a woman beside him talks; they cover one another at times",
+            people=2,
+            occupied=[(0.0, 1.66)],
+            variants=[FPS10],
+        )
+        clips[f"pair{number}"] = Filmed(
+            f"cam0{number}_two.mp4",
+            POSE2SIM,
+            range(0, 100, 2),
+            (0, 0, 1080, 1920),
+            360,
+            labels,
+            (f"balance{number}", f"pair{number}"),
+        )
     return clips
 
 
@@ -254,7 +270,7 @@ _KINDS = ("opposite", "in_front", "behind", "overtakes", "meet", "cut_off")
 def _crossings() -> dict[str, Filmed | Composed]:
     """Two people whose ways cross; the second of ``uses`` is the nearer one."""
     clips = {}
-    people = [name for name in CUTS if name not in ("walker", "balance2")]
+    people = [name for name in CUTS if name[:4] in ("bala", "help") and name != "balance2"]
     places = ["garage", "temple", "coffee", "park", "rocket"]
     for number in range(_CROSSINGS):
         kind = _KINDS[number % len(_KINDS)]
