@@ -149,4 +149,4 @@ def _one_piece(mask: NDArray[np.float32]) -> NDArray[np.uint8]:
     _, pieces, stats, _ = cv2.connectedComponentsWithStats((alpha > 127).astype(np.uint8))
     largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
     near = cv2.dilate((pieces == largest).astype(np.uint8), np.ones((5, 5), np.uint8))
-    return alpha * near
+    return np.where(near > 0, alpha, np.uint8(0))

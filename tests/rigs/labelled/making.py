@@ -33,7 +33,8 @@ PLAINLY, NOT_AT_ALL = 0.75, 0.0
 
 
 def make_all(folder: Path, *, quick: bool = False) -> None:
-    """Makes the clips and their manifest; what ``folder`` has of the packages is not fetched again. ``quick``: only those for ``--quick``."""
+    """Makes the clips and their manifest; what ``folder`` has of the packages is not fetched again.
+    ``quick``: only those for ``--quick``."""
     parts = folder / "parts"
     parts.mkdir(parents=True, exist_ok=True)
     props = Props(parts)
@@ -58,8 +59,12 @@ def _compose(folder: Path, name: str, recipe: Composed, props: Props) -> str:
     source = ", ".join(dict.fromkeys(origin.package.spec for origin in recipe.origins))
     licence = " AND ".join(dict.fromkeys(origin.licence for origin in recipe.origins))
     if stage.actors:
-        arrays = {key: np.stack(getattr(known, key)) for key in ("landmarks", "boxes", "seen")}
-        np.savez_compressed(folder / f"{name}.npz", **arrays)
+        np.savez_compressed(
+            folder / f"{name}.npz",
+            landmarks=np.stack(known.landmarks),
+            boxes=np.stack(known.boxes),
+            seen=np.stack(known.seen),
+        )
     return _entry(
         *(folder, name, recipe.labels, f"composed from {source}", licence),
         occupied,
@@ -164,7 +169,8 @@ def _entry(
         table |= {"truth": f"{name}.npz", "truth_sha256": _digest(folder / f"{name}.npz")}
     lines = ["[[clip]]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
     for variant in labels.variants:
-        lines += ["[[clip.variant]]", *(f"{k} = {json.dumps(v)}" for k, v in variant.items())]
+        changed = variant.model_dump(exclude_defaults=True)
+        lines += ["[[clip.variant]]", *(f"{k} = {json.dumps(v)}" for k, v in changed.items())]
     return "\n".join(lines) + "\n"
 
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from streamer.evaluation.manifest import Variant
 from tests.rigs.labelled.cutouts import CUTS, Cutout, cut_out
 from tests.rigs.labelled.packages import POSE2SIM, SPORTS2D, Origin
 from tests.rigs.labelled.scenes import HEIGHT, SCENES, WIDTH, scene
 from tests.rigs.labelled.staging import Actor, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -25,7 +26,7 @@ Span = tuple[float, float]
 @dataclass(frozen=True)
 class Labels:
     """As of ``streamer.evaluation.manifest.Clip``; of staged clips ``occupied`` and ``empty`` are known
-    without. ``variants``: tables of the manifest."""
+    without."""
 
     about: str
     people: int = 1
@@ -34,7 +35,7 @@ class Labels:
     empty: Sequence[Span] = ()
     rest: Sequence[Span] = ()
     moving: Sequence[Span] = ()
-    variants: Sequence[Mapping[str, str | float]] = ()
+    variants: Sequence[Variant] = ()
 
 
 @dataclass(frozen=True)
@@ -77,16 +78,16 @@ class Props:
         object.__setattr__(self, "scene", functools.cache(functools.partial(scene, self.folder)))
 
 
-DARK = {"name": "dark", "gain": 0.25, "noise": 4.0, "seed": 1}
-NOISY = {"name": "noisy", "noise": 12.0, "seed": 2}
-BLURRED = {"name": "blurred", "blur": 3.0}
-SMALL = {"name": "small", "width": 256}
-ASKEW = {"name": "askew", "turn": 20.0}
-SIDEWAYS = {"name": "sideways", "turn": 90.0}
-FPS15 = {"name": "15fps", "every": 2}
-FPS10 = {"name": "10fps", "every": 3}
-FPS5 = {"name": "5fps", "every": 6}
-UNEVEN = {"name": "uneven", "drop": 0.4, "seed": 3}
+DARK = Variant(name="dark", gain=0.25, noise=4.0, seed=1)
+NOISY = Variant(name="noisy", noise=12.0, seed=2)
+BLURRED = Variant(name="blurred", blur=3.0)
+SMALL = Variant(name="small", width=256)
+ASKEW = Variant(name="askew", turn=20.0)
+SIDEWAYS = Variant(name="sideways", turn=90.0)
+FPS15 = Variant(name="15fps", every=2)
+FPS10 = Variant(name="10fps", every=3)
+FPS5 = Variant(name="5fps", every=6)
+UNEVEN = Variant(name="uneven", drop=0.4, seed=3)
 
 
 def recipes() -> dict[str, Filmed | Composed]:
@@ -117,7 +118,7 @@ def _filmed() -> dict[str, Filmed | Composed]:
             "a man balances on one leg and moves his arms, 60 fps",
             occupied=[(0.0, 1.66)],
             moving=[(0.15, 1.66)],
-            variants=[DARK, {"name": "30fps", "every": 2}],
+            variants=[DARK, Variant(name="30fps", every=2)],
         )
         clips[f"balance{number}"] = Filmed(
             f"cam0{number}.mp4",
@@ -162,7 +163,7 @@ def _empty() -> dict[str, Filmed | Composed]:
 
 
 def _comings() -> dict[str, Filmed | Composed]:
-    clips = {}
+    clips: dict[str, Filmed | Composed] = {}
     # name: who, mirrored, where, height, path, seconds, quick
     plans: dict[str, tuple[str, bool, str, float, list[tuple[float, float, float]], float]] = {
         "walk_garage": ("walker", False, "garage", 260, _across(1.0, 4.6, 440), 6.4),
@@ -234,7 +235,7 @@ def _leans(begin_s: float, end_s: float, y: float) -> list[tuple[float, float, f
 
 
 def _still() -> dict[str, Filmed | Composed]:
-    clips = {}
+    clips: dict[str, Filmed | Composed] = {}
     plans = [
         ("balance1", "garage", 250, 0),
         ("helper3", "temple", 300, 0),
@@ -269,7 +270,7 @@ _KINDS = ("opposite", "in_front", "behind", "overtakes", "meet", "cut_off")
 
 def _crossings() -> dict[str, Filmed | Composed]:
     """Two people whose ways cross; the second of ``uses`` is the nearer one."""
-    clips = {}
+    clips: dict[str, Filmed | Composed] = {}
     people = [name for name in CUTS if name[:4] in ("bala", "help") and name != "balance2"]
     places = ["garage", "temple", "coffee", "park", "rocket"]
     for number in range(_CROSSINGS):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import av
 import cv2
 import numpy as np
+from PIL import Image
 
 from tests.rigs.labelled.packages import OPENCV, SCIKIT_IMAGE, SCIKIT_LEARN, SPORTS2D, obtain
 
@@ -47,7 +48,8 @@ def scene(folder: Path, name: str, *, margin: float = 0.0) -> NDArray[np.uint8]:
         if name == "park":
             picture = picture[_PARK_CROP]
     else:
-        picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB).astype(np.uint8)
+        with Image.open(path) as image:
+            picture = np.asarray(image.convert("RGB"))
     return _covering(picture, round(WIDTH * (1 + margin)), round(HEIGHT * (1 + margin)))
 
 
@@ -60,7 +62,9 @@ def _without_people(clip: Path) -> NDArray[np.uint8]:
             for number, frame in enumerate(container.decode(video=0))
             if number % every == 0
         ]
-    return np.median(np.stack(pictures), axis=0).astype(np.uint8)
+    stack = np.stack(pictures).astype(np.uint8)
+    median: NDArray[np.uint8] = np.median(stack, axis=0).astype(np.uint8)
+    return median
 
 
 def _covering(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

@@ -84,8 +84,8 @@ def staged(stage: Stage, known: Staged) -> Iterator[NDArray[np.uint8]]:
         layers = [_layer(actor, number / stage.fps) for actor in stage.actors]
         for layer in layers:
             if layer is not None:
-                alpha = layer.alpha[..., None] / 255
-                picture = picture * (1 - alpha) + layer.rgb * alpha
+                alpha = layer.alpha[..., None] / np.float32(255)
+                picture = (picture * (1 - alpha) + layer.rgb * alpha).astype(np.float32)
         _note(layers, known)
         noise = chance.standard_normal(picture.shape, np.float32) * stage.noise
         yield np.clip(picture + noise, 0, 255).astype(np.uint8)
@@ -121,11 +121,12 @@ def _layer(actor: Actor, time_s: float) -> _Layer | None:
     rgb, alpha = cutout.rgb[place], cutout.alpha[place]
     if scale < 0.6:  # else warpAffine would leave pixels out
         rgb, alpha = (cv2.blur(each, (2, 2)) for each in (rgb, alpha))
+    size = (WIDTH, HEIGHT)
     landmarks = cutout.landmarks[place].copy()
     landmarks[:, :2] = landmarks[:, :2] * scale + shift
     return _Layer(
-        cv2.warpAffine(rgb, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE),
-        cv2.warpAffine(alpha, matrix, (WIDTH, HEIGHT)),
+        cv2.warpAffine(rgb, matrix, size, borderMode=cv2.BORDER_REPLICATE).astype(np.uint8),
+        cv2.warpAffine(alpha, matrix, size).astype(np.uint8),
         landmarks,
         float(cutout.alpha[place].sum()) * scale**2,
     )
