@@ -15,7 +15,8 @@ from av.video.stream import VideoStream
 from streamer.evaluation.manifest import MANIFEST
 from tests.rigs.labelled.cutouts import CUTS, cut_out
 from tests.rigs.labelled.packages import obtain
-from tests.rigs.labelled.recipes import Composed, Filmed, Props, recipes
+from tests.rigs.labelled.recipe import Composed, Filmed, Props
+from tests.rigs.labelled.recipes import recipes
 from tests.rigs.labelled.staging import Staged, staged
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tests.rigs.labelled.recipes import Labels
+    from tests.rigs.labelled.recipe import Labels
 
     Pictures = Iterable[NDArray[np.uint8]]
 

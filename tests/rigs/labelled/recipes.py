@@ -1,82 +1,15 @@
-"""The clips: what is in them, and what is known of that."""
+"""The clips: real ones, empty places, people who come and go, and people who hold still."""
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from streamer.evaluation.manifest import Variant
-from tests.rigs.labelled.cutouts import CUTS, Cutout, cut_out
-from tests.rigs.labelled.packages import POSE2SIM, SPORTS2D, Origin
-from tests.rigs.labelled.scenes import HEIGHT, SCENES, WIDTH, scene
+from tests.rigs.labelled.crossings import crossings
+from tests.rigs.labelled.packages import POSE2SIM, SPORTS2D
+from tests.rigs.labelled.recipe import Composed, Filmed, Labels, Props
+from tests.rigs.labelled.scenes import SCENES, WIDTH
 from tests.rigs.labelled.staging import Actor, Stage
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-Span = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Labels:
-    """As of ``streamer.evaluation.manifest.Clip``; of staged clips ``occupied`` and ``empty`` are known
-    without."""
-
-    about: str
-    people: int = 1
-    quick: bool = False
-    occupied: Sequence[Span] = ()
-    empty: Sequence[Span] = ()
-    rest: Sequence[Span] = ()
-    moving: Sequence[Span] = ()
-    variants: Sequence[Variant] = ()
-
-
-@dataclass(frozen=True)
-class Filmed:
-    """A part of a real clip. ``crop``: left, top, width, height; ``width``: scaled to it. ``theirs``: the
-    cut-outs whose landmarks are the truth of the clip, where it has one."""
-
-    file: str
-    origin: Origin
-    frames: range
-    crop: tuple[int, int, int, int]
-    width: int
-    labels: Labels
-    theirs: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Composed:
-    """A clip put together. ``uses``: the names of the cut-outs, and of the scene."""
-
-    uses: Sequence[str]
-    labels: Labels
-    stage: Callable[[Props], Stage]
-
-    @property
-    def origins(self) -> list[Origin]:
-        return [CUTS[each].origin if each in CUTS else SCENES[each][1] for each in self.uses]
-
-
-@dataclass(frozen=True)
-class Props:
-    """Cut-outs and scenes, each read once."""
-
-    folder: Path
-    cutout: Callable[[str], Cutout] = field(init=False)
-    scene: Callable[..., NDArray[np.uint8]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "cutout", functools.cache(functools.partial(cut_out, self.folder)))
-        object.__setattr__(self, "scene", functools.cache(functools.partial(scene, self.folder)))
-
 
 DARK = Variant(name="dark", gain=0.25, noise=4.0, seed=1)
 NOISY = Variant(name="noisy", noise=12.0, seed=2)
@@ -92,7 +25,7 @@ UNEVEN = Variant(name="uneven", drop=0.4, seed=3)
 
 def recipes() -> dict[str, Filmed | Composed]:
     """By the clips' names."""
-    return {**_filmed(), **_empty(), **_comings(), **_still(), **_crossings()}
+    return {**_filmed(), **_empty(), **_comings(), **_still(), **crossings()}
 
 
 def _filmed() -> dict[str, Filmed | Composed]:
@@ -104,9 +37,9 @@ def _filmed() -> dict[str, Filmed | Composed]:
     )
     walk = Labels(
         "a woman comes from behind a tree, and walks out of the picture",
-        empty=[(0.0, 1.0), (4.9, 5.6)],
-        occupied=[(2.0, 4.2)],
-        moving=[(2.0, 4.2)],
+        empty=[(0.0, 1.6), (4.7, 5.6)],
+        occupied=[(2.15, 4.1)],
+        moving=[(2.3, 4.1)],
         variants=[DARK, NOISY, FPS10, ASKEW],
     )
     clips: dict[str, Filmed | Composed] = {
@@ -262,66 +195,3 @@ def _hold_still(who: str, where: str, height: float, first: int, seed: int, prop
     path = _stands(0.0, 2.5, 300, 440)
     actor = Actor(props.cutout(who), height, path, pace=0, first=first)
     return Stage(props.scene(where), 2.5, [actor], noise=3.0, seed=seed)
-
-
-_CROSSINGS = 24
-_KINDS = ("opposite", "in_front", "behind", "overtakes", "meet", "cut_off")
-
-
-def _crossings() -> dict[str, Filmed | Composed]:
-    """Two people whose ways cross; the second of ``uses`` is the nearer one."""
-    clips: dict[str, Filmed | Composed] = {}
-    people = [name for name in CUTS if name[:4] in ("bala", "help") and name != "balance2"]
-    places = ["garage", "temple", "coffee", "park", "rocket"]
-    for number in range(_CROSSINGS):
-        kind = _KINDS[number % len(_KINDS)]
-        chance = np.random.default_rng((5, number))
-        far, near = chance.permutation(people)[:2]
-        if kind in ("opposite", "in_front") and number % 4 < 3:
-            near = "walker"
-        if number in (0, 1):
-            far = "helper3"
-        where = places[0] if number in (0, 1) else str(chance.choice(places))
-        labels = Labels(f"two people: {kind}", people=2, quick=number in (0, 1))
-        clips[f"cross{number:02}_{kind}"] = Composed(
-            [str(far), str(near), where],
-            labels,
-            functools.partial(_crossing, str(far), str(near), where, kind, number),
-        )
-    return clips
-
-
-def _crossing(far: str, near: str, where: str, kind: str, number: int, props: Props) -> Stage:
-    chance = np.random.default_rng((6, number))
-    seconds = float(chance.uniform(2.4, 3.6))
-    tall = float(chance.uniform(190, 270))
-    nearer = float(chance.choice([1.0, 1.15, 1.35]))
-    y = 400.0 if kind != "cut_off" else HEIGHT + 0.35 * tall
-    left, right, middle = 110.0, WIDTH - 110.0, float(chance.uniform(280, 360))
-    ways = {
-        "opposite": ([left, right], [right, left]),
-        "in_front": ([middle, middle], [right, left]),
-        "behind": ([left, right], [middle, middle]),
-        "overtakes": ([left + 130, right - 60], [left, right + 20]),
-        "meet": ([left, middle - 20, left], [right, middle + 50, right]),
-        "cut_off": ([left, right], [right, left]),
-    }
-    if kind == "cut_off":
-        tall *= 1.6
-    actors = []
-    for who, way, height, ground in (
-        (far, ways[kind][0], tall, y),
-        (near, ways[kind][1], tall * nearer, y + 40 * (nearer - 1) / 0.35),
-    ):
-        cutout = props.cutout(who)
-        walks_left = way[-1] <= way[0]
-        if cutout.drift and (cutout.drift < 0) != walks_left:
-            cutout = cutout.mirrored()
-        elif not cutout.drift and chance.random() < 0.5:
-            cutout = cutout.mirrored()
-        times = np.linspace(0.4, seconds - 0.4, len(way))
-        steps = list(zip(times.tolist(), way, strict=True))
-        path = [(0.0, way[0], ground), *((t, x, ground) for t, x in steps)]
-        path.append((seconds, way[-1], ground))
-        actors.append(Actor(cutout, height, path, first=int(chance.integers(0, 10))))
-    return Stage(props.scene(where), seconds, actors, seed=number, fps=20)
