@@ -1,5 +1,6 @@
 """Which pose is whose, how far its landmarks are off, and whether its id stays with the person."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,7 +30,7 @@ def points_px(pose: Pose, width: int, height: int) -> NDArray[np.float32]:
 
 
 def matches(
-    truth: Truth, poses: list[tuple[Pose, ...]], width: int, height: int
+    truth: Truth, poses: Sequence[tuple[Pose, ...]], width: int, height: int
 ) -> list[dict[int, Pose]]:
     """By frame: person -> the pose that is theirs. As MOT's CLEAR measures do it (Bernardin and
     Stiefelhagen, 2008): a pair of the frame before stays while it is near enough, under the same id; the
@@ -101,7 +102,7 @@ def errors(
 ) -> Errors:
     """Over the frames at ``places``, of people who are plainly seen."""
     px, torso = [], []
-    sizes = [float(np.nanmedian(torso_px(_known(truth, person)))) for person in range(truth.people)]
+    sizes = [float(np.median(torso_px(_known(truth, person)))) for person in range(truth.people)]
     for place in places:
         for person, pose in pairs[place].items():
             there = truth.landmarks[place, person]
@@ -130,6 +131,6 @@ def found_people(truth: Truth, pairs: list[dict[int, Pose]]) -> list[tuple[int, 
     return counts
 
 
-def extra_poses(poses: list[tuple[Pose, ...]], pairs: list[dict[int, Pose]]) -> int:
+def extra_poses(poses: Sequence[tuple[Pose, ...]], pairs: list[dict[int, Pose]]) -> int:
     """Poses that are nobody's: ghosts, and doubles of a person who has one already."""
     return sum(len(found) - len(theirs) for found, theirs in zip(poses, pairs, strict=True))
