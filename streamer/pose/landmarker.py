@@ -3,7 +3,7 @@
 MediaPipe's own Python class calls the same functions, but sends each through a thread pool, to keep
 several callers apart, and turns the result into 66 Python objects: 0.4 ms of CPU a frame. An estimator
 has one thread, and wants arrays. The structures and signatures are MediaPipe's own, for its version is
-pinned; tests/integration/test_session_equals_mediapipe.py holds the landmarks equal bit for bit.
+pinned; tests/integration/test_landmarker.py holds the landmarks equal bit for bit.
 """
 
 import ctypes

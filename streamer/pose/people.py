@@ -1,5 +1,6 @@
 """Who is who: follows people from frame to frame, and decides when to look for others."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -7,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.config import PoseConfig
+from streamer.pose.appearance import Appearance, blend, describe, difference
+from streamer.pose.matching import assign
+from streamer.pose.motion import Motion, Place
 from streamer.pose.networks import Detection, Sighting
 from streamer.pose.presence import Presence
 from streamer.pose.regions import Region
@@ -14,21 +18,128 @@ from streamer.pose.regions import Region
 SEARCH_INTERVAL_S = 0.5
 """Between two looks for others while somebody is there: 0.3 ms a frame at 30 fps."""
 
-SAME_PERSON_OVERLAP = 0.5
-"""Of two regions that are taken for one person's, as in MediaPipe's association."""
+SEEK_INTERVAL_S, SEEK_SCORE = 0.1, 0.15
+"""The same while somebody is hidden; and the detector's score that is enough then."""
+
+HIDDEN_S = 2.0
+"""So long somebody unseen keeps the id."""
+
+PATIENCE_S = 0.5
+"""So long a place among ``num_poses`` waits for somebody hidden, before others may have it."""
+
+SAME_BODY = 0.06
+"""Middle of the shoulders and of the hips, mean distance in region sizes: 0.15 m. Two sightings nearer
+than that show one body; of two people so near to each other, one would hide the other."""
+
+SAME_DETECTION = 0.08
+"""Of the mid-hip points of a detection and a sighting that are taken for one body, in region sizes."""
+
+CLOSE = 0.5
+"""Region sizes, about a metre: people nearer to each other than that may be mistaken for each other."""
+
+OTHERS = 12.0
+"""Squared standard deviations, from which on a body is taken for somebody else's."""
+
+LEAP = 9.0
+"""The most that a leap counts of a body that was found where the person was looked for."""
+
+SWITCH = 1.0
+"""By how much a body must suit somebody better than the one found where the person was looked for."""
+
+LOOKS_NOISE, UNKNOWN_LOOKS = 0.15, 2.0
+"""Standard deviation of the difference of two looks at one person (0.06 to 0.3; of two persons 0.4 to
+0.6), and what counts if there is nothing to compare."""
+
+DESCRIBE_INTERVAL_S, APPEARANCE_S = 0.25, 2.0
+"""Between two looks at somebody's clothes, and the time constant at which light may change them."""
+
+STILL = 0.05
+"""Region sizes: below this a region is not moved ahead, as in MediaPipe: the network looks at a square
+half as large again as the person."""
+
+FOLLOWED_BY = 1.25
+"""By how much larger, or nearer to the middle, somebody must be to be followed instead."""
 
 Rgb = NDArray[np.uint8]
 
 
 @dataclass(slots=True, eq=False)
 class Person:
-    """``sighting``: of the frame at hand. ``first_s``: media time at which the person was found."""
+    """``sighting``: of the frame at hand, or the last one. ``first_s``: media time at which the person was
+    found; ``hidden_s``: since when unseen, None if seen. ``detection``: the detector's last word that agrees
+    with where the person is, and ``detected_s`` when it was. ``frames``: on how many the person was seen.
+    """
 
     id: int
     first_s: float
     sighting: Sighting
-    presence: Presence = field(default_factory=Presence)
+    motion: Motion
+    appearance: Appearance | None = None
+    described_s: float = -math.inf
     detection: Detection | None = None
+    detected_s: float = -math.inf
+    presence: Presence = field(default_factory=Presence)
+    hidden_s: float | None = None
+    crowded: bool = False
+    frames: int = 1
+
+    def is_close(self, other: "Person", t_s: float) -> bool:
+        """Will they be close to each other at ``t_s``?"""
+        way = (
+            self.motion.place
+            + self.motion.shift(t_s)
+            - other.motion.place
+            - other.motion.shift(t_s)
+        )
+        return bool(np.linalg.norm(way) < CLOSE * max(self.motion.size, other.motion.size))
+
+    @property
+    def is_sure(self) -> bool:
+        """More likely somebody than nobody."""
+        return self.presence.score >= 0.5
+
+    def region(self, t_s: float) -> Region:
+        """Where to look at ``t_s``: fast people are met where they will be."""
+        shift = self.motion.shift(t_s)
+        region = self.sighting.next_region
+        if np.linalg.norm(shift) < STILL * region.size:
+            return region
+        return region.moved(*shift)
+
+
+@dataclass(slots=True, eq=False)
+class Body:
+    """What the landmark network saw in this frame, whoever that is. ``seekers``: who were looked for when
+    it was found."""
+
+    sighting: Sighting
+    seekers: list[Person]
+    detection: Detection | None = None
+    joints: NDArray[np.float32] = field(init=False)
+    """(2, 2): the middles of shoulders and hips."""
+    place: Place = field(init=False)
+    looks: Appearance | None = None
+
+    def __post_init__(self) -> None:
+        points = self.sighting.landmarks[[11, 12, 23, 24], :2].reshape(2, 2, 2)
+        self.joints = points.mean(axis=1)
+        self.place = self.joints.mean(axis=0).astype(np.float64)
+
+    @property
+    def size(self) -> float:
+        return self.sighting.next_region.size
+
+    def is_same(self, other: "Body") -> bool:
+        apart = np.linalg.norm(self.joints - other.joints, axis=1).mean()
+        return bool(apart < SAME_BODY * min(self.size, other.size))
+
+    def is_close(self, other: "Body") -> bool:
+        return bool(np.linalg.norm(self.place - other.place) < CLOSE * max(self.size, other.size))
+
+    def agrees(self, detection: Detection) -> bool:
+        region, found = self.sighting.next_region, detection.region
+        apart = math.hypot(region.x - found.x, region.y - found.y)
+        return apart < SAME_DETECTION * min(region.size, found.size)
 
 
 @dataclass(slots=True, eq=False)
@@ -40,52 +151,185 @@ class People:
     options: PoseConfig
     _people: list[Person] = field(default_factory=list)
     _next_id: int = 1
-    _searched_s: float = -np.inf
+    _searched_s: float = -math.inf
 
     def reset(self) -> None:
         """Nobody of before is there any more. Ids are never used again."""
         self._people.clear()
-        self._searched_s = -np.inf
+        self._searched_s = -math.inf
 
     def follow(self, rgb: Rgb, t_s: float) -> list[Person]:
         """The people in a picture of shape (H, W, 3) at media time ``t_s``, oldest first."""
-        kept: list[Person] = []
+        self._people = [
+            person
+            for person in self._people
+            if person.hidden_s is None or t_s - person.hidden_s < HIDDEN_S
+        ]
         for person in self._people:
-            sighting = self.look(rgb, person.sighting.next_region)
-            if sighting.flag >= self.options.min_tracking_confidence and not _is_known(
-                sighting.next_region, kept
-            ):
-                person.sighting = sighting
-                person.presence.update(sighting, t_s, detected=False)
-                kept.append(person)
-        self._people = kept
-        if self._is_search_due(t_s):
-            self._search(rgb, t_s)
-        return self._people
+            person.crowded = any(
+                person.is_close(other, t_s) for other in self._people if other is not person
+            )
+        seen = self._seen()
+        bodies = self._look_again(rgb, t_s, seen)
+        doubtful = self._is_doubtful(rgb, t_s, bodies, seen)
+        if doubtful or self._is_search_due(t_s):
+            self._search(rgb, t_s, bodies)
+        owners = self._owners(rgb, t_s, bodies, doubtful)
+        for person in self._people:
+            if person.hidden_s is None and person not in owners:
+                person.hidden_s = t_s
+        for body, owner in zip(bodies, owners, strict=True):
+            if owner is not None:
+                self._take(owner, body, t_s)
+        for body, owner in zip(bodies, owners, strict=True):
+            if owner is None and self._is_new(body) and self._has_room(t_s):
+                self._people.append(self._new(body, t_s))
+        self._choose(rgb)
+        self._describe(rgb, t_s, bodies)
+        return self._seen()
+
+    def _seen(self) -> list[Person]:
+        return [person for person in self._people if person.hidden_s is None]
+
+    def _look_again(self, rgb: Rgb, t_s: float, seen: list[Person]) -> list[Body]:
+        bodies: list[Body] = []
+        for person in seen:
+            body = Body(self.look(rgb, person.region(t_s)), [person])
+            if self._admits(body):
+                _add(body, bodies)
+        return bodies
+
+    def _admits(self, body: Body) -> bool:
+        return body.sighting.flag >= self.options.min_tracking_confidence
+
+    def _is_doubtful(self, rgb: Rgb, t_s: float, bodies: list[Body], seen: list[Person]) -> bool:
+        """Is it anything but everybody's own body, about where expected, and nobody close to another?"""
+        if len(bodies) < len(seen):
+            return True
+        for body in bodies:
+            (person,) = body.seekers
+            if person.motion.misfit(body.place, body.size, t_s) > OTHERS:
+                return True
+        return False
 
     def _is_search_due(self, t_s: float) -> bool:
-        if len(self._people) >= self.options.num_poses:
+        seen = self._seen()
+        if not seen:
+            return True
+        passed_s = t_s - self._searched_s
+        if len(seen) < len(self._people) or any(person.presence.in_doubt for person in seen):
+            return passed_s >= SEEK_INTERVAL_S
+        if len(seen) >= self.options.num_poses and self.options.follow == "sticky":
             return False
-        return not self._people or t_s - self._searched_s >= SEARCH_INTERVAL_S
+        return passed_s >= SEARCH_INTERVAL_S
 
-    def _search(self, rgb: Rgb, t_s: float) -> None:
+    def _search(self, rgb: Rgb, t_s: float, bodies: list[Body]) -> None:
+        """Adds to ``bodies`` those that the detector finds beside them."""
         self._searched_s = t_s
-        for detection in self.detect(rgb, self.options.min_detection_confidence):
-            if len(self._people) >= self.options.num_poses:
-                return
-            if _is_known(detection.region, self._people):
+        looks = 0
+        hidden = [person for person in self._people if person.hidden_s is not None]
+        floor = self.options.min_detection_confidence
+        for person in hidden:
+            if person.crowded:
+                body = Body(self.look(rgb, person.region(t_s)), [])
+                if self._admits(body):
+                    _add(body, bodies)
+        for detection in self.detect(rgb, min(floor, SEEK_SCORE) if hidden else floor):
+            known = next((body for body in bodies if body.agrees(detection)), None)
+            if known is not None:
+                known.detection = known.detection or detection
                 continue
-            sighting = self.look(rgb, detection.region)
-            if sighting.flag >= self.options.min_tracking_confidence and not _is_known(
-                sighting.next_region, self._people
-            ):
-                person = Person(self._next_id, t_s, sighting, detection=detection)
-                person.presence.update(sighting, t_s, detected=True)
-                self._people.append(person)
-                self._next_id += 1
+            if looks == self.options.num_poses:
+                break
+            looks += 1
+            body = Body(self.look(rgb, detection.region), [], detection)
+            if self._admits(body):
+                _add(body, bodies)
+
+    def _owners(
+        self, rgb: Rgb, t_s: float, bodies: list[Body], doubtful: bool
+    ) -> list[Person | None]:
+        crowded = any(person.crowded for person in self._people)
+        if not doubtful and not crowded and len(self._people) == len(bodies):
+            return [body.seekers[0] if body.seekers else None for body in bodies]
+        for body in bodies:
+            body.looks = describe(rgb, body.sighting.landmarks)
+        costs = np.array(
+            [[_cost(person, body, t_s) for body in bodies] for person in self._people]
+        ).reshape(len(self._people), len(bodies))
+        owners: list[Person | None] = [None] * len(bodies)
+        for row, column in assign(costs, OTHERS):
+            owners[column] = self._people[row]
+        return owners
+
+    def _is_new(self, body: Body) -> bool:
+        detection = body.detection
+        return detection is not None and detection.score >= self.options.min_detection_confidence
+
+    def _has_room(self, t_s: float) -> bool:
+        waiting = sum(
+            person.is_sure and (person.hidden_s is None or t_s - person.hidden_s < PATIENCE_S)
+            for person in self._people
+        )
+        return waiting < self.options.num_poses
+
+    def _new(self, body: Body, t_s: float) -> Person:
+        person = Person(self._next_id, t_s, body.sighting, Motion(body.place, body.size, t_s))
+        self._next_id += 1
+        self._take(person, body, t_s)
+        return person
+
+    def _take(self, person: Person, body: Body, t_s: float) -> None:
+        person.sighting = body.sighting
+        person.motion.go(body.place, body.size, t_s, crowded=person.crowded)
+        if body.detection is not None:
+            person.detection, person.detected_s = body.detection, t_s
+        person.presence.update(body.sighting, t_s, detected=person.detected_s >= self._searched_s)
+        person.hidden_s = None
+        person.frames += 1
+
+    def _choose(self, rgb: Rgb) -> None:
+        """Lets go of those that are too many, those first that may be nobody."""
+        seen = sorted(self._seen(), key=lambda person: not person.is_sure)
+        too_many = len(seen) - self.options.num_poses
+        if too_many > 0:
+            for person in seen[-too_many:]:
+                self._people.remove(person)
+
+    def _describe(self, rgb: Rgb, t_s: float, bodies: list[Body]) -> None:
+        """Looks at the clothes of those that nobody is close to."""
+        for person in self._seen():
+            if t_s - person.described_s < DESCRIBE_INTERVAL_S:
+                continue
+            body = next(body for body in bodies if body.sighting is person.sighting)
+            if any(body.is_close(other) for other in bodies if other is not body):
+                continue
+            looks = describe(rgb, body.sighting.landmarks) if body.looks is None else body.looks
+            if person.appearance is None:
+                person.appearance = looks
+            else:
+                share = -math.expm1(-(t_s - person.described_s) / APPEARANCE_S)
+                person.appearance = blend(person.appearance, looks, share)
+            person.described_s = t_s
 
 
-def _is_known(region: Region, people: list[Person]) -> bool:
-    return any(
-        region.overlap(person.sighting.next_region) > SAME_PERSON_OVERLAP for person in people
-    )
+def _add(body: Body, bodies: list[Body]) -> None:
+    same = next((other for other in bodies if other.is_same(body)), None)
+    if same is None:
+        bodies.append(body)
+    else:
+        same.seekers += body.seekers
+        same.detection = same.detection or body.detection
+
+
+def _cost(person: Person, body: Body, t_s: float) -> float:
+    """How ill ``body`` suits ``person``, in squared standard deviations."""
+    misfit = person.motion.misfit(body.place, body.size, t_s)
+    if person not in body.seekers:
+        misfit += SWITCH
+    elif not person.crowded:
+        misfit = min(misfit, LEAP)
+    if person.appearance is None or body.looks is None:
+        return misfit + UNKNOWN_LOOKS
+    apart = difference(person.appearance, body.looks)
+    return misfit + (UNKNOWN_LOOKS if apart is None else (apart / LOOKS_NOISE) ** 2)
