@@ -27,7 +27,7 @@ class Variant(Section):
     ``every``: only each n-th frame; ``drop``: this share of the frames is lost, at random, so that the
     rate varies. ``turn``: degrees clockwise. ``width``: scaled down to so many pixels. ``blur``: sigma of a
     Gaussian, in pixels. ``gain``: of the light; ``noise``: sigma of a sensor's noise after it, in levels of
-    255.
+    255. ``quick``: as of ``Clip``.
     """
 
     name: Name
@@ -39,6 +39,7 @@ class Variant(Section):
     gain: float = Field(default=1.0, gt=0.0)
     noise: float = Field(default=0.0, ge=0.0)
     seed: int = 0
+    quick: bool = False
 
 
 class Clip(Section):

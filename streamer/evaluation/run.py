@@ -94,8 +94,7 @@ def evaluate(
 ) -> list[CaseResult]:
     """The results of the folder's cases, in the manifest's order. Raises ConfigError for what is wrong
     with the folder, ModelError, and StreamerError when a case can't be run."""
-    clips = [clip for clip in load_manifest(folder) if clip.quick or not quick]
-    cases = _cases(clips, only)
+    cases = _cases(load_manifest(folder), only, quick=quick)
     check_files(folder, [clip for clip, _ in cases])
     for segmentation in {False, options.enable_segmentation}:
         ensure_models([Complexity(options.model_complexity)], segmentation=segmentation)
@@ -116,12 +115,15 @@ def evaluate_and_print(
             raise ConfigError(f"--json {json_file}: can't be written: {error.strerror}") from error
 
 
-def _cases(clips: Sequence[Clip], only: Sequence[str]) -> list[tuple[Clip, Variant | None]]:
+def _cases(
+    clips: Sequence[Clip], only: Sequence[str], *, quick: bool
+) -> list[tuple[Clip, Variant | None]]:
     """``only``: names of clips, or of cases."""
     cases: list[tuple[Clip, Variant | None]] = []
     for clip in clips:
-        cases += [(clip, None)] if clip.plain else []
-        cases += [(clip, variant) for variant in clip.variant]
+        if clip.plain and (clip.quick or not quick):
+            cases.append((clip, None))
+        cases += [(clip, each) for each in clip.variant if each.quick or not quick]
     names = {name for case in cases for name in (case[0].title, title_of(*case))}
     if unknown := set(only) - names:
         raise ConfigError(

@@ -6,6 +6,7 @@ around the person: the best that there is here, and without any tracking or smoo
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -93,7 +94,8 @@ _OTHER_SIDE += [side for left in range(11, 33, 2) for side in (left + 1, left)]
 def cut_out(folder: Path, name: str) -> Cutout:
     """``folder``: has, or gets, the packages' files and the finished cut-outs."""
     cut = CUTS[name]
-    kept = folder / f"cutout-{name}.npz"
+    recipe = hashlib.sha256(repr(cut).encode()).hexdigest()[:8]
+    kept = folder / f"cutout-{name}-{recipe}.npz"
     if not kept.exists():
         _make(obtain(folder, cut.file, cut.origin), cut, kept)
     with np.load(kept) as arrays:

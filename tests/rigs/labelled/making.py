@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
+import sys
+import tempfile
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
 import cv2
 import numpy as np
 from av.video.stream import VideoStream
+from tqdm import tqdm
 
 from streamer.evaluation.manifest import MANIFEST
 from tests.rigs.labelled.cutouts import CUTS, cut_out
@@ -21,7 +27,6 @@ from tests.rigs.labelled.staging import Staged, staged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -33,21 +38,54 @@ PLAINLY, NOT_AT_ALL = 0.75, 0.0
 """Of the body, the share seen from which on a staged frame is occupied, and empty."""
 
 
+def prepare_quick() -> Path:
+    """A folder of the clips for ``--quick``, made when there is none (half a minute of CPU the first time). A
+    change of any file of this package makes a new one. Safe to call from several processes."""
+    recipe = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        recipe.update(file.read_bytes())
+    folder = _cache() / f"labelled-{recipe.hexdigest()[:12]}"
+    if not folder.exists():
+        building = Path(tempfile.mkdtemp(dir=_cache(), prefix="building-"))
+        try:
+            make_all(building, quick=True)
+            _publish(building, folder)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+    return folder
+
+
 def make_all(folder: Path, *, quick: bool = False) -> None:
-    """Makes the clips and their manifest; what ``folder`` has of the packages is not fetched again.
-    ``quick``: only those for ``--quick``."""
-    parts = folder / "parts"
-    parts.mkdir(parents=True, exist_ok=True)
+    """Makes the clips and their manifest. ``quick``: only those for ``--quick``. The packages' files and
+    the cut-outs are kept in the tests' cache."""
+    parts = _cache() / "packages"
+    for each in (folder, parts):
+        each.mkdir(parents=True, exist_ok=True)
     props = Props(parts)
+    wanted = {n: each for n, each in recipes().items() if each.labels.quick or not quick}
     entries = []
-    for name, recipe in recipes().items():
-        if quick and not recipe.labels.quick:
-            continue
+    for name, recipe in tqdm(wanted.items(), unit=" clips", disable=not sys.stderr.isatty()):
         if isinstance(recipe, Composed):
             entries.append(_compose(folder, name, recipe, props))
         else:
             entries.append(_film(folder, parts, name, recipe))
     (folder / MANIFEST).write_text("\n".join(entries), "utf-8")
+
+
+def _publish(building: Path, folder: Path) -> None:
+    """Moves a finished folder to its place in one step; another process may have been first."""
+    try:
+        building.rename(folder)
+    except OSError:
+        if not folder.exists():
+            raise
+
+
+def _cache() -> Path:
+    """Of the tests, as ``tests.rigs.clips`` has it."""
+    cache = Path(os.environ.get("STREAMER_TEST_CACHE") or Path.home() / ".cache" / "streamer-tests")
+    cache.mkdir(parents=True, exist_ok=True)
+    return cache
 
 
 def _compose(folder: Path, name: str, recipe: Composed, props: Props) -> str:
