@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from streamer.evaluation.manifest import MANIFEST
 from tests.rigs.labelled.cutouts import CUTS, cut_out
-from tests.rigs.labelled.packages import obtain
+from tests.rigs.labelled.packages import can_fetch, obtain
 from tests.rigs.labelled.recipe import Composed, Filmed, Props
 from tests.rigs.labelled.recipes import recipes
 from tests.rigs.labelled.staging import Staged, staged
@@ -56,13 +56,17 @@ def prepare_quick() -> Path:
 
 
 def make_all(folder: Path, *, quick: bool = False) -> None:
-    """Makes the clips and their manifest. ``quick``: only those for ``--quick``. The packages' files and
-    the cut-outs are kept in the tests' cache."""
+    """Makes the clips that can be made here, and their manifest. ``quick``: only those for ``--quick``. The
+    packages' files and the cut-outs are kept in the tests' cache."""
     parts = _cache() / "packages"
     for each in (folder, parts):
         each.mkdir(parents=True, exist_ok=True)
     props = Props(parts)
-    wanted = {n: each for n, each in recipes().items() if each.labels.quick or not quick}
+    wanted = {
+        name: recipe
+        for name, recipe in recipes().items()
+        if (recipe.labels.quick or not quick) and all(map(can_fetch, recipe.origins))
+    }
     entries = []
     for name, recipe in tqdm(wanted.items(), unit=" clips", disable=not sys.stderr.isatty()):
         if isinstance(recipe, Composed):

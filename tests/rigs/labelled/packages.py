@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import subprocess
 import tarfile
 from dataclasses import dataclass
@@ -116,6 +117,11 @@ OPENCV = Origin(
         "box_in_scene.png": "8b0225ff76244a42bd1400c0904f8b7afea7d97b7d8115495e42e98ad347bd51",
     },
 )
+
+
+def can_fetch(origin: Origin) -> bool:
+    """Debian's packages only come where apt is."""
+    return not isinstance(origin.package, DebianPackage) or shutil.which("apt-get") is not None
 
 
 def obtain(folder: Path, name: str, origin: Origin) -> Path:

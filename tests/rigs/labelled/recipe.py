@@ -51,6 +51,10 @@ class Filmed:
     labels: Labels
     theirs: Sequence[str] = ()
 
+    @property
+    def origins(self) -> list[Origin]:
+        return [self.origin]
+
 
 @dataclass(frozen=True)
 class Composed:
