@@ -123,7 +123,12 @@ def _film(folder: Path, parts: Path, name: str, recipe: Filmed) -> str:
         _encode(folder / f"{name}.mp4", _cropped(container, recipe), rate / recipe.frames.step)
     if recipe.theirs:
         landmarks = np.stack([_truth_of(parts, who, recipe) for who in recipe.theirs], axis=1)
-        np.savez_compressed(folder / f"{name}.npz", landmarks=landmarks)
+        seen = np.ones(landmarks.shape[:2], np.float32)
+        for person in range(1, len(recipe.theirs)):
+            hidden = _covered(parts, recipe, landmarks[:, person, :, :2])
+            landmarks[:, person, :, 2] *= ~hidden
+            seen[:, person] -= hidden.mean(axis=1)
+        np.savez_compressed(folder / f"{name}.npz", landmarks=landmarks, seen=seen)
     labels = recipe.labels
     source = f"{recipe.file} of {recipe.origin.package.spec}, cropped"
     return _entry(
@@ -155,6 +160,20 @@ def _truth_of(parts: Path, who: str, recipe: Filmed) -> NDArray[np.float32]:
     columns = points.reshape(len(points), -1).T
     between = [np.interp(recipe.frames, cut.frames, column) for column in columns]
     return np.stack(between, axis=1).reshape(-1, 33, 3).astype(np.float32)
+
+
+def _covered(parts: Path, recipe: Filmed, points: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which of the points (frames, 33, 2) lie on the first of ``theirs``, who is before all others. That
+    cut-out must have every frame of the clip."""
+    cut, cutout = CUTS[recipe.theirs[0]], cut_out(parts, recipe.theirs[0])
+    there = points * (recipe.crop[2] / recipe.width) + np.subtract(recipe.crop[:2], cut.box[:2])
+    x, y = (there / (2 if cut.half else 1)).round().astype(int).transpose(2, 0, 1)
+    height, width = cutout.alpha.shape[1:]
+    is_inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    places = np.array([cut.frames.index(number) for number in recipe.frames])[:, None]
+    alpha = cutout.alpha[places, y.clip(0, height - 1), x.clip(0, width - 1)]
+    covered: NDArray[np.bool_] = is_inside & (alpha > 127)
+    return covered
 
 
 def _encode(path: Path, pictures: Pictures, rate: Fraction) -> None:

@@ -41,7 +41,7 @@ class Labels:
 @dataclass(frozen=True)
 class Filmed:
     """A part of a real clip. ``crop``: left, top, width, height; ``width``: scaled to it. ``theirs``: the
-    cut-outs whose landmarks are the truth of the clip, where it has one."""
+    cut-outs whose landmarks are the truth of the clip, where it has one, the nearest person's first."""
 
     file: str
     origin: Origin
