@@ -1,5 +1,6 @@
 """One run of ``streamer eval``."""
 
+import fnmatch
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -118,19 +119,22 @@ def evaluate_and_print(
 def _cases(
     clips: Sequence[Clip], only: Sequence[str], *, quick: bool
 ) -> list[tuple[Clip, Variant | None]]:
-    """``only``: names of clips, or of cases."""
+    """``only``: names of clips, or of cases; ``*`` stands for anything."""
     cases: list[tuple[Clip, Variant | None]] = []
     for clip in clips:
         if clip.plain and (clip.quick or not quick):
             cases.append((clip, None))
         cases += [(clip, each) for each in clip.variant if each.quick or not quick]
-    names = {name for case in cases for name in (case[0].title, title_of(*case))}
-    if unknown := set(only) - names:
-        raise ConfigError(
-            f"--only {min(unknown)}: there is no such clip; there are {', '.join(sorted(names))}"
-        )
-    wanted = set(only) or names
-    return [case for case in cases if wanted & {case[0].title, title_of(*case)}]
+    names = [{case[0].title, title_of(*case)} for case in cases]
+    for pattern in only:
+        if not any(fnmatch.filter(each, pattern) for each in names):
+            known = ", ".join(sorted(set().union(*names)))
+            raise ConfigError(f"--only {pattern}: there is no such clip; there are {known}")
+    return [
+        case
+        for case, each in zip(cases, names, strict=True)
+        if not only or any(fnmatch.filter(each, pattern) for pattern in only)
+    ]
 
 
 def _run(tasks: Sequence[CaseTask], jobs: int) -> list[CaseResult]:

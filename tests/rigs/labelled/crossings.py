@@ -29,7 +29,7 @@ def crossings() -> dict[str, Composed]:
         if number in (0, 1):
             far = "helper3"
         where = places[0] if number in (0, 1) else str(chance.choice(places))
-        labels = Labels(f"two people: {kind}", people=2, quick=number in (0, 1))
+        labels = Labels(f"two people: {kind}", people=2, quick=number in (6, 7))
         clips[f"cross{number:02}_{kind}"] = Composed(
             [str(far), str(near), where],
             labels,

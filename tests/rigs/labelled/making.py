@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
     Pictures = Iterable[NDArray[np.uint8]]
 
-PLAINLY, NOT_AT_ALL = 0.75, 0.0
-"""Of the body, the share seen from which on a staged frame is occupied, and empty."""
-
 
 def prepare_quick() -> Path:
     """A folder of the clips for ``--quick``, made when there is none (half a minute of CPU the first time). A
@@ -65,7 +62,7 @@ def make_all(folder: Path, *, quick: bool = False) -> None:
     wanted = {
         name: recipe
         for name, recipe in recipes().items()
-        if (recipe.labels.quick or not quick) and all(map(can_fetch, recipe.origins))
+        if (recipe.labels.is_needed_quick or not quick) and all(map(can_fetch, recipe.origins))
     }
     entries = []
     for name, recipe in tqdm(wanted.items(), unit=" clips", disable=not sys.stderr.isatty()):
@@ -97,7 +94,7 @@ def _compose(folder: Path, name: str, recipe: Composed, props: Props) -> str:
     known = Staged()
     _encode(folder / f"{name}.mp4", staged(stage, known), Fraction(stage.fps))
     best = np.array([seen.max(initial=0) for seen in known.seen])
-    occupied = _spans(best >= PLAINLY, stage.fps)
+    occupied = _spans(best >= recipe.labels.plainly, stage.fps)
     empty = _spans(~np.array(known.somebody), stage.fps)
     source = ", ".join(dict.fromkeys(origin.package.spec for origin in recipe.origins))
     licence = " AND ".join(dict.fromkeys(origin.licence for origin in recipe.origins))

@@ -26,7 +26,7 @@ Span = tuple[float, float]
 @dataclass(frozen=True)
 class Labels:
     """As of ``streamer.evaluation.manifest.Clip``; of staged clips ``occupied`` and ``empty`` are known
-    without."""
+    without: ``plainly`` is the share of the body seen from which on somebody is plainly there."""
 
     about: str
     people: int = 1
@@ -36,6 +36,11 @@ class Labels:
     rest: Sequence[Span] = ()
     moving: Sequence[Span] = ()
     variants: Sequence[Variant] = ()
+    plainly: float = 0.75
+
+    @property
+    def is_needed_quick(self) -> bool:
+        return self.quick or any(variant.quick for variant in self.variants)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def _filmed() -> dict[str, Filmed | Composed]:
             "a man balances on one leg and moves his arms, 60 fps",
             occupied=[(0.0, 1.66)],
             moving=[(0.15, 1.66)],
-            variants=[DARK, Variant(name="30fps", every=2)],
+            variants=[DARK, Variant(name="30fps", every=2, quick=number == 3)],
         )
         clips[f"balance{number}"] = Filmed(
             f"cam0{number}.mp4",
@@ -101,10 +101,10 @@ def _comings() -> dict[str, Filmed | Composed]:
     plans: dict[str, tuple[str, bool, str, float, list[tuple[float, float, float]], float]] = {
         "walk_garage": ("walker", False, "garage", 260, _across(1.0, 4.6, 440), 6.4),
         "walk_temple": ("walker", True, "temple", 220, _across(1.2, 5.0, 420)[::-1], 6.6),
-        "walk_far": ("walker", False, "park", 110, _across(0.8, 5.2, 400), 6.0),
+        "walk_far": ("walker", False, "park", 170, _across(0.8, 5.2, 400), 6.0),
         "walk_near": ("walker", True, "hotel", 430, _across(1.0, 3.2, 560)[::-1], 4.6),
         "pops_up_garage": ("helper3", False, "garage", 300, _stands(1.0, 3.0, 330, 450), 4.5),
-        "pops_up_coffee": ("balance3", False, "coffee", 260, _stands(1.0, 3.0, 250, 430), 4.5),
+        "pops_up_rocket": ("balance3", False, "rocket", 260, _stands(1.0, 3.0, 200, 430), 4.5),
         "pops_up_street": ("balance1", False, "street", 240, _stands(1.0, 3.0, 420, 430), 4.5),
         "pops_up_chair": ("helper1", False, "chair", 280, _stands(1.0, 3.0, 220, 450), 4.5),
         "webcam": ("helper3", False, "garage", 760, _stands(0.8, 3.4, 320, 800), 4.8),
@@ -115,7 +115,8 @@ def _comings() -> dict[str, Filmed | Composed]:
     for seed, (name, (who, mirrored, where, height, path, seconds)) in enumerate(plans.items()):
         labels = Labels(
             f"{who} comes and goes",
-            quick=name in ("walk_garage", "pops_up_garage"),
+            quick=name in ("walk_temple", "pops_up_garage"),
+            plainly=0.5 if name == "webcam" else 0.75,
             variants=[DARK, ASKEW] if seed % 3 else [DARK, BLURRED, SIDEWAYS],
         )
         clips[name] = Composed(
@@ -172,8 +173,8 @@ def _still() -> dict[str, Filmed | Composed]:
     plans = [
         ("balance1", "garage", 250, 0),
         ("helper3", "temple", 300, 0),
-        ("balance3", "coffee", 260, 10),
-        ("walker", "garage", 270, 60),
+        ("balance3", "flower", 260, 10),
+        ("walker", "temple", 300, 60),
         ("helper1", "rocket", 280, 0),
     ]
     for seed, (who, where, height, first) in enumerate(plans):
