@@ -94,7 +94,8 @@ def _add_analyze(commands: Any) -> None:
     flag("--parquet", help="and as Parquet, which needs streamer[parquet]")
     flag("--overwrite", help="replace outputs that are there already")
     add("--jobs", type=_positive, metavar="N", help="processes (as many as there are cores)")
-    add("--config", type=Path, metavar="FILE", help="a TOML file, whose [pose] holds")
+    add("--config", type=Path, metavar="FILE", help="a TOML file, whose [pose] and [privacy] hold")
+    add("--privacy", metavar="MODE", help="hide people in the annotated video (off); see [privacy]")
     model = analyze.add_mutually_exclusive_group()
     model.add_argument(
         "--model", type=_model_name, metavar="MODEL", help="lite, full or heavy (full)"
@@ -182,7 +183,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, overrides={"server": given})
     configure_logging(config.server.log_level)
     poses = [config.pose, *(stream.pose for stream in config.streams if stream.pose)]
-    complexities = {Complexity(pose.model_complexity) for pose in poses}
+    complexities = {Complexity(each) for pose in poses for each in pose.complexities}
     for segmentation in (False, True):  # a privacy mode may be asked for at any time
         ensure_models(complexities, segmentation=segmentation)
     asyncio.run(serve(config))
@@ -219,8 +220,15 @@ def _analyze(arguments: argparse.Namespace) -> int:
     pose = {key: value for key, value in given.items() if value is not None}
     configure_logging("warning")
     try:
-        config = load_config(arguments.config, overrides={"pose": pose})
-        options = Options(config.pose, not arguments.no_video, arguments.csv, arguments.parquet)
+        privacy = {} if arguments.privacy is None else {"mode": arguments.privacy}
+        config = load_config(arguments.config, overrides={"pose": pose, "privacy": privacy})
+        options = Options(
+            config.pose,
+            not arguments.no_video,
+            arguments.csv,
+            arguments.parquet,
+            config.privacy.mode,
+        )
         return analyze(
             *(arguments.inputs, arguments.out, options),
             jobs=arguments.jobs,

@@ -10,11 +10,13 @@ from pydantic import Field, ValidationError, field_validator
 
 from streamer.config.media import (
     MAX_BITRATE,
+    MAX_POSES,
     Idle,
     ImagesConfig,
     OverlayConfig,
     PoseConfig,
     PrivacyConfig,
+    PrivacyMode,
     VideoConfig,
 )
 from streamer.config.section import Section, Share
@@ -42,11 +44,13 @@ __all__ = [
     "Idle",
     "ImagesConfig",
     "MAX_BITRATE",
+    "MAX_POSES",
     "OnvifConfig",
     "OutputConfig",
     "OverlayConfig",
     "PoseConfig",
     "PrivacyConfig",
+    "PrivacyMode",
     "RtspConfig",
     "RtspSource",
     "SOURCES",

@@ -27,6 +27,9 @@ Smoothing = Literal["mediapipe", "default", "steady"]
 """How much jitter is filtered out: as MediaPipe does; less jitter at the same lag; calm, with more lag."""
 
 
+MAX_POSES = 8
+
+
 class PoseConfig(Section):
     """MediaPipe's options under the names of its ``Pose`` solution, and ours.
 
@@ -47,12 +50,18 @@ class PoseConfig(Section):
     min_detection_confidence: Share = 0.5
     min_tracking_confidence: Share = 0.5
     min_score: Share = 0.5
-    num_poses: int = Field(default=1, ge=1, le=8)
+    num_poses: int = Field(default=1, ge=1, le=MAX_POSES)
     follow: Literal["sticky", "largest", "central"] = "sticky"
     height_m: float = Field(default=0.0, ge=0.0, le=3.0)
     low_light: Literal["auto", "off", "on"] = "auto"
     region: Region = []
     ignore: Annotated[list[Zone], Field(max_length=MAX_ZONES)] = []
+
+    @property
+    def complexities(self) -> range:
+        """Of the models that may be run: with ``adapt`` the lighter ones, too."""
+        lowest = 0 if self.adapt else self.model_complexity
+        return range(lowest, self.model_complexity + 1)
 
 
 Idle = Literal["run", "pause"]
@@ -93,9 +102,11 @@ PrivacyMode = Literal["off", "skeleton", "silhouette", "blur", "blur_background"
 
 
 class PrivacyConfig(Section):
-    """What of the camera's picture may be seen by anybody at all. ``locked``: the API can't change it."""
+    """What of the camera's picture may be seen by anybody at all. ``locked``: the API can't change it.
+    ``hold_s``: for so long the place is covered where somebody was seen who is not found any more."""
 
     mode: PrivacyMode = "off"
+    hold_s: float = Field(default=2.0, ge=0.5, le=3600.0)
     locked: bool = False
 
 

@@ -24,6 +24,10 @@ SIZE_NOISE, SIZE_DRIFT_PER_S = 0.1, 0.3
 """The same of the size, as a share of it: crouching, coming nearer."""
 
 
+CLOSE = 0.5
+"""Sizes, about a metre: people nearer to each other than that may be mistaken for each other."""
+
+
 @dataclass(slots=True)
 class Motion:
     """Of somebody first seen at ``place`` with a region of ``size`` pixels, at media time ``seen_s``."""
@@ -50,11 +54,16 @@ class Motion:
         self.size += share * (size - self.size)
         self.place, self.seen_s = place, t_s
 
-    def misfit(self, place: Place, size: float, t_s: float) -> float:
-        """Squared, in standard deviations: 0 is as predicted."""
+    def is_near(self, place: Place) -> bool:
+        return bool(np.linalg.norm(place - self.place) < CLOSE * self.size)
+
+    def copy(self) -> "Motion":
+        return Motion(self.place, self.size, self.seen_s, self._velocity.copy(), self._steps)
+
+    def misfit(self, off_px: float, size: float, t_s: float) -> float:
+        """Squared, in standard deviations, of what is seen ``off_px`` from where it was predicted for
+        ``t_s``; 0 is as predicted."""
         age_s = max(t_s - self.seen_s, 0.0)
-        away = float(np.linalg.norm(place - self.place - self.shift(t_s))) / self.size
-        growth = math.log(size / self.size)
-        return (away / (NOISE + DRIFT_PER_S * age_s)) ** 2 + (
-            growth / (SIZE_NOISE + SIZE_DRIFT_PER_S * age_s)
-        ) ** 2
+        off = off_px / self.size / (NOISE + DRIFT_PER_S * age_s)
+        growth = math.log(size / self.size) / (SIZE_NOISE + SIZE_DRIFT_PER_S * age_s)
+        return off**2 + growth**2

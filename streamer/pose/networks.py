@@ -151,7 +151,9 @@ class LandmarkNetwork:
 
 
 def _sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    shares: NDArray[np.float32] = np.float32(1) / (np.float32(1) + np.exp(-values))
+    # Below -87 a float32's exponential would overflow: masks have such values.
+    powers = np.exp(-np.maximum(values, np.float32(-80)))
+    shares: NDArray[np.float32] = np.float32(1) / (np.float32(1) + powers)
     return shares
 
 

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from streamer.config import PoseConfig
 from streamer.pose.appearance import Appearance, blend, describe, difference
 from streamer.pose.matching import assign
-from streamer.pose.motion import Motion, Place
+from streamer.pose.motion import CLOSE, Motion, Place
 from streamer.pose.networks import Detection, Sighting
 from streamer.pose.presence import Presence
 from streamer.pose.regions import Region
+from streamer.pose.search import Search
 
-SEARCH_INTERVAL_S = 0.5
-"""Between two looks for others while somebody is there: 0.3 ms a frame at 30 fps."""
+SEARCH_INTERVAL_S = 0.25
+"""Between two looks for others while somebody is there, as far as places are free."""
 
 SEEK_INTERVAL_S, SEEK_SCORE = 0.1, 0.15
 """The same while somebody is hidden; and the detector's score that is enough then."""
@@ -25,7 +26,8 @@ HIDDEN_S = 2.0
 """So long somebody unseen keeps the id."""
 
 PATIENCE_S = 0.5
-"""So long a place among ``num_poses`` waits for somebody hidden, before others may have it."""
+"""So long a place among ``num_poses`` waits for somebody hidden, before others may have it; in a crowd,
+as long as they keep their id."""
 
 SAME_BODY = 0.06
 """Middle of the shoulders and of the hips, mean distance in region sizes: 0.15 m. Two sightings nearer
@@ -34,19 +36,26 @@ than that show one body; of two people so near to each other, one would hide the
 SAME_DETECTION = 0.08
 """Of the mid-hip points of a detection and a sighting that are taken for one body, in region sizes."""
 
-CLOSE = 0.5
-"""Region sizes, about a metre: people nearer to each other than that may be mistaken for each other."""
+BESIDE = 0.25
+"""Region sizes, half a metre: people nearer to each other than that may cover each other's clothes."""
+
+DOUBT = 4.0
+"""Squared standard deviations, from which on the detector is asked whether somebody else is there."""
 
 OTHERS = 12.0
 """Squared standard deviations, from which on a body is taken for somebody else's."""
 
-LEAP = 9.0
-"""The most that a leap counts of a body that was found where the person was looked for."""
+LEAP = 6.0
+"""The most that a leap counts of somebody who is not in a crowd and was seen just now."""
 
-SWITCH = 1.0
-"""By how much a body must suit somebody better than the one found where the person was looked for."""
+CHANGE = 4.0
+"""By how much a body must suit somebody better who is hidden, or than those who were looked for where it
+was found; half of it where clothes tell them apart."""
 
-LOOKS_NOISE, UNKNOWN_LOOKS = 0.15, 2.0
+APPROACH = 2.0
+"""The most that it counts if somebody in a crowd does not go on as before the crowd."""
+
+LOOKS_NOISE, UNLIKE, UNKNOWN_LOOKS = 0.15, 0.4, 2.0
 """Standard deviation of the difference of two looks at one person (0.06 to 0.3; of two persons 0.4 to
 0.6), and what counts if there is nothing to compare."""
 
@@ -80,7 +89,7 @@ class Person:
     detected_s: float = -math.inf
     presence: Presence = field(default_factory=Presence)
     hidden_s: float | None = None
-    crowded: bool = False
+    approach: Motion | None = None
     frames: int = 1
 
     def is_close(self, other: "Person", t_s: float) -> bool:
@@ -92,6 +101,12 @@ class Person:
             - other.motion.shift(t_s)
         )
         return bool(np.linalg.norm(way) < CLOSE * max(self.motion.size, other.motion.size))
+
+    def is_awaited(self, t_s: float) -> bool:
+        """Hidden, but so shortly, or behind somebody, that nobody else is taken to be there instead."""
+        if self.hidden_s is None:
+            return False
+        return self.approach is not None or t_s - self.hidden_s < PATIENCE_S
 
     @property
     def is_sure(self) -> bool:
@@ -133,8 +148,9 @@ class Body:
         apart = np.linalg.norm(self.joints - other.joints, axis=1).mean()
         return bool(apart < SAME_BODY * min(self.size, other.size))
 
-    def is_close(self, other: "Body") -> bool:
-        return bool(np.linalg.norm(self.place - other.place) < CLOSE * max(self.size, other.size))
+    def is_beside(self, other: "Body") -> bool:
+        """So near that one may cover the other's clothes."""
+        return bool(np.linalg.norm(self.place - other.place) < BESIDE * max(self.size, other.size))
 
     def agrees(self, detection: Detection) -> bool:
         region, found = self.sighting.next_region, detection.region
@@ -152,11 +168,21 @@ class People:
     _people: list[Person] = field(default_factory=list)
     _next_id: int = 1
     _searched_s: float = -math.inf
+    _search: Search = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._search = Search(self.detect)
 
     def reset(self) -> None:
         """Nobody of before is there any more. Ids are never used again."""
         self._people.clear()
         self._searched_s = -math.inf
+        self._search.reset()
+
+    def start_anew(self) -> None:
+        """As if there had been no picture before this one; ids begin with 1."""
+        self.reset()
+        self._next_id = 1
 
     def follow(self, rgb: Rgb, t_s: float) -> list[Person]:
         """The people in a picture of shape (H, W, 3) at media time ``t_s``, oldest first."""
@@ -165,15 +191,12 @@ class People:
             for person in self._people
             if person.hidden_s is None or t_s - person.hidden_s < HIDDEN_S
         ]
-        for person in self._people:
-            person.crowded = any(
-                person.is_close(other, t_s) for other in self._people if other is not person
-            )
+        self._find_crowds(t_s)
         seen = self._seen()
         bodies = self._look_again(rgb, t_s, seen)
         doubtful = self._is_doubtful(rgb, t_s, bodies, seen)
         if doubtful or self._is_search_due(t_s):
-            self._search(rgb, t_s, bodies)
+            self._find_others(rgb, t_s, bodies)
         owners = self._owners(rgb, t_s, bodies, doubtful)
         for person in self._people:
             if person.hidden_s is None and person not in owners:
@@ -182,11 +205,21 @@ class People:
             if owner is not None:
                 self._take(owner, body, t_s)
         for body, owner in zip(bodies, owners, strict=True):
-            if owner is None and self._is_new(body) and self._has_room(t_s):
+            if owner is None and self._is_new(body, t_s) and self._has_room(t_s):
                 self._people.append(self._new(body, t_s))
         self._choose(rgb)
         self._describe(rgb, t_s, bodies)
         return self._seen()
+
+    def _find_crowds(self, t_s: float) -> None:
+        for person in self._people:
+            crowded = any(
+                person.is_close(other, t_s) for other in self._people if other is not person
+            )
+            if not crowded:
+                person.approach = None
+            elif person.approach is None:
+                person.approach = person.motion.copy()
 
     def _seen(self) -> list[Person]:
         return [person for person in self._people if person.hidden_s is None]
@@ -208,7 +241,7 @@ class People:
             return True
         for body in bodies:
             (person,) = body.seekers
-            if person.motion.misfit(body.place, body.size, t_s) > OTHERS:
+            if _misfit(person, body, t_s) > DOUBT:
                 return True
         return False
 
@@ -223,18 +256,18 @@ class People:
             return False
         return passed_s >= SEARCH_INTERVAL_S
 
-    def _search(self, rgb: Rgb, t_s: float, bodies: list[Body]) -> None:
+    def _find_others(self, rgb: Rgb, t_s: float, bodies: list[Body]) -> None:
         """Adds to ``bodies`` those that the detector finds beside them."""
         self._searched_s = t_s
         looks = 0
         hidden = [person for person in self._people if person.hidden_s is not None]
         floor = self.options.min_detection_confidence
         for person in hidden:
-            if person.crowded:
+            if person.is_awaited(t_s):
                 body = Body(self.look(rgb, person.region(t_s)), [])
                 if self._admits(body):
                     _add(body, bodies)
-        for detection in self.detect(rgb, min(floor, SEEK_SCORE) if hidden else floor):
+        for detection in self._search(rgb, min(floor, SEEK_SCORE) if hidden else floor):
             known = next((body for body in bodies if body.agrees(detection)), None)
             if known is not None:
                 known.detection = known.detection or detection
@@ -249,26 +282,31 @@ class People:
     def _owners(
         self, rgb: Rgb, t_s: float, bodies: list[Body], doubtful: bool
     ) -> list[Person | None]:
-        crowded = any(person.crowded for person in self._people)
+        crowded = any(person.approach is not None for person in self._people)
         if not doubtful and not crowded and len(self._people) == len(bodies):
             return [body.seekers[0] if body.seekers else None for body in bodies]
         for body in bodies:
             body.looks = describe(rgb, body.sighting.landmarks)
+        contrast = _contrast(self._people)
         costs = np.array(
-            [[_cost(person, body, t_s) for body in bodies] for person in self._people]
+            [[_cost(person, body, t_s, contrast) for body in bodies] for person in self._people]
         ).reshape(len(self._people), len(bodies))
         owners: list[Person | None] = [None] * len(bodies)
         for row, column in assign(costs, OTHERS):
             owners[column] = self._people[row]
         return owners
 
-    def _is_new(self, body: Body) -> bool:
+    def _is_new(self, body: Body, t_s: float) -> bool:
         detection = body.detection
-        return detection is not None and detection.score >= self.options.min_detection_confidence
+        if detection is None or detection.score < self.options.min_detection_confidence:
+            return False
+        return not any(
+            person.is_awaited(t_s) and person.motion.is_near(body.place) for person in self._people
+        )
 
     def _has_room(self, t_s: float) -> bool:
         waiting = sum(
-            person.is_sure and (person.hidden_s is None or t_s - person.hidden_s < PATIENCE_S)
+            person.is_sure and (person.hidden_s is None or person.is_awaited(t_s))
             for person in self._people
         )
         return waiting < self.options.num_poses
@@ -281,7 +319,7 @@ class People:
 
     def _take(self, person: Person, body: Body, t_s: float) -> None:
         person.sighting = body.sighting
-        person.motion.go(body.place, body.size, t_s, crowded=person.crowded)
+        person.motion.go(body.place, body.size, t_s, crowded=person.approach is not None)
         if body.detection is not None:
             person.detection, person.detected_s = body.detection, t_s
         person.presence.update(body.sighting, t_s, detected=person.detected_s >= self._searched_s)
@@ -302,7 +340,7 @@ class People:
             if t_s - person.described_s < DESCRIBE_INTERVAL_S:
                 continue
             body = next(body for body in bodies if body.sighting is person.sighting)
-            if any(body.is_close(other) for other in bodies if other is not body):
+            if any(body.is_beside(other) for other in bodies if other is not body):
                 continue
             looks = describe(rgb, body.sighting.landmarks) if body.looks is None else body.looks
             if person.appearance is None:
@@ -322,14 +360,38 @@ def _add(body: Body, bodies: list[Body]) -> None:
         same.detection = same.detection or body.detection
 
 
-def _cost(person: Person, body: Body, t_s: float) -> float:
+def _contrast(people: list[Person]) -> float:
+    """0..1, how much the clothes can say of those who are close to others: little if they look alike."""
+    looks = [
+        person.appearance
+        for person in people
+        if person.approach is not None and person.appearance is not None
+    ]
+    apart = [difference(one, other) for number, one in enumerate(looks) for other in looks[:number]]
+    return min([1.0, *((each / UNLIKE) ** 2 for each in apart if each is not None)])
+
+
+def _misfit(person: Person, body: Body, t_s: float) -> float:
+    """By the middle one of the distances of all landmarks from where the person's should be: two bodies
+    at one place still hold their limbs differently."""
+    shift = person.motion.shift(t_s).astype(np.float32)
+    ways = body.sighting.landmarks[:, :2] - person.sighting.landmarks[:, :2] - shift
+    off_px = float(np.median(np.hypot(ways[:, 0], ways[:, 1])))
+    return person.motion.misfit(off_px, body.size, t_s)
+
+
+def _cost(person: Person, body: Body, t_s: float, contrast: float) -> float:
     """How ill ``body`` suits ``person``, in squared standard deviations."""
-    misfit = person.motion.misfit(body.place, body.size, t_s)
-    if person not in body.seekers:
-        misfit += SWITCH
-    elif not person.crowded:
+    misfit = _misfit(person, body, t_s)
+    if person.approach is not None:
+        way = person.approach.place + person.approach.shift(t_s) - body.place
+        off_px = float(np.linalg.norm(way))
+        misfit += min(person.approach.misfit(off_px, body.size, t_s), APPROACH)
+    elif person.hidden_s is None and person.motion.is_near(body.place):
         misfit = min(misfit, LEAP)
+    if person.hidden_s is not None or (body.seekers and person not in body.seekers):
+        misfit += CHANGE * (1 - contrast / 2)
     if person.appearance is None or body.looks is None:
         return misfit + UNKNOWN_LOOKS
     apart = difference(person.appearance, body.looks)
-    return misfit + (UNKNOWN_LOOKS if apart is None else (apart / LOOKS_NOISE) ** 2)
+    return misfit + (UNKNOWN_LOOKS if apart is None else contrast * (apart / LOOKS_NOISE) ** 2)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from streamer import screens
-from streamer.config import Idle
+from streamer.config import Idle, PoseConfig
 from streamer.errors import (
     EstimatorError,
     SourceEnded,
@@ -20,7 +20,7 @@ from streamer.errors import (
     SourceStalled,
     SourceUnreachable,
 )
-from streamer.model import Forwarded, Packet, StreamState, VideoInfo
+from streamer.model import Forwarded, ModelStatus, Packet, StreamState, VideoInfo
 from streamer.session import MAX_UNFORWARDED_S, RetryPolicy, Session
 from tests.fakes import (
     PATIENCE_S,
@@ -46,7 +46,9 @@ class Bench:
         self.source = source
         self.estimators = FakeEstimators()
         self.painter = FakePainter()
-        self.session = Session("bench", source, self.estimators, self.painter, retry, idle)
+        self.session = Session(
+            "bench", source, self.estimators, PoseConfig(), self.painter, retry, idle
+        )
         self.sink = RecordingSink()
         self.session.subscribe(self.sink)
         self._next = 0
@@ -181,7 +183,7 @@ async def test_reconnect_begins_an_epoch_and_time_goes_on(bench: Bench) -> None:
     assert numbers == [(1, n) for n in range(5)] + [(2, n) for n in range(3)]
     times = [r.pts for r in bench.sink.results]
     assert times == sorted(set(times))
-    assert bench.estimators.built[0].resets == 2
+    assert bench.estimators.built[0].resets == 1
 
 
 async def test_attempts_count_up_until_a_frame_comes(benches: Benches) -> None:
@@ -572,18 +574,37 @@ async def test_restart_mends_a_stream_whose_estimator_failed(bench: Bench) -> No
     assert viewer.pictures[-1].frame.width == 64
 
 
-async def test_reconfigured_session_uses_the_new_estimator_from_the_next_frame(
+async def test_options_of_a_live_session_reach_its_estimator_and_those_after_a_restart(
     bench: Bench,
 ) -> None:
     await bench.go_live()
-    later = FakeEstimators()
-    bench.session.reconfigure(later)
+    heavy = PoseConfig(model_complexity=2)
+    bench.session.configure(heavy)
     await bench.process(2)
-    assert len(later.frames) == 2
+    (estimator,) = bench.estimators.built
+    given = [each if isinstance(each, PoseConfig) else "frame" for each in estimator.log]
+    assert given == [PoseConfig(), "frame", heavy, "frame", "frame"]
+    assert [(r.epoch, r.seq) for r in bench.sink.results] == [(1, 0), (1, 1), (1, 2)]
     await bench.session.restart()
     await bench.source.connected()
     await bench.process(1)
-    assert len(later.frames) == 3
+    assert bench.estimators.built[-1].log[0] == heavy
+    assert bench.sink.models == [ModelStatus(1, 1), ModelStatus(2, 2)]
+
+
+async def test_figures_tell_which_model_runs(bench: Bench) -> None:
+    assert bench.session.stats().model_complexity is None
+    await bench.go_live()
+    assert bench.session.stats().model_complexity == 1
+    bench.estimators.is_loading = True
+    bench.session.configure(PoseConfig(model_complexity=2))
+    await bench.process(1)
+    stats = bench.session.stats()
+    assert (stats.model_complexity, stats.model_reason) == (1, "loading")
+    bench.estimators.is_loading = False
+    await bench.process(1)
+    stats = bench.session.stats()
+    assert (stats.model_complexity, stats.model_reason) == (2, None)
 
 
 # -- restart and the end ----------------------------------------------------------------------------
