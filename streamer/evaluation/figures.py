@@ -69,7 +69,7 @@ def added(parts: Sequence[Figures]) -> Figures:
 
 def _all(parts: Iterable[Jitter]) -> Jitter:
     listed = list(parts)
-    return Jitter(sum(each.squares for each in listed), sum(each.count for each in listed))
+    return Jitter(sum(each.total for each in listed), sum(each.count for each in listed))
 
 
 def summary(figures: Figures) -> dict[str, float | None]:
@@ -89,8 +89,8 @@ def summary(figures: Figures) -> dict[str, float | None]:
         "error_px_p95": _p95(errors.px),
         "error_torso": _mean(errors.torso),
         "error_torso_p95": _p95(errors.torso),
-        "jitter": figures.jitter.rms if figures.jitter.count else None,
-        "raw_jitter": figures.raw_jitter.rms if figures.raw_jitter.count else None,
+        "jitter": figures.jitter.mean if figures.jitter.count else None,
+        "raw_jitter": figures.raw_jitter.mean if figures.raw_jitter.count else None,
         "lag_ms": _share(sum(lag.ms * lag.frames for lag in lags), sum(lag.frames for lag in lags)),
         "first_pose_frames": _mean([each.frames for each in first]),
         "first_pose_ms": _mean([each.ms for each in first]),

@@ -151,6 +151,6 @@ class _Walk:
         return np.stack(landmarks)[:, self.landmarks, :2] * size
 
 
-def _add(total: motion.Jitter, part: motion.Jitter) -> None:
-    total.squares += part.squares
-    total.count += part.count
+def _add(whole: motion.Jitter, part: motion.Jitter) -> None:
+    whole.total += part.total
+    whole.count += part.count

@@ -216,17 +216,18 @@ def test_jitter_is_the_acceleration_of_the_landmarks() -> None:
     times_s = np.arange(90) / 30
     x = 7 + 3 * times_s + 0.5 * 8 * times_s**2  # 8 px/s^2
     points = np.stack([x, np.zeros(90)], axis=1)[:, None]
-    assert motion.jitter(times_s, points, torso=2.0).rms == pytest.approx(4.0)
+    assert motion.jitter(times_s, points, torso=2.0).mean == pytest.approx(4.0)
     uneven = np.delete(np.arange(90), [3, 4, 17, 40, 41, 42])
-    assert motion.jitter(times_s[uneven], points[uneven], torso=2.0).rms == pytest.approx(4.0)
+    assert motion.jitter(times_s[uneven], points[uneven], torso=2.0).mean == pytest.approx(4.0)
 
 
 def test_jitter_of_noise_is_that_of_its_second_difference() -> None:
     noise = np.random.default_rng(2).normal(0, 0.5, (20_000, 1, 2))
     times_s = np.arange(20_000) / 25
-    # The second difference of white noise has 6 times its variance, on each of two axes.
-    assert motion.jitter(times_s, noise, torso=10.0).rms == pytest.approx(
-        0.5 / 10 * np.sqrt(6 * 2) * 25**2, rel=0.02
+    # The second difference of white noise has 6 times its variance, on each of two axes: of such a
+    # vector the length is Rayleigh's, whose mean is sigma times the root of pi / 2.
+    assert motion.jitter(times_s, noise, torso=10.0).mean == pytest.approx(
+        0.5 / 10 * np.sqrt(6 * np.pi / 2) * 25**2, rel=0.02
     )
 
 
@@ -278,7 +279,7 @@ def test_jitter_is_measured_where_the_manifest_says_that_people_rest() -> None:
     assert summary(measure(one, 0.5)[OURS])["jitter"] == pytest.approx(0, abs=1e-2)
     other = played([*trembling, *calm], rest=[(0.0, 1.9)])
     assert summary(measure(other, 0.5)[OURS])["jitter"] == pytest.approx(
-        0.02 * np.sqrt(12) * 900, rel=0.1
+        0.02 * np.sqrt(6 * np.pi / 2) * 900, rel=0.1
     )
 
 
