@@ -24,6 +24,9 @@ HIDING_MODES: Final[frozenset[PrivacyMode]] = frozenset(("silhouette", "blur", "
 SETTLE_S: Final = 1.0
 """So long nobody is trusted to be nowhere: at the beginning everything counts as covered."""
 
+SEARCH_INTERVAL_S: Final = 0.1
+"""Between two looks for people who have come in since: so long one may be seen while others are there."""
+
 MAX_LOST: Final = 16
 """Places remembered where somebody was lost; of more than these the oldest become one."""
 
@@ -35,10 +38,14 @@ _FLAT: Final = (90, 128, 128)
 
 
 def sought(pose: PoseConfig, mode: PrivacyMode) -> PoseConfig:
-    """What an estimator is to do, so that people can be hidden so."""
-    has_mask = pose.enable_segmentation or mode in MASKED_MODES
-    num_poses = MAX_POSES if mode in HIDING_MODES else pose.num_poses
-    return pose.model_copy(update={"enable_segmentation": has_mask, "num_poses": num_poses})
+    """What an estimator is to do, so that people can be hidden so: also those who don't count."""
+    wanted: dict[str, object] = {}
+    if mode in MASKED_MODES:
+        wanted["enable_segmentation"] = True
+    if mode in HIDING_MODES:
+        wanted |= {"num_poses": MAX_POSES, "region": [], "ignore": []}
+        wanted["search_interval_s"] = min(pose.search_interval_s, SEARCH_INTERVAL_S)
+    return pose.model_copy(update=wanted)
 
 
 class Obscurer:

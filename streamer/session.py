@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from streamer.aio import cancel_and_wait
-from streamer.config import MAX_POSES, Idle, PoseConfig, PrivacyConfig
+from streamer.config import MAX_POSES, Idle, PoseConfig, PrivacyConfig, Rotation
 from streamer.errors import (
     SourceEnded,
     SourceError,
@@ -42,7 +42,9 @@ from streamer.model import (
     StreamState,
     VideoInfo,
 )
+from streamer.pixels import turned
 from streamer.ports import EstimatorFactory, Painter, Sink, Source
+from streamer.pose.zones import Zones
 from streamer.privacy import Obscurer
 from streamer.screens import Screens, Watchers
 from streamer.telemetry import SessionMeter
@@ -92,6 +94,8 @@ class _Connection:
     def forward(self, packet: Packet) -> None:
         session = self.session
         pts, _ = session._timeline.place_packet(packet.pts, packet.received_mono)
+        if session.rotation:
+            return  # the camera's own picture is not upright
         self.unforwarded, self.forwarded_mono = 0, packet.received_mono
         if packet.is_keyframe:
             self._note_forwarded(packet.forwarded)
@@ -100,7 +104,10 @@ class _Connection:
             session.screens.forward(replace(packet, pts=pts, rule=obscurer.rule))
 
     def put(self, frame: Frame) -> None:
+        """On the event loop only where no frame must be turned."""
         session = self.session
+        rotation = session.rotation
+        frame = turned(frame, -rotation)
         pts, epoch = session._timeline.place(frame.pts, frame.received_mono)
         self.unforwarded += 1
         silent_s = frame.received_mono - self.forwarded_mono
@@ -109,7 +116,7 @@ class _Connection:
         obscurer = session.obscurer
         if obscurer.shows_camera and min(frame.width, frame.height) >= MIN_SIDE_PX:
             session.screens.show_plain(Picture(frame, pts, rule=obscurer.rule))
-        session._worker.put(self.intake, frame, pts, epoch)
+        session._worker.put(self.intake, frame, pts, epoch, rotation)
         if self.intake.frames_in == 1:
             session._from_source(self, session._on_live)
 
@@ -131,11 +138,11 @@ class Session:
         painter: Painter,
         retry: RetryPolicy,
         idle: Idle = "run",
+        rotation: Rotation = 0,
         privacy: PrivacyConfig | None = None,
     ) -> None:
         self.name = name
         self.status = Status(StreamState.CONNECTING, "connecting")
-        self.video: VideoInfo | None = None
         self.last_result: PoseResult | None = None
         self.model: ModelStatus | None = None  # of the last result
         self._notice_due = asyncio.Event()
@@ -143,6 +150,8 @@ class Session:
             self._notice_due
         )  # a new viewer of a lost camera gets its notice at once
         self.watchers = Watchers(idle)
+        self._rotation = rotation
+        self._opened: VideoInfo | None = None
         self._source = source
         self._make_estimator = make_estimator
         self._pose = pose
@@ -153,6 +162,7 @@ class Session:
         self._timeline = Timeline(time.monotonic())
         self.obscurer = Obscurer(privacy or PrivacyConfig())
         self._max_poses = MAX_POSES
+        self._zones = Zones()
         self._worker = self._new_worker()
         self._meter = SessionMeter()
         self._connection = _Connection(self)
@@ -202,6 +212,29 @@ class Session:
         self._painter = self._worker.painter = painter
 
     @property
+    def rotation(self) -> Rotation:
+        """Degrees clockwise by which the camera's pictures are turned, before anything else sees them.
+
+        May change at any time, from the next frame on: people are looked for anew then, the stream and its
+        clock go on. While it is not 0 the camera's own packets, which nobody can turn, go to no viewer.
+        """
+        return self._rotation
+
+    @rotation.setter
+    def rotation(self, degrees: Rotation) -> None:
+        self._rotation = degrees
+        if degrees:
+            self._set_forwardable(None)
+
+    @property
+    def video(self) -> VideoInfo | None:
+        """What the source turned out to be, in the size that is shown; None before it is known."""
+        video = self._opened
+        if video is None or self._rotation % 180 == 0:
+            return video
+        return replace(video, width=video.height, height=video.width)
+
+    @property
     def max_poses(self) -> int:
         """Of the people found so many are told of, from the next frame on."""
         return self._max_poses
@@ -209,6 +242,15 @@ class Session:
     @max_poses.setter
     def max_poses(self, count: int) -> None:
         self._max_poses = self._worker.max_poses = count
+
+    @property
+    def zones(self) -> Zones:
+        """Where people must be to be told of, from the next frame on."""
+        return self._zones
+
+    @zones.setter
+    def zones(self, zones: Zones) -> None:
+        self._zones = self._worker.zones = zones
 
     def set_privacy(self, privacy: PrivacyConfig) -> None:
         """From here on nothing goes out that was made under the setting before: neither what waits
@@ -230,7 +272,7 @@ class Session:
         return stats
 
     def _new_worker(self) -> PoseWorker:
-        return PoseWorker(
+        worker = PoseWorker(
             self.name,
             self._make_estimator,
             self._pose,
@@ -242,6 +284,8 @@ class Session:
             self._on_model,
             self._fail,
         )
+        worker.zones = self._zones
+        return worker
 
     # -- sinks --------------------------------------------------------------------------------------
 
@@ -353,7 +397,7 @@ class Session:
         self.screens.set_forwarded(forwarded if self.obscurer.shows_camera else None)
 
     def _on_opened(self, video: VideoInfo) -> None:
-        self.video = video
+        self._opened = video
 
     def _on_live(self) -> None:
         self._set_status(Status(StreamState.LIVE))

@@ -20,6 +20,7 @@ from streamer.model import StreamState
 from streamer.outputs.output import Output
 from streamer.outputs.stills import Stills
 from streamer.ports import CameraSource, EstimatorFactory, Painter, Source
+from streamer.pose.zones import Zones
 from streamer.privacy import sought
 from streamer.session import RetryPolicy, Session
 from streamer.sinks import MessageFeed, StateWatcher
@@ -171,12 +172,14 @@ class Streams:
         self._workshop.check_models(options)
         stream.session.configure(options)
         stream.session.max_poses = pose.num_poses
+        stream.session.zones = Zones(pose.region, pose.ignore)
         stream.pose = pose
         self._remember(stream, pose=pose)
 
     def set_video(self, stream: Stream, video: VideoConfig) -> None:
         stream.video = video
         stream.session.watchers.idle = video.idle
+        stream.session.rotation = video.rotation
         self._remember(stream, video=video)
 
     async def set_output(self, stream: Stream, config: OutputConfig | None) -> None:
@@ -201,6 +204,8 @@ class Streams:
     def set_privacy(self, stream: Stream, privacy: PrivacyConfig) -> None:
         """When this returns nothing goes out any more that was made under the setting before. Raises
         ModelError, and then all stays as it was."""
+        if privacy == stream.privacy:
+            return
         options = sought(stream.pose, privacy.mode)
         self._workshop.check_models(options)
         stream.session.set_privacy(privacy)
@@ -273,9 +278,11 @@ class Streams:
             self._workshop.painter(overlay),
             self._workshop.retry,
             video.idle,
+            video.rotation,
             privacy,
         )
         session.max_poses = pose.num_poses
+        session.zones = Zones(pose.region, pose.ignore)
         stream = Stream(stream_id, shown, session, source, pose, video, overlay, privacy, listed)
         if output is not None:
             stream.output = self._output(stream, output)

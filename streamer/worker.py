@@ -16,6 +16,7 @@ from streamer.config import PoseConfig
 from streamer.errors import EstimatorError, ModelError, StreamerError
 from streamer.model import Frame, ModelStatus, Picture, Pose, PoseResult
 from streamer.ports import EstimatorFactory, Painter
+from streamer.pose.zones import Zones
 from streamer.privacy import Obscurer
 from streamer.screens import Screens
 from streamer.switching import SwitchingEstimator
@@ -50,6 +51,7 @@ class _Job:
     frame: Frame
     pts: int
     epoch: int
+    rotation: int
 
 
 @dataclass(slots=True)
@@ -60,6 +62,7 @@ class _Epoch:
     seq: int = -1
     intake: Intake | None = None
     dropped_before: int = 0
+    rotation: int = 0  # of its last frame
 
     def begin(self, number: int, intake: Intake) -> None:
         self.dropped_before = intake.dropped if intake is self.intake else 0
@@ -91,6 +94,8 @@ class PoseWorker:
         self.painter = painter  # a new one takes effect with the next frame
         self.obscurer = obscurer  # the same
         self.max_poses = max_poses  # the same
+        self.zones = Zones()  # where people must be to be told of; the same
+        self._told: set[int] = set()  # the ids of those told of in the last frame
         self._screens = screens
         self._on_result = on_result
         self._on_model = on_model
@@ -122,12 +127,13 @@ class PoseWorker:
         if self._thread.ident is not None:
             await asyncio.to_thread(self._thread.join)
 
-    def put(self, intake: Intake, frame: Frame, pts: int, epoch: int) -> None:
-        """``pts`` and ``epoch``: the frame's place on the stream's clock. A frame too small to show
+    def put(self, intake: Intake, frame: Frame, pts: int, epoch: int, rotation: int = 0) -> None:
+        """``pts`` and ``epoch``: the frame's place on the stream's clock. ``rotation``: by how much it was
+        turned, in degrees; where that changes, nobody is where they were. A frame too small to show
         anybody counts as dropped."""
         intake.frames_in += 1
         too_small = min(frame.width, frame.height) < MIN_SIDE_PX
-        if too_small or self._slot.put(_Job(intake, frame, pts, epoch)):
+        if too_small or self._slot.put(_Job(intake, frame, pts, epoch, rotation)):
             intake.dropped += 1
 
     def configure(self, options: PoseConfig) -> None:
@@ -173,8 +179,12 @@ class PoseWorker:
             epoch.begin(job.epoch, intake)
             estimator.reset()
             obscurer.reset()
+        elif job.rotation != epoch.rotation:
+            estimator.reset()
+            obscurer.reset()
+        epoch.rotation = job.rotation
         found = estimator.estimate(job.frame, job.pts)
-        poses = found[: self.max_poses]
+        poses = self._choose(found)
         estimated = time.monotonic()
         frame = obscurer.obscure(job.frame, found + estimator.bystanders, job.pts)
         if not intake.over:
@@ -206,6 +216,14 @@ class PoseWorker:
         if self._screens.annotated:
             annotated = self.painter.annotate(picture.frame, poses)
             self._screens.show_annotated(replace(picture, frame=annotated))
+
+    def _choose(self, found: tuple[Pose, ...]) -> tuple[Pose, ...]:
+        """Those who are told of: where people are hidden, more are found than count."""
+        zones, told = self.zones, self._told
+        counting = [pose for pose in found if zones.admits(pose.landmarks, pose.id in told)]
+        poses = tuple(counting[: self.max_poses])
+        self._told = {pose.id for pose in poses}
+        return poses
 
     def _tell_model(self, status: ModelStatus) -> None:
         self._loop.call_soon_threadsafe(self._on_model, status)

@@ -8,6 +8,7 @@ import { lookGroup } from "./look_options.js";
 import { poseGroups } from "./pose_options.js";
 import { PrivacyGroup } from "./privacy_options.js";
 import { Tabs } from "./tabs.js";
+import { viewGroups } from "./zone_options.js";
 
 /** @typedef {import("./api.js").StreamInfo} StreamInfo */
 /** @typedef {import("./look.js").Look} Look */
@@ -22,6 +23,7 @@ export class StreamOptions {
     lookGroup((json) => this.#changeLook(json)),
     new PrivacyGroup((json) => this.#change(json)),
     ...poseGroups((json) => this.#change(json)),
+    ...viewGroups((json) => this.#change(json)),
   ];
   #look = DEFAULT_LOOK;
   #onLook;

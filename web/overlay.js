@@ -60,6 +60,7 @@ export class Overlay {
   #poses = new RecentPoses();
   #lateness = new Lateness();
   #held = new HeldFrames();
+  #cameraRotation = 0;
   /** @type {Shown | null} */
   #shown = null;
   /** @type {PoseMessage | null} on the canvas */
@@ -93,6 +94,12 @@ export class Overlay {
     this.#canvas.look = look;
   }
 
+  /** @param {number} degrees clockwise, by which the server turns what this computer's camera sends it */
+  set cameraRotation(degrees) {
+    this.#cameraRotation = degrees;
+    this.#held.rotation = this.#mode === "camera" ? degrees : 0;
+  }
+
   /** @param {boolean} isMirrored what the page shows, and saves */
   set isMirrored(isMirrored) {
     this.#isMirrored = isMirrored;
@@ -111,6 +118,7 @@ export class Overlay {
     this.#clock = clock;
     this.#poses.clear();
     this.#held.clear();
+    this.cameraRotation = this.#cameraRotation;
     this.#lateness.clear();
     this.#lacksTimes = false;
   }

@@ -195,6 +195,7 @@ export class Stage {
       this.showModel({ model_complexity, wanted: info.pose.model_complexity, reason: model_reason });
     }
     this.#figures.onInfo(info);
+    this.#overlay.cameraRotation = Number(info.video_options?.["rotation"] ?? 0);
     this.#options.show(info);
   }
 

@@ -132,6 +132,32 @@ export const words = {
   "This browser does not say when a frame of its own camera was taken, so landmarks can't be drawn on it here.":
     "这个浏览器不提供摄像头画面的拍摄时间，因此无法在本页面绘制关键点。",
 
+  // Zones and the camera's rotation.
+  "Turn the picture": "旋转画面",
+  "Until it is upright, before anything else sees it. Zones are drawn in the turned picture.":
+    "转正后再用于识别、显示和发送。区域按旋转后的画面绘制。",
+  "not at all": "不旋转",
+  "90° to the right": "向右 90°",
+  "180°": "180°",
+  "90° to the left": "向左 90°",
+  "Zones": "区域",
+  "Region": "识别区域",
+  "Ignored zone {number}": "忽略区域 {number}",
+  "Draw the region": "绘制识别区域",
+  "Draw the region anew": "重新绘制识别区域",
+  "Add an ignored zone": "添加忽略区域",
+  "Finish": "完成",
+  "Take back": "撤销一点",
+  "Delete": "删除",
+  "Delete: {name}": "删除：{name}",
+  "{count} corners": "{count} 个顶点",
+  "Only people in the region are found, and nobody in an ignored zone: a screen, a mirror, a poster. The middle of the body decides.":
+    "只识别区域内的人；忽略区域（屏幕、镜子、海报等）内的人一律不识别。以身体中心的位置为准。",
+  "Click or tap the corners in the picture, three at least.": "在画面上点击各个顶点，至少三个。",
+  "More corners, or finish: a click on the first corner does it too.": "可继续添加顶点，或点“完成”；点击第一个顶点也可完成。",
+  "Draw a zone: arrow keys move, space sets a corner, Backspace takes one back, Enter finishes, Escape cancels":
+    "绘制区域：方向键移动，空格放置顶点，退格键撤销，回车完成，Esc 取消",
+
   // The controls.
   "Controls": "控制",
   "Start": "开始",

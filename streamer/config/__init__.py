@@ -17,6 +17,7 @@ from streamer.config.media import (
     PoseConfig,
     PrivacyConfig,
     PrivacyMode,
+    Rotation,
     VideoConfig,
 )
 from streamer.config.section import Section, Share
@@ -51,6 +52,7 @@ __all__ = [
     "PoseConfig",
     "PrivacyConfig",
     "PrivacyMode",
+    "Rotation",
     "RtspConfig",
     "RtspSource",
     "SOURCES",

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from streamer.config.section import Section, Share
 
@@ -34,7 +34,8 @@ class PoseConfig(Section):
     """MediaPipe's options under the names of its ``Pose`` solution, and ours.
 
     ``min_score``: poses of a lower score are not published; 0: all are. ``follow``: whom, where there are
-    more people than ``num_poses``. ``height_m``: the person's height, to which world landmarks are scaled;
+    more people than ``num_poses``. ``search_interval_s``: between two looks for others while somebody is
+    there, as far as places are free. ``height_m``: the person's height, to which world landmarks are scaled;
     0: as MediaPipe's statistical body has it. ``region``: only people in this polygon, if it has corners;
     ``ignore``: nobody in these. ``adapt``: a lower ``model_complexity`` while the machine can't keep up.
     ``raw``: publish the unfiltered landmarks, too.
@@ -51,6 +52,7 @@ class PoseConfig(Section):
     min_tracking_confidence: Share = 0.5
     min_score: Share = 0.5
     num_poses: int = Field(default=1, ge=1, le=MAX_POSES)
+    search_interval_s: float = Field(default=0.25, ge=0.0, le=10.0)
     follow: Literal["sticky", "largest", "central"] = "sticky"
     height_m: float = Field(default=0.0, ge=0.0, le=3.0)
     low_light: Literal["auto", "off", "on"] = "auto"
@@ -67,8 +69,17 @@ class PoseConfig(Section):
 Idle = Literal["run", "pause"]
 """What a stream does that nobody watches."""
 
+Rotation = Literal[0, 90, 180, 270]
+"""Of a camera's picture, in degrees clockwise until it is upright."""
+
 MAX_BITRATE = 100_000_000
 """Bits per second; encoders count in 32 bits, several times over."""
+
+
+def _is_number(value: object) -> object:
+    if isinstance(value, bool):  # to Python, and so to pydantic, False is one of the numbers: 0
+        raise ValueError("a rotation is 0, 90, 180 or 270")
+    return value
 
 
 class VideoConfig(Section):
@@ -77,7 +88,7 @@ class VideoConfig(Section):
     max_bitrate: int = Field(default=0, ge=0, le=MAX_BITRATE)
     min_bitrate: int = Field(default=250_000, ge=50_000, le=MAX_BITRATE)
     idle: Idle = "run"
-    rotation: Literal[0, 90, 180, 270] = 0  # clockwise, until the picture is upright
+    rotation: Annotated[Rotation, BeforeValidator(_is_number)] = 0
 
     @model_validator(mode="after")
     def _limits_leave_room(self) -> "VideoConfig":

@@ -103,6 +103,8 @@ class OutputEncoder:
                 bit_rate = highest_bitrate(self._limits(), frame.width, frame.height)
                 is_other = size != (frame.width, frame.height) or rule is not picture.rule
                 if encoder is None or is_other:
+                    if encoder is not None:
+                        encoder.close()
                     size, rule = (frame.width, frame.height), picture.rule
                     encoder = VideoEncoder("h264", *size, bit_rate)
                 encoder.set_bit_rate(bit_rate)

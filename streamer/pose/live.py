@@ -9,11 +9,13 @@ from streamer.aio import assert_off_loop
 from streamer.config import PoseConfig
 from streamer.errors import ModelError
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Pose
-from streamer.pixels import small_rgb
+from streamer.pixels import small
 from streamer.pose.bundle import read_bundle
 from streamer.pose.figure import Figure
+from streamer.pose.low_light import LowLight
 from streamer.pose.networks import Detector, LandmarkNetwork
 from streamer.pose.people import People
+from streamer.pose.zones import Zones
 
 INPUT_WIDTH_PX = 640
 """Pictures are halved down to this width, but not below. The networks see 224 and 256 px: more than
@@ -38,7 +40,9 @@ class LiveEstimator:
         detector, _ = _read_shared(self._running)
         self._network = _open_network(self._running, options)
         self._loading: _Loading | None = None
+        self._low_light = LowLight(options.low_light)
         self._people = People(Detector(detector).detect, self._network.look, options)
+        self._people.zones = Zones(options.region, options.ignore)
         self._figures: dict[int, Figure] = {}
         self._bystanders: tuple[Pose, ...] = ()
 
@@ -48,7 +52,7 @@ class LiveEstimator:
         if self._options.static_image_mode:
             self._people.start_anew()
             self._figures.clear()
-        rgb = small_rgb(frame, INPUT_WIDTH_PX)
+        rgb = self._low_light.apply(small(frame, INPUT_WIDTH_PX))
         t_s = pts / VIDEO_CLOCK_HZ
         people = self._people.follow(rgb, t_s)
         self._figures = {person.id: self._figures.get(person.id) or Figure() for person in people}
@@ -66,6 +70,8 @@ class LiveEstimator:
     def configure(self, options: PoseConfig) -> None:
         self._wanted = _bundle(self._find_model, options)
         self._options = self._people.options = options
+        self._people.zones = Zones(options.region, options.ignore)
+        self._low_light.mode = options.low_light
 
     @property
     def model_complexity(self) -> int:

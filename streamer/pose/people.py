@@ -15,12 +15,10 @@ from streamer.pose.networks import Detection, Sighting
 from streamer.pose.presence import Presence
 from streamer.pose.regions import Region
 from streamer.pose.search import Search
-
-SEARCH_INTERVAL_S = 0.25
-"""Between two looks for others while somebody is there, as far as places are free."""
+from streamer.pose.zones import Zones
 
 SEEK_INTERVAL_S, SEEK_SCORE = 0.1, 0.15
-"""The same while somebody is hidden; and the detector's score that is enough then."""
+"""Between two looks while somebody is hidden; and the detector's score that is enough then."""
 
 HIDDEN_S = 2.0
 """So long somebody unseen keeps the id."""
@@ -51,6 +49,10 @@ LEAP = 6.0
 CHANGE = 4.0
 """By how much a body must suit somebody better who is hidden, or than those who were looked for where it
 was found; half of it where clothes tell them apart."""
+
+DISPUTE = 1.0
+"""Where a body suits somebody hidden so much better than the one who has it, it is published as nobody's
+until that is settled: it may be a mixture of both."""
 
 APPROACH = 2.0
 """The most that it counts if somebody in a crowd does not go on as before the crowd."""
@@ -90,6 +92,7 @@ class Person:
     presence: Presence = field(default_factory=Presence)
     hidden_s: float | None = None
     approach: Motion | None = None
+    disputed: bool = False
     frames: int = 1
 
     def is_close(self, other: "Person", t_s: float) -> bool:
@@ -165,6 +168,7 @@ class People:
     detect: Callable[[Rgb, float], list[Detection]]
     look: Callable[[Rgb, Region], Sighting]
     options: PoseConfig
+    zones: Zones = field(default_factory=Zones)
     _people: list[Person] = field(default_factory=list)
     _next_id: int = 1
     _searched_s: float = -math.inf
@@ -209,7 +213,7 @@ class People:
                 self._people.append(self._new(body, t_s))
         self._choose(rgb)
         self._describe(rgb, t_s, bodies)
-        return self._seen()
+        return [person for person in self._seen() if not person.disputed]
 
     def _find_crowds(self, t_s: float) -> None:
         for person in self._people:
@@ -228,12 +232,19 @@ class People:
         bodies: list[Body] = []
         for person in seen:
             body = Body(self.look(rgb, person.region(t_s)), [person])
-            if self._admits(body):
+            if self._admits(body, rgb):
                 _add(body, bodies)
         return bodies
 
-    def _admits(self, body: Body) -> bool:
-        return body.sighting.flag >= self.options.min_tracking_confidence
+    def _admits(self, body: Body, rgb: Rgb) -> bool:
+        if body.sighting.flag < self.options.min_tracking_confidence:
+            return False
+        if not self.zones:
+            return True
+        height, width = rgb.shape[:2]
+        landmarks = body.sighting.landmarks.copy()
+        landmarks[:, :2] /= width, height
+        return self.zones.admits(landmarks, was_admitted=bool(body.seekers))
 
     def _is_doubtful(self, rgb: Rgb, t_s: float, bodies: list[Body], seen: list[Person]) -> bool:
         """Is it anything but everybody's own body, about where expected, and nobody close to another?"""
@@ -254,7 +265,7 @@ class People:
             return passed_s >= SEEK_INTERVAL_S
         if len(seen) >= self.options.num_poses and self.options.follow == "sticky":
             return False
-        return passed_s >= SEARCH_INTERVAL_S
+        return passed_s >= self.options.search_interval_s
 
     def _find_others(self, rgb: Rgb, t_s: float, bodies: list[Body]) -> None:
         """Adds to ``bodies`` those that the detector finds beside them."""
@@ -265,9 +276,9 @@ class People:
         for person in hidden:
             if person.is_awaited(t_s):
                 body = Body(self.look(rgb, person.region(t_s)), [])
-                if self._admits(body):
+                if self._admits(body, rgb):
                     _add(body, bodies)
-        for detection in self._search(rgb, min(floor, SEEK_SCORE) if hidden else floor):
+        for detection in self._detections(rgb, min(floor, SEEK_SCORE) if hidden else floor):
             known = next((body for body in bodies if body.agrees(detection)), None)
             if known is not None:
                 known.detection = known.detection or detection
@@ -276,14 +287,30 @@ class People:
                 break
             looks += 1
             body = Body(self.look(rgb, detection.region), [], detection)
-            if self._admits(body):
+            if self._admits(body, rgb):
                 _add(body, bodies)
+
+    def _detections(self, rgb: Rgb, min_score: float) -> list[Detection]:
+        """Of people who may count; a region is looked at by itself, which shows them larger."""
+        height, width = rgb.shape[:2]
+        left, top, right, bottom = self.zones.crop() or (0.0, 0.0, 1.0, 1.0)
+        x, y = int(left * width), int(top * height)
+        part = rgb[y : math.ceil(bottom * height), x : math.ceil(right * width)]
+        found = [detection.moved(x, y) for detection in self._search(part, min_score)]
+        return [each for each in found if self._may_count(each, width, height)]
+
+    def _may_count(self, detection: Detection, width: int, height: int) -> bool:
+        """Roughly: the landmarks will tell. Nobody who can't count takes somebody's look."""
+        x, y = detection.torso
+        return not self.zones or self.zones.admits_point(x / width, y / height, was_admitted=True)
 
     def _owners(
         self, rgb: Rgb, t_s: float, bodies: list[Body], doubtful: bool
     ) -> list[Person | None]:
         crowded = any(person.approach is not None for person in self._people)
         if not doubtful and not crowded and len(self._people) == len(bodies):
+            for person in self._people:
+                person.disputed = False
             return [body.seekers[0] if body.seekers else None for body in bodies]
         for body in bodies:
             body.looks = describe(rgb, body.sighting.landmarks)
@@ -293,7 +320,13 @@ class People:
         ).reshape(len(self._people), len(bodies))
         owners: list[Person | None] = [None] * len(bodies)
         for row, column in assign(costs, OTHERS):
-            owners[column] = self._people[row]
+            owners[column] = owner = self._people[row]
+            hidden = [
+                costs[other, column] - _change(contrast)
+                for other, person in enumerate(self._people)
+                if person.hidden_s is not None and person.approach is not None
+            ]
+            owner.disputed = min(hidden, default=math.inf) + DISPUTE < costs[row, column]
         return owners
 
     def _is_new(self, body: Body, t_s: float) -> bool:
@@ -380,6 +413,10 @@ def _misfit(person: Person, body: Body, t_s: float) -> float:
     return person.motion.misfit(off_px, body.size, t_s)
 
 
+def _change(contrast: float) -> float:
+    return CHANGE * (1 - contrast / 2)
+
+
 def _cost(person: Person, body: Body, t_s: float, contrast: float) -> float:
     """How ill ``body`` suits ``person``, in squared standard deviations."""
     misfit = _misfit(person, body, t_s)
@@ -390,7 +427,7 @@ def _cost(person: Person, body: Body, t_s: float, contrast: float) -> float:
     elif person.hidden_s is None and person.motion.is_near(body.place):
         misfit = min(misfit, LEAP)
     if person.hidden_s is not None or (body.seekers and person not in body.seekers):
-        misfit += CHANGE * (1 - contrast / 2)
+        misfit += _change(contrast)
     if person.appearance is None or body.looks is None:
         return misfit + UNKNOWN_LOOKS
     apart = difference(person.appearance, body.looks)

@@ -6,10 +6,11 @@ import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from streamer import screens
-from streamer.config import Idle, PoseConfig
+from streamer.config import Idle, PoseConfig, Rotation
 from streamer.errors import (
     EstimatorError,
     SourceEnded,
@@ -20,7 +21,7 @@ from streamer.errors import (
     SourceStalled,
     SourceUnreachable,
 )
-from streamer.model import Forwarded, ModelStatus, Packet, StreamState, VideoInfo
+from streamer.model import Forwarded, Frame, ModelStatus, Packet, StreamState, VideoInfo
 from streamer.session import MAX_UNFORWARDED_S, RetryPolicy, Session
 from tests.fakes import (
     PATIENCE_S,
@@ -428,6 +429,91 @@ async def test_source_that_stops_forwarding_is_noticed(bench: Bench) -> None:
         received_mono = 100.0 + late_s * MAX_UNFORWARDED_S
         bench.source.put(make_frame(90 * FRAME, received_mono=received_mono))
     await viewer.until(lambda: viewer.forwarded[-1] is None)
+
+
+# -- cameras that hang askew ------------------------------------------------------------------------
+
+
+def bright_corner(pts: int) -> Frame:
+    """64x48, grey, and white in its upper left corner."""
+    frame = make_frame(pts)
+    frame.i420[:8, :8] = 235
+    return frame
+
+
+def white_corner(frame: Frame) -> tuple[str, str]:
+    luma = frame.planes()[0]
+    rows, columns = np.nonzero(luma == 235)
+    across = "left" if columns.max() < 8 else "right"
+    return ("upper" if rows.max() < 8 else "lower", across)
+
+
+@pytest.mark.parametrize(
+    ("rotation", "corner"),
+    [
+        (0, ("upper", "left")),
+        (90, ("upper", "right")),
+        (180, ("lower", "right")),
+        (270, ("lower", "left")),
+    ],
+)
+async def test_everybody_sees_the_picture_turned_clockwise(
+    bench: Bench, rotation: Rotation, corner: tuple[str, str]
+) -> None:
+    annotated, plain = bench.watch(), bench.watch(annotated=False)
+    bench.session.rotation = rotation
+    bench.session.start()
+    await bench.source.connected()
+    bench.source.open(VideoInfo(64, 48, "h264", 25.0))
+    await asyncio.to_thread(bench.source.put, bright_corner(0))
+    await bench.sink.results_come(1)
+    await plain.until(lambda: any(not each.is_notice for each in plain.pictures))
+    seen = [
+        bench.sink.results[0].frame,
+        *bench.estimators.frames,
+        *bench.painter.annotated,
+        *(each.frame for each in plain.pictures if not each.is_notice),
+    ]
+    assert len(seen) == 4
+    size = (64, 48) if rotation % 180 == 0 else (48, 64)
+    for frame in seen:
+        assert (white_corner(frame), frame.width, frame.height) == (corner, *size)
+    assert bench.session.video == VideoInfo(*size, "h264", 25.0)
+    assert annotated.pictures
+
+
+async def test_rotation_changes_while_the_stream_goes_on(bench: Bench) -> None:
+    bench.session.start()
+    await bench.source.connected()
+    turns: list[Rotation] = [0, 180, 180, 90, 0]
+    for number, rotation in enumerate(turns):
+        bench.session.rotation = rotation
+        await asyncio.to_thread(bench.source.put, bright_corner(number * FRAME))
+        await bench.sink.results_come(number + 1)
+    corners = [white_corner(result.frame) for result in bench.sink.results]
+    upright = ("upper", "left")
+    assert corners == [upright, *[("lower", "right")] * 2, ("upper", "right"), upright]
+    assert {result.epoch for result in bench.sink.results} == {1}
+    assert bench.sink.states == [StreamState.CONNECTING, StreamState.LIVE]
+    (estimator,) = bench.estimators.built
+    assert estimator.resets == 3  # wherever everything is elsewhere
+
+
+async def test_packets_of_a_camera_that_hangs_askew_go_to_nobody(bench: Bench) -> None:
+    viewer = bench.watch(annotated=False)
+    bench.session.screens.add_packets(viewer)
+    await bench.go_live()
+    bench.source.forward(packet(1, key=True))
+    await viewer.until(lambda: viewer.forwarded == [Forwarded("vp8")])
+    bench.session.rotation = 180
+    assert viewer.forwarded == [Forwarded("vp8"), None]  # at once: they are encoded for viewers
+    for number in range(2, 8):
+        bench.source.forward(packet(number, key=True))
+    assert len(viewer.packets) == 1
+    bench.session.rotation = 0
+    bench.source.forward(packet(8, key=True))
+    await viewer.until(lambda: viewer.forwarded[-1] == Forwarded("vp8"))
+    assert len(viewer.packets) == 2
 
 
 async def test_lost_source_forwards_nothing(bench: Bench) -> None:

@@ -9,7 +9,8 @@ import pytest
 from streamer.config import MAX_POSES, PoseConfig, PrivacyConfig
 from streamer.errors import EstimatorError, ModelError, StreamerError
 from streamer.model import Frame, ModelStatus, PoseResult
-from streamer.privacy import Obscurer
+from streamer.pose.zones import Zones
+from streamer.privacy import Obscurer, sought
 from streamer.screens import Screens
 from streamer.worker import MAX_ESTIMATOR_FAILURES, MAX_RESULTS_IN_FLIGHT, Intake, PoseWorker
 from tests.fakes import PATIENCE_S, FakeEstimators, FakePainter, RecordingScreen, make_frame
@@ -268,3 +269,18 @@ async def test_close_comes_back_when_results_wait_for_a_busy_loop(bench: Bench) 
 
 async def test_worker_that_never_started_can_be_closed() -> None:
     await Bench().worker.close()
+
+
+async def test_people_who_do_not_count_are_found_and_not_told_of(bench: Bench) -> None:
+    bench.worker.zones = Zones(ignore=[[(0.4, 0.4), (0.6, 0.4), (0.6, 0.6), (0.4, 0.6)]])
+    await bench.process(0)
+    bench.worker.zones = Zones()
+    await bench.process(1)
+    assert [len(result.poses) for result in bench.results] == [0, 1]
+
+
+def test_estimator_of_hidden_people_looks_beyond_the_zones_too() -> None:
+    pose = PoseConfig(region=[(0, 0), (1, 0), (1, 1)], ignore=[[(0, 0), (1, 0), (1, 1)]])
+    assert sought(pose, "off") == pose
+    hiding = sought(pose, "blur")
+    assert (hiding.region, hiding.ignore) == ([], [])
