@@ -9,7 +9,7 @@ from streamer.errors import EstimatorError
 from streamer.model import Mask, Pose
 from streamer.pose.honesty import HeightScale, Honesty
 from streamer.pose.networks import LANDMARK_SIDE_PX, Sighting
-from streamer.pose.people import Person
+from streamer.pose.person import Person
 from streamer.pose.smoothing import PoseSmoother
 
 

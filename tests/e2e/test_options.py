@@ -107,7 +107,7 @@ async def test_panel_changes_options_and_says_what_is_wrong(door: Any) -> None:
     assert (pose["smooth_landmarks"], pose["smoothing"], pose["raw"]) == (True, "steady", True)
 
     await option(page, "model_complexity").select_option(label="heavy")
-    model = page.locator("#options fieldset").filter(has=option(page, "model_complexity"))
+    model = page.locator("#options fieldset", has=page.locator("[name=model_complexity]"))
     await expect(model.locator(".message")).to_contain_text("run `streamer models heavy` once")
     await expect(option(page, "model_complexity")).to_have_value("1")
 
