@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_probe(commands)
     _add_analyze(commands)
+    _add_eval(commands)
     _add_models(commands)
     _add_bench(commands)
     return parser
@@ -110,6 +112,22 @@ def _add_analyze(commands: Any) -> None:
     analyze.set_defaults(run=_analyze)
 
 
+def _add_eval(commands: Any) -> None:
+    evaluation = commands.add_parser(
+        "eval", help="measure on labelled clips how good the poses are"
+    )
+    add = evaluation.add_argument
+    add("--clips", type=Path, required=True, metavar="DIR", help="with a manifest.toml")
+    add("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    add("--only", nargs="+", default=[], metavar="NAME", help="these clips or cases alone")
+    add("--quick", action="store_true", help="the few clips that tests use")
+    add("--jobs", type=_positive, metavar="N", help="processes (as many as there are cores)")
+    add("--config", type=Path, metavar="FILE", help="a TOML file, whose [pose] holds")
+    option = partial(add, dest="options", type=_option, action="append", default=[])
+    option("--set", metavar="KEY=VALUE", help="an option of [pose], as in TOML")
+    evaluation.set_defaults(run=_eval)
+
+
 def _add_models(commands: Any) -> None:
     models = commands.add_parser("models", help="assemble the pose models, once")
     models.add_argument(
@@ -144,6 +162,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
     return int(text)
+
+
+def _option(text: str) -> tuple[str, Any]:
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value  # a word
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -212,6 +240,28 @@ def _analyze(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("\nInterrupted. The same command again goes on from here.\n")
         raise
+
+
+def _eval(arguments: argparse.Namespace) -> int:
+    from streamer.evaluation.run import evaluate_and_print, live_estimator
+
+    configure_logging("error")
+    options = dict(arguments.options)
+    try:
+        evaluate_and_print(
+            arguments.clips,
+            load_config(arguments.config, overrides={"pose": options}).pose,
+            live_estimator,
+            arguments.json,
+            only=arguments.only,
+            quick=arguments.quick,
+            people="num_poses" not in options,
+            jobs=arguments.jobs,
+        )
+    except ConfigError as error:
+        sys.stderr.write(f"streamer: {error}\n")
+        return 2
+    return 0
 
 
 def _models(arguments: argparse.Namespace) -> int:
