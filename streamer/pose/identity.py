@@ -56,7 +56,7 @@ def owners_of(
     owners: list[Person | None] = [None] * len(bodies)
     for row, column in assign(costs, OTHERS):
         owners[column] = owner = people[row]
-        rival = min((costs[other, column] for other in hidden), default=math.inf)
+        rival = min((costs[other, column] for other in hidden if other != row), default=math.inf)
         owner.disputed = bool(rival - _change(contrast) + DISPUTE < costs[row, column])
     return owners
 

@@ -271,9 +271,11 @@ class People:
             self._people.remove(person)
 
     def _describe(self, rgb: Rgb, t_s: float, bodies: list[Body]) -> None:
-        """Looks at the clothes of those that nobody is close to."""
+        """Looks at the clothes of those that nobody is close to, or, if they are unknown, beside."""
         for person in self._seen():
             if t_s - person.described_s < DESCRIBE_INTERVAL_S:
+                continue
+            if person.approach is not None and person.appearance is not None:
                 continue
             body = next(body for body in bodies if body.sighting is person.sighting)
             if any(body.is_beside(other) for other in bodies if other is not body):

@@ -27,11 +27,12 @@ class Walker:
     colour: tuple[int, int, int] = RED
     size: float = SIZE
     flag: Callable[[float], float] = lambda t: 0.9999
+    limbs: int = 0
 
     def landmarks(self, x: float) -> NDArray[np.float32]:
-        """Shoulders, hips and knees where the paint is; the other points by the colour, as each holds
-        the limbs in another way."""
-        limbs = np.random.default_rng(sum(self.colour)).uniform(-0.2, 0.2, (33, 2))
+        """Shoulders, hips and knees where the paint is; the other points by ``limbs``: each may hold
+        them in another way."""
+        limbs = np.random.default_rng(self.limbs).uniform(-0.2, 0.2, (33, 2))
         body = {11: (-0.06, -0.2), 12: (0.06, -0.2), 23: (-0.04, 0), 24: (0.04, 0)}
         for number, place in {**body, 25: (-0.04, 0.15), 26: (0.04, 0.15)}.items():
             limbs[number] = place

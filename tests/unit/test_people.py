@@ -25,7 +25,7 @@ def ids_of(frames: list[dict[int, Walker]], walker: Walker) -> set[int]:
 
 def crossing(colour: tuple[int, int, int], seconds: float) -> World:
     behind = Walker(walk(80, 560, seconds), RED)
-    return World([behind, Walker(walk(560, 80, seconds), colour)])
+    return World([behind, Walker(walk(575, 60, seconds), colour, limbs=1)])
 
 
 @pytest.mark.parametrize("colour", [BLUE, RED], ids=["in other clothes", "in the same clothes"])
