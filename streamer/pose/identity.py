@@ -94,8 +94,11 @@ def _cost(person: Person, body: Body, t_s: float, contrast: float) -> float:
         way = person.approach.place + person.approach.shift(t_s) - body.place
         off_px = float(np.linalg.norm(way))
         total += min(person.approach.misfit(off_px, body.size, t_s), APPROACH)
-    elif (person.hidden_s is None or person.is_awaited(t_s)) and person.motion.is_near(body.place):
-        total = min(total, LEAP)
+    elif person.motion.is_near(body.place):
+        if person in body.seekers:
+            return min(total, LEAP)  # clothes look different on who turns, falls, or is blurred
+        if person.hidden_s is None or person.is_awaited(t_s):
+            total = min(total, LEAP)
     if person.hidden_s is not None or (body.seekers and person not in body.seekers):
         total += _change(contrast)
     if person.appearance is None or body.looks is None:

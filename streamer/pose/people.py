@@ -166,8 +166,8 @@ class People:
                     _add(body, bodies)
         least = min(floor, SEEK_SCORE) if hidden else floor
         for detection in self._detections(rgb, least, t_s, alone=not bodies):
-            for body in bodies:
-                body.is_detected |= body.overlaps(detection)
+            if detection.score >= floor:
+                bodies[:] = [self._confirmed(rgb, body, detection) for body in bodies]
             known = next((body for body in bodies if body.agrees(detection)), None)
             if known is not None:
                 known.detection = known.detection or detection
@@ -178,6 +178,18 @@ class People:
             body = Body(self.look(rgb, detection.region), [], detection)
             if self._admits(body, rgb):
                 _add(body, bodies)
+
+    def _confirmed(self, rgb: Rgb, body: Body, detection: Detection) -> Body:
+        """The body that the detector sees, too; if it is in doubt, as it looks from where the detector would
+        look, where that is better: a track that slid off somebody who falls is set right."""
+        if not body.overlaps(detection):
+            return body
+        body.is_detected = True
+        if body.seekers and evidence(body.sighting) < 0:
+            other = Body(self.look(rgb, detection.region), body.seekers, detection)
+            if evidence(other.sighting) > evidence(body.sighting) and self._admits(other, rgb):
+                return other
+        return body
 
     def _detections(
         self, rgb: Rgb, min_score: float, t_s: float, *, alone: bool
