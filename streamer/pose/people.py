@@ -70,7 +70,7 @@ class People:
         self._people = [
             person
             for person in self._people
-            if person.hidden_s is None or (person.is_sure and t_s - person.hidden_s < HIDDEN_S)
+            if person.hidden_s is None or (person.known and t_s - person.hidden_s < HIDDEN_S)
         ]
         self._find_crowds(t_s)
         seen = self._seen()
@@ -220,6 +220,7 @@ class People:
         if body.detection is not None:
             person.detection, person.detected_s = body.detection, t_s
         person.presence.update(body.sighting, t_s, detected=person.detected_s >= self._searched_s)
+        person.known = person.known or person.is_sure
         person.hidden_s = None
         person.frames += 1
 
