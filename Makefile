@@ -9,7 +9,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml
 
-.PHONY: help setup run test test-firefox check types bench bench-yardsticks lock clean
+.PHONY: help setup run test test-firefox check types bench bench-yardsticks eval lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,7 @@ run: setup ## serve on http://127.0.0.1:8080; ARGS="--port 9000" passes argument
 test: .venv/models.stamp .venv/dev.stamp ## run every test but those in Firefox; ARGS=tests/unit runs a part
 	tests/setup.sh
 	$(BIN)/python -m tests.rigs.clips
+	$(BIN)/python -m tests.rigs.labelled --quick
 	$(BIN)/pytest -m "not firefox" $(ARGS)
 
 test-firefox: .venv/models.stamp .venv/dev.stamp ## run the tests in Firefox
@@ -46,6 +47,10 @@ types: ## renew the TypeScript declarations of /client.js
 
 bench: .venv/models.stamp .venv/dev.stamp ## measure frame rate, latency and CPU
 	$(BIN)/python -m tests.bench $(ARGS)
+
+eval: .venv/models.stamp .venv/dev.stamp ## measure on labelled clips how good the poses are
+	$(BIN)/python -m tests.rigs.labelled .cache/labelled
+	$(BIN)/streamer eval --clips .cache/labelled $(ARGS)
 
 bench-yardsticks: .venv-yardsticks/stamp ## install FastRTC in an environment of its own, to compare with
 

@@ -1,4 +1,4 @@
-"""The angle of both knees of the first person, live in the terminal.
+"""How far both knees of the first person are bent, live in the terminal: 0 is a straight leg.
 
 python examples/knee_angle.py door
 """
@@ -6,27 +6,17 @@ python examples/knee_angle.py door
 import argparse
 import itertools
 
-import numpy as np
-
+from streamer.angles import ANGLES, joint_angles
 from streamer.client import landmarks
-from streamer.landmarks import NAMES
-
-MIN_VISIBILITY = 0.5
 
 
-def angle_deg(pose, first, corner, last):
-    """Interior angle at `corner` in degrees, from world landmarks; None when one of the three is unseen."""
-    a, b, c = (NAMES.index(name) for name in (first, corner, last))
-    if pose.landmarks[[a, b, c], 3].min() < MIN_VISIBILITY:
-        return None
-    u, v = pose.world[a] - pose.world[b], pose.world[c] - pose.world[b]
-    cosine = np.dot(u, v) / (np.linalg.norm(u) * np.linalg.norm(v))
-    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
-
-
-def knee(pose, side):
-    angle = angle_deg(pose, f"{side}_hip", f"{side}_knee", f"{side}_ankle")
-    return f"{side} knee    ?" if angle is None else f"{side} knee {angle:4.0f}°"
+def knee(frame, pose, side):
+    """As streamer/angles.py defines it; "?" where the picture does not show it well enough."""
+    angles = pose.angles
+    if angles is None:  # a server that sends none
+        angles = joint_angles(pose.landmarks, pose.world, frame.width, frame.height)
+    degrees, can_be_trusted = angles[ANGLES.index(f"{side}_knee")]
+    return f"{side} knee {degrees:4.0f}°" if can_be_trusted else f"{side} knee    ?"
 
 
 def main():
@@ -39,9 +29,8 @@ def main():
     frames = landmarks(options.url, options.stream, token=options.token)
     for frame in itertools.islice(frames, options.frames):
         if frame.poses:
-            print(
-                f"{frame.time_s:9.2f} s   {knee(frame.poses[0], 'left')}   {knee(frame.poses[0], 'right')}"
-            )
+            knees = (knee(frame, frame.poses[0], side) for side in ("left", "right"))
+            print(f"{frame.time_s:9.2f} s", *knees, sep="   ")
         else:
             print(f"{frame.time_s:9.2f} s   nobody")
 

@@ -19,7 +19,7 @@ from streamer.errors import ConfigError, LimitReached
 from streamer.images.service import Images
 from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
-from streamer.ports import Estimator, EstimatorFactory
+from streamer.ports import Estimator
 from streamer.pose.live import LiveEstimator
 from streamer.pose.models import find_model
 from streamer.server.application import make_application
@@ -85,7 +85,8 @@ async def _services(config: Config) -> AsyncIterator[Services]:
     retry = RetryPolicy(cap_s=config.rtsp.retry_cap_s, rejected_s=config.rtsp.rejected_retry_s)
     workshop = Workshop(
         camera_source=lambda source: camera_source(source, config),
-        estimator=estimator_factory,
+        check_models=check_models,
+        estimator=make_estimator,
         painter=SkeletonPainter,
         retry=retry,
         output=lambda session, output, limits: Output(session, output, config.rtsp, retry, limits),
@@ -93,7 +94,13 @@ async def _services(config: Config) -> AsyncIterator[Services]:
     await asyncio.to_thread(_try_estimator, config.pose)
     state = StateFile(_state_path(config.server))
     streams = Streams(
-        workshop, config.pose, config.video, config.server.max_streams, state, config.overlay
+        workshop,
+        config.pose,
+        config.video,
+        config.server.max_streams,
+        state,
+        config.overlay,
+        config.privacy,
     )
     peers = Peers(config.webrtc, streams)
     images = Images(config.images)
@@ -115,6 +122,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
             pose=config.pose,
             video=config.video,
             overlay=config.overlay,
+            privacy=config.privacy,
             ready=True,
             max_picture_readers=config.server.max_picture_readers,
         )
@@ -135,19 +143,21 @@ def camera_source(source: AnySource, config: Config) -> RtspCamera | FileCamera 
             return RtspCamera(source, config.rtsp)
 
 
-def estimator_factory(pose: PoseConfig) -> EstimatorFactory:
-    """Raises ModelError when the model that the options name is not on this machine."""
-    find_model(pose.model_complexity, pose.enable_segmentation)
+def make_estimator(pose: PoseConfig) -> Estimator:
+    """Raises ModelError when the model that the options name is not on this machine, or broken."""
+    return LiveEstimator(find_model, pose)
 
-    def make() -> Estimator:
-        return LiveEstimator(find_model, pose)
 
-    return make
+def check_models(pose: PoseConfig) -> None:
+    """Raises ModelError when a model that the options may come to need is not on this machine."""
+    for complexity in pose.complexities:
+        find_model(complexity, pose.enable_segmentation)
 
 
 def _try_estimator(pose: PoseConfig) -> None:
     """Loads the model once, so that a broken one is known before anybody connects."""
-    estimator_factory(pose)().close()
+    check_models(pose)
+    make_estimator(pose).close()
 
 
 async def _probe(camera: Camera, probes: asyncio.Semaphore) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_probe(commands)
     _add_analyze(commands)
+    _add_eval(commands)
     _add_models(commands)
     _add_bench(commands)
     return parser
@@ -92,7 +94,8 @@ def _add_analyze(commands: Any) -> None:
     flag("--parquet", help="and as Parquet, which needs streamer[parquet]")
     flag("--overwrite", help="replace outputs that are there already")
     add("--jobs", type=_positive, metavar="N", help="processes (as many as there are cores)")
-    add("--config", type=Path, metavar="FILE", help="a TOML file, whose [pose] holds")
+    add("--config", type=Path, metavar="FILE", help="a TOML file, whose [pose] and [privacy] hold")
+    add("--privacy", metavar="MODE", help="hide people in the annotated video (off); see [privacy]")
     model = analyze.add_mutually_exclusive_group()
     model.add_argument(
         "--model", type=_model_name, metavar="MODEL", help="lite, full or heavy (full)"
@@ -107,6 +110,22 @@ def _add_analyze(commands: Any) -> None:
     add("--min-tracking-confidence", type=float, metavar="SHARE", help="(0.5)")
     add("--num-poses", type=int, metavar="N", help="people to look for (1)")
     analyze.set_defaults(run=_analyze)
+
+
+def _add_eval(commands: Any) -> None:
+    evaluation = commands.add_parser(
+        "eval", help="measure on labelled clips how good the poses are"
+    )
+    add = evaluation.add_argument
+    add("--clips", type=Path, required=True, metavar="DIR", help="with a manifest.toml")
+    add("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    add("--only", nargs="+", default=[], metavar="NAME", help="these clips or cases alone")
+    add("--quick", action="store_true", help="the few clips that tests use")
+    add("--jobs", type=_positive, metavar="N", help="processes (as many as there are cores)")
+    add("--config", type=Path, metavar="FILE", help="a TOML file, whose [pose] holds")
+    option = partial(add, dest="options", type=_option, action="append", default=[])
+    option("--set", metavar="KEY=VALUE", help="an option of [pose], as in TOML")
+    evaluation.set_defaults(run=_eval)
 
 
 def _add_models(commands: Any) -> None:
@@ -145,6 +164,16 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _option(text: str) -> tuple[str, Any]:
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value  # a word
+
+
 def _serve(arguments: argparse.Namespace) -> int:
     from streamer.app import serve  # here, so that `--help` does not load MediaPipe
     from streamer.pose.models import Complexity, ensure_models
@@ -154,7 +183,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, overrides={"server": given})
     configure_logging(config.server.log_level)
     poses = [config.pose, *(stream.pose for stream in config.streams if stream.pose)]
-    complexities = {Complexity(pose.model_complexity) for pose in poses}
+    complexities = {Complexity(each) for pose in poses for each in pose.complexities}
     for segmentation in (False, True):  # a privacy mode may be asked for at any time
         ensure_models(complexities, segmentation=segmentation)
     asyncio.run(serve(config))
@@ -191,8 +220,15 @@ def _analyze(arguments: argparse.Namespace) -> int:
     pose = {key: value for key, value in given.items() if value is not None}
     configure_logging("warning")
     try:
-        config = load_config(arguments.config, overrides={"pose": pose})
-        options = Options(config.pose, not arguments.no_video, arguments.csv, arguments.parquet)
+        privacy = {} if arguments.privacy is None else {"mode": arguments.privacy}
+        config = load_config(arguments.config, overrides={"pose": pose, "privacy": privacy})
+        options = Options(
+            config.pose,
+            not arguments.no_video,
+            arguments.csv,
+            arguments.parquet,
+            config.privacy.mode,
+        )
         return analyze(
             *(arguments.inputs, arguments.out, options),
             jobs=arguments.jobs,
@@ -204,6 +240,28 @@ def _analyze(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("\nInterrupted. The same command again goes on from here.\n")
         raise
+
+
+def _eval(arguments: argparse.Namespace) -> int:
+    from streamer.evaluation.run import evaluate_and_print, live_estimator
+
+    configure_logging("error")
+    options = dict(arguments.options)
+    try:
+        evaluate_and_print(
+            arguments.clips,
+            load_config(arguments.config, overrides={"pose": options}).pose,
+            live_estimator,
+            arguments.json,
+            only=arguments.only,
+            quick=arguments.quick,
+            people="num_poses" not in options,
+            jobs=arguments.jobs,
+        )
+    except ConfigError as error:
+        sys.stderr.write(f"streamer: {error}\n")
+        return 2
+    return 0
 
 
 def _models(arguments: argparse.Namespace) -> int:

@@ -25,9 +25,11 @@ from urllib.parse import quote
 
 import aiohttp
 import numpy as np
+from numpy.typing import NDArray
 
+from streamer.angles import ANGLES
 from streamer.errors import InvalidRequest, StreamerError
-from streamer.model import VIDEO_CLOCK_HZ, Pose
+from streamer.model import LANDMARK_COUNT, VIDEO_CLOCK_HZ, Pose
 from streamer.wire import PROTOCOL, read_pose
 
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -52,7 +54,9 @@ class ClientError(StreamerError):
 @dataclass(frozen=True, slots=True, eq=False)
 class PoseFrame:
     """The ``pose`` message of one frame (docs/protocol.md). ``poses``: one for each person; of a pose
-    ``landmarks`` is (33, 5) float32: x, y, z, visibility, presence, and ``world`` (33, 3) in metres."""
+    ``landmarks`` is (33, 5) float32: x, y, z, visibility, presence, and ``world`` (33, 3) in metres.
+    ``predicted``, ``angles`` (of ``streamer.angles.ANGLES``) and ``raw`` are None where the server has
+    sent none."""
 
     stream: str
     epoch: int
@@ -87,11 +91,26 @@ class PoseFrame:
 
 def _pose(pose: dict[str, Any]) -> Pose:
     return Pose(
-        pose["id"],
-        pose["score"],
-        np.array(pose["landmarks"], np.float32),
-        np.array(pose["world"], np.float32),
+        id=pose["id"],
+        score=pose["score"],
+        landmarks=np.array(pose["landmarks"], np.float32),
+        world=np.array(pose["world"], np.float32),
+        raw=np.array(pose["raw"], np.float32) if "raw" in pose else None,
+        predicted=_predicted(pose["predicted"]) if "predicted" in pose else None,
+        angles=_angles(pose["angles"]) if "angles" in pose else None,
+        turned=pose.get("turned"),
     )
+
+
+def _predicted(indices: list[int]) -> NDArray[np.bool_]:
+    predicted = np.zeros(LANDMARK_COUNT, np.bool_)
+    predicted[indices] = True
+    return predicted
+
+
+def _angles(angles: dict[str, list[float]]) -> NDArray[np.float32]:
+    """One that is not there is 0, and not to be trusted."""
+    return np.array([angles.get(name, (0.0, 0.0)) for name in ANGLES], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +121,17 @@ class State:
     stream: str
     state: str
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The ``model`` message: another model finds the poses from here on, or another one is wanted. By their
+    ``model_complexity``; ``reason``: why they differ ("overload", "loading", "failed"), or ""."""
+
+    stream: str
+    model_complexity: int
+    wanted: int
+    reason: str = ""
 
 
 class Client:
@@ -142,7 +172,17 @@ class Client:
     async def messages(
         self, stream: str, *, reconnect: bool = True
     ) -> AsyncGenerator[PoseFrame | State, None]:
-        """The frames of a stream and what becomes of it, until it ends.
+        """The frames of a stream and what becomes of it, until it ends. As ``all_messages``."""
+        async with aclosing(self.all_messages(stream, reconnect=reconnect)) as messages:
+            async for message in messages:
+                if not isinstance(message, Model):
+                    yield message
+
+    async def all_messages(
+        self, stream: str, *, reconnect: bool = True
+    ) -> AsyncGenerator[PoseFrame | State | Model, None]:
+        """The frames of a stream, what becomes of it and which model runs, until it ends. Later versions
+        may add messages of other types.
 
         Without ``reconnect`` it ends with the connection. Raises ClientError when the server refuses, and
         aiohttp's ClientError when it is not there and ``reconnect`` is off.
@@ -167,7 +207,7 @@ class Client:
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, MAX_RETRY_S)
 
-    async def _connection(self, stream: str) -> AsyncGenerator[PoseFrame | State, None]:
+    async def _connection(self, stream: str) -> AsyncGenerator[PoseFrame | State | Model, None]:
         address = f"{self._url}/api/v1/streams/{quote(stream, safe='')}/landmarks"
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -199,7 +239,7 @@ class Client:
         return self._http
 
 
-def _read(received: aiohttp.WSMessage, stream: str) -> PoseFrame | State | None:
+def _read(received: aiohttp.WSMessage, stream: str) -> PoseFrame | State | Model | None:
     """None for what a later version may add."""
     if received.type is aiohttp.WSMsgType.BINARY:
         try:
@@ -212,6 +252,9 @@ def _read(received: aiohttp.WSMessage, stream: str) -> PoseFrame | State | None:
             return PoseFrame.from_message(message)
         if message.get("type") == "state":
             return State(stream, message["state"], message["detail"])
+        if message.get("type") == "model":
+            ran, wanted = message["model_complexity"], message["wanted"]
+            return Model(stream, ran, wanted, message.get("reason", ""))
     return None
 
 

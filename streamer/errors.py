@@ -18,6 +18,7 @@
     │   └── PictureTooLarge     too many bytes, pixels or too much memory
     ├── Unsupported             well said, but not something this service does
     ├── NotFound                no such stream or peer
+    ├── Locked                  the configuration does not let this be changed
     ├── Conflict                the id is taken, or the stream is not of a kind that can do that
     ├── NoPicture               a stream has no picture to give now; try later
     ├── LimitReached            the server is full; try later
@@ -106,6 +107,10 @@ class PictureTooLarge(InvalidRequest):
 
 class NotFound(StreamerError):
     kind = "not-found"
+
+
+class Locked(StreamerError):
+    kind = "locked"
 
 
 class Conflict(StreamerError):

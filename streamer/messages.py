@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from streamer.angles import ANGLES
-from streamer.model import LANDMARK_COUNT, Pose, PoseResult, Status
+from streamer.model import LANDMARK_COUNT, ModelStatus, Pose, PoseResult, Status
 
 VERSION = 1
 _SCORE_DIGITS = 3
@@ -94,6 +94,20 @@ def state_message(stream: str, status: Status) -> str:
         message["retry_in_s"] = round(status.retry_in_s, 1)
     if status.attempt:
         message["attempt"] = status.attempt
+    return _dump(message)
+
+
+def model_message(stream: str, status: ModelStatus) -> str:
+    """The ``model`` message, as JSON text."""
+    message: dict[str, Any] = {
+        "type": "model",
+        "v": VERSION,
+        "stream": stream,
+        "model_complexity": status.model_complexity,
+        "wanted": status.wanted,
+    }
+    if status.reason is not None:
+        message["reason"] = status.reason
     return _dump(message)
 
 

@@ -77,13 +77,25 @@ def h264_profile(annex_b: bytes) -> bytes | None:
     return None
 
 
+@dataclass(slots=True, eq=False)
+class Rule:
+    """What may be seen of a stream's pictures, while that holds. ``over``: it is another by now, and what
+    was made under this one must not go out any more. Set on the event loop, where everything goes out."""
+
+    over: bool = False
+
+
+ALWAYS = Rule()
+"""Of what may be seen in any case."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Packet:
     """One encoded picture, whole.
 
     ``data``: a VP8 frame, or an H.264 access unit in Annex B form, with its parameter sets before each
     key frame. ``pts``: as of ``Frame``. ``received_mono``: when the picture, encoded or not yet,
-    reached us.
+    reached us. ``rule``: as of ``Picture``.
     """
 
     data: bytes
@@ -91,6 +103,7 @@ class Packet:
     pts: int
     is_keyframe: bool
     received_mono: float
+    rule: Rule = ALWAYS
 
     @property
     def forwarded(self) -> "Forwarded":
@@ -141,7 +154,7 @@ class PoseResult:
     ``pts``: 90 kHz ticks on the stream's own clock, which never runs back. ``epoch`` rises when the
     source starts anew; ``seq`` rises by one per processed frame of an epoch; ``dropped`` counts the
     frames of the epoch that were never processed. ``latency_ms``: stage -> ms; ``total`` runs from
-    the frame's arrival to this result.
+    the frame's arrival to this result. ``frame`` is what may be seen of it, by ``rule``.
     """
 
     epoch: int
@@ -151,18 +164,21 @@ class PoseResult:
     poses: tuple[Pose, ...]
     dropped: int
     latency_ms: Mapping[str, float]
+    rule: Rule = ALWAYS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """A frame to be shown, with the time at which to show it (90 kHz ticks on the stream's clock).
 
-    ``is_notice``: made by us while no frames come; its frame's own times mean nothing then.
+    ``is_notice``: made by us while no frames come; its frame's own times mean nothing then. ``rule``:
+    once it is over the picture goes to nobody.
     """
 
     frame: Frame
     pts: int
     is_notice: bool = False
+    rule: Rule = ALWAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +211,21 @@ class Status:
     attempt: int = 0
 
 
+ModelReason = Literal["overload", "loading", "failed"]
+"""Why another model runs than is wanted: the machine can't keep up with that one, or it is being loaded,
+or it can't be."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """Which model finds the poses: its ``model_complexity``, that of the options (``wanted``), and a
+    ``reason`` if they differ."""
+
+    model_complexity: int
+    wanted: int
+    reason: ModelReason | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
     """What a source turned out to be."""
@@ -207,7 +238,8 @@ class VideoInfo:
 
 @dataclass(slots=True)
 class SessionStats:
-    """A snapshot for the API. ``latency_ms``: stage -> {"p50": ms, "p95": ms} of the last frames."""
+    """A snapshot for the API. ``latency_ms``: stage -> {"p50": ms, "p95": ms} of the last frames.
+    ``model_complexity``, ``model_reason``: as of ``ModelStatus``; None before the first frame."""
 
     frames_in: int = 0
     frames_processed: int = 0
@@ -215,4 +247,6 @@ class SessionStats:
     pose_fps: float = 0.0
     frame_age_ms: float | None = None
     reconnects: int = 0
+    model_complexity: int | None = None
+    model_reason: ModelReason | None = None
     latency_ms: dict[str, dict[str, float]] = field(default_factory=dict)

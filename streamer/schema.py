@@ -101,6 +101,21 @@ class StateMessage(Message):
     """How often it was tried in a row."""
 
 
+class ModelMessage(Message):
+    """Another model finds the poses from the next frame on, or another one is wanted. On a new way out only
+    if what runs is not what is wanted."""
+
+    type: Literal["model"]
+    v: Literal[1]
+    stream: str
+    model_complexity: Annotated[int, Field(ge=0, le=2)]
+    """Of the model that runs."""
+    wanted: Annotated[int, Field(ge=0, le=2)]
+    """Of the stream's options."""
+    reason: Literal["overload", "loading", "failed"] = Field(default_factory=lambda: "loading")
+    """Why they differ: the machine can't keep up (``adapt``); the wanted one is being loaded; it can't be."""
+
+
 class ClockMessage(Message):
     """What ties the stream's time to others; to WebRTC peers only. Fields come when they are known."""
 
@@ -119,7 +134,11 @@ class ClockMessage(Message):
 
 
 class AnyMessage(
-    RootModel[Annotated[PoseMessage | StateMessage | ClockMessage, Field(discriminator="type")]]
+    RootModel[
+        Annotated[
+            PoseMessage | StateMessage | ModelMessage | ClockMessage, Field(discriminator="type")
+        ]
+    ]
 ):
     """One message of a stream (docs/protocol.md), the same on every way out and in files."""
 

@@ -8,7 +8,7 @@
 
 Frames go source -> one-frame slot -> worker thread (estimate, draw) -> screens, and what was found ->
 event loop -> sinks. A frame that finds the slot full replaces the one in it, so that latency stays flat
-under any load. Plain pictures and the camera's own packets pass the worker by.
+under any load. Plain pictures and the camera's own packets pass the worker by, unless people are hidden.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from streamer.aio import cancel_and_wait
-from streamer.config import Idle
+from streamer.config import MAX_POSES, Idle, PoseConfig, PrivacyConfig, Rotation
 from streamer.errors import (
     SourceEnded,
     SourceError,
@@ -32,15 +32,20 @@ from streamer.errors import (
 from streamer.model import (
     Forwarded,
     Frame,
+    ModelStatus,
     Packet,
     Picture,
     PoseResult,
+    Rule,
     SessionStats,
     Status,
     StreamState,
     VideoInfo,
 )
+from streamer.pixels import turned
 from streamer.ports import EstimatorFactory, Painter, Sink, Source
+from streamer.pose.zones import Zones
+from streamer.privacy import Obscurer
 from streamer.screens import Screens, Watchers
 from streamer.telemetry import SessionMeter
 from streamer.timeline import Timeline
@@ -89,28 +94,36 @@ class _Connection:
     def forward(self, packet: Packet) -> None:
         session = self.session
         pts, _ = session._timeline.place_packet(packet.pts, packet.received_mono)
+        if session.rotation:
+            return  # the camera's own picture is not upright
         self.unforwarded, self.forwarded_mono = 0, packet.received_mono
         if packet.is_keyframe:
             self._note_forwarded(packet.forwarded)
-        session.screens.forward(replace(packet, pts=pts))
+        obscurer = session.obscurer
+        if obscurer.shows_camera:
+            session.screens.forward(replace(packet, pts=pts, rule=obscurer.rule))
 
     def put(self, frame: Frame) -> None:
+        """On the event loop only where no frame must be turned."""
         session = self.session
+        rotation = session.rotation
+        frame = turned(frame, -rotation)
         pts, epoch = session._timeline.place(frame.pts, frame.received_mono)
         self.unforwarded += 1
         silent_s = frame.received_mono - self.forwarded_mono
         if self.unforwarded >= MIN_UNFORWARDED and silent_s > MAX_UNFORWARDED_S:
             self._note_forwarded(None)
-        if min(frame.width, frame.height) >= MIN_SIDE_PX:
-            session.screens.show_plain(Picture(frame, pts))
-        session._worker.put(self.intake, frame, pts, epoch)
+        obscurer = session.obscurer
+        if obscurer.shows_camera and min(frame.width, frame.height) >= MIN_SIDE_PX:
+            session.screens.show_plain(Picture(frame, pts, rule=obscurer.rule))
+        session._worker.put(self.intake, frame, pts, epoch, rotation)
         if self.intake.frames_in == 1:
             session._from_source(self, session._on_live)
 
     def _note_forwarded(self, forwarded: Forwarded | None) -> None:
-        screens = self.session.screens
-        if forwarded != screens.forwarded:
-            self.session._from_source(self, lambda: screens.set_forwarded(forwarded))
+        session = self.session
+        if forwarded != session._forwardable:
+            session._from_source(self, lambda: session._set_forwardable(forwarded))
 
 
 class Session:
@@ -121,28 +134,39 @@ class Session:
         name: str,
         source: Source,
         make_estimator: EstimatorFactory,
+        pose: PoseConfig,
         painter: Painter,
         retry: RetryPolicy,
         idle: Idle = "run",
+        rotation: Rotation = 0,
+        privacy: PrivacyConfig | None = None,
     ) -> None:
         self.name = name
         self.status = Status(StreamState.CONNECTING, "connecting")
-        self.video: VideoInfo | None = None
         self.last_result: PoseResult | None = None
+        self.model: ModelStatus | None = None  # of the last result
         self._notice_due = asyncio.Event()
         self.screens = Screens(
             self._notice_due
         )  # a new viewer of a lost camera gets its notice at once
         self.watchers = Watchers(idle)
+        self._rotation = rotation
+        self._opened: VideoInfo | None = None
         self._source = source
+        self._make_estimator = make_estimator
+        self._pose = pose
         self._painter = painter
         self._retry = retry
         self._sinks: list[Sink] = []
         self._loop = asyncio.get_running_loop()
         self._timeline = Timeline(time.monotonic())
-        self._worker = self._new_worker(make_estimator)
+        self.obscurer = Obscurer(privacy or PrivacyConfig())
+        self._max_poses = MAX_POSES
+        self._zones = Zones()
+        self._worker = self._new_worker()
         self._meter = SessionMeter()
         self._connection = _Connection(self)
+        self._forwardable: Forwarded | None = None
         self._earlier = Intake()  # the sums of all connections before this one
         self._changing = asyncio.Lock()  # a restart and the end, or two restarts, come one by one
         self._supervisor: asyncio.Task[None] | None = None
@@ -173,34 +197,95 @@ class Session:
             await cancel_and_wait(self._supervisor)
             await self._worker.close()
             self._end_connection()
-            self._worker = self._new_worker(self._worker.make_estimator)
+            self._worker = self._new_worker()
             self._set_status(Status(StreamState.RECONNECTING, "restarting"))
             self._worker.start()
             self._supervisor = self._loop.create_task(self._supervise(), name=f"source-{self.name}")
 
-    def reconfigure(self, make_estimator: EstimatorFactory) -> None:
-        """The next frame goes to a new estimator."""
-        self._worker.make_estimator = make_estimator
+    def configure(self, pose: PoseConfig) -> None:
+        """Other options from the next frame on, or once their model is loaded."""
+        self._pose = pose
+        self._worker.configure(pose)
 
     def repaint(self, painter: Painter) -> None:
         """The next frame is drawn on by another painter."""
         self._painter = self._worker.painter = painter
 
+    @property
+    def rotation(self) -> Rotation:
+        """Degrees clockwise by which the camera's pictures are turned, before anything else sees them.
+
+        May change at any time, from the next frame on: people are looked for anew then, the stream and its
+        clock go on. While it is not 0 the camera's own packets, which nobody can turn, go to no viewer.
+        """
+        return self._rotation
+
+    @rotation.setter
+    def rotation(self, degrees: Rotation) -> None:
+        self._rotation = degrees
+        if degrees:
+            self._set_forwardable(None)
+
+    @property
+    def video(self) -> VideoInfo | None:
+        """What the source turned out to be, in the size that is shown; None before it is known."""
+        video = self._opened
+        if video is None or self._rotation % 180 == 0:
+            return video
+        return replace(video, width=video.height, height=video.width)
+
+    @property
+    def max_poses(self) -> int:
+        """Of the people found so many are told of, from the next frame on."""
+        return self._max_poses
+
+    @max_poses.setter
+    def max_poses(self, count: int) -> None:
+        self._max_poses = self._worker.max_poses = count
+
+    @property
+    def zones(self) -> Zones:
+        """Where people must be to be told of, from the next frame on."""
+        return self._zones
+
+    @zones.setter
+    def zones(self, zones: Zones) -> None:
+        self._zones = self._worker.zones = zones
+
+    def set_privacy(self, privacy: PrivacyConfig) -> None:
+        """From here on nothing goes out that was made under the setting before: neither what waits
+        somewhere, nor what other threads have in work."""
+        self.obscurer.rule.over = True
+        self.obscurer = self._worker.obscurer = Obscurer(privacy)
+        self.last_result = None
+        self._set_forwardable(self._forwardable)
+        self._notice_due.set()
+
     def stats(self) -> SessionStats:
         intake = self._connection.intake
-        return self._meter.snapshot(
+        stats = self._meter.snapshot(
             self._earlier.frames_in + intake.frames_in, self._earlier.dropped + intake.dropped
         )
+        if self.model is not None:
+            stats.model_complexity = self.model.model_complexity
+            stats.model_reason = self.model.reason
+        return stats
 
-    def _new_worker(self, make_estimator: EstimatorFactory) -> PoseWorker:
-        return PoseWorker(
+    def _new_worker(self) -> PoseWorker:
+        worker = PoseWorker(
             self.name,
-            make_estimator,
+            self._make_estimator,
+            self._pose,
             self._painter,
+            self.obscurer,
+            self._max_poses,
             self.screens,
             self._on_result,
+            self._on_model,
             self._fail,
         )
+        worker.zones = self._zones
+        return worker
 
     # -- sinks --------------------------------------------------------------------------------------
 
@@ -283,7 +368,7 @@ class Session:
         self._earlier.frames_in += ended.frames_in
         self._earlier.dropped += ended.dropped
         self._connection = _Connection(self)
-        self.screens.set_forwarded(None)
+        self._set_forwardable(None)
 
     def _status_of(self, state: StreamState, error: StreamerError, attempt: int) -> Status:
         rejected = state is StreamState.FAILED
@@ -306,8 +391,13 @@ class Session:
             lambda: action() if connection is self._connection else None
         )
 
+    def _set_forwardable(self, forwarded: Forwarded | None) -> None:
+        """What the source forwards; viewers get it unless people are hidden."""
+        self._forwardable = forwarded
+        self.screens.set_forwarded(forwarded if self.obscurer.shows_camera else None)
+
     def _on_opened(self, video: VideoInfo) -> None:
-        self.video = video
+        self._opened = video
 
     def _on_live(self) -> None:
         self._set_status(Status(StreamState.LIVE))
@@ -315,10 +405,19 @@ class Session:
     def _on_result(self, intake: Intake, result: PoseResult) -> None:
         if intake is not self._connection.intake:
             return  # the last frame of a connection that is over: its notice is on the screen already
+        if result.rule.over:
+            return  # its frame must not be seen any more
         self.last_result = result
         self._meter.processed(result.latency_ms, result.frame.received_mono)
         for sink in tuple(self._sinks):
             sink.on_result(result)
+
+    def _on_model(self, status: ModelStatus) -> None:
+        if status == self.model:
+            return  # a new worker's, with the model of the one before
+        self.model = status
+        for sink in tuple(self._sinks):
+            sink.on_model(status)
 
     def _fail(self, error: StreamerError) -> None:
         """The worker gave up: something that no retry of the source can mend."""
@@ -331,16 +430,16 @@ class Session:
 
     async def _show_notices(self) -> None:
         """While no frame comes, viewers get the last picture, dimmed, with the reason."""
-        shown: tuple[str, Frame | None] | None = None
+        shown: tuple[str, Frame | None, Rule] | None = None
         notice: Frame | None = None
         while True:
             self._notice_due.clear()
-            status = self.status
+            status, rule = self.status, self.obscurer.rule
             if status.state is StreamState.LIVE or not self.screens:
                 await self._notice_due.wait()
                 continue
             last = self.last_result.frame if self.last_result else None
-            due = (_notice_text(status, lost=last is not None), last)
+            due = (_notice_text(status, lost=last is not None), last, rule)
             if notice is None or due != shown:
                 try:
                     notice = await asyncio.to_thread(self._painter.notice, due[1], due[0])
@@ -350,7 +449,8 @@ class Session:
                     continue
                 shown = due
             if self.status is status:
-                shot = Picture(notice, self._timeline.now(time.monotonic()), is_notice=True)
+                pts = self._timeline.now(time.monotonic())
+                shot = Picture(notice, pts, is_notice=True, rule=rule)
                 self.screens.show_plain(shot)
                 self.screens.show_annotated(shot)
                 # Not wait_for: until Python 3.12 it may swallow a cancellation that comes with the news.

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from streamer.messages import pose_message, state_message
-from streamer.model import PoseResult, Status, StreamState
+from streamer.messages import model_message, pose_message, state_message
+from streamer.model import ModelStatus, PoseResult, Status, StreamState
 from streamer.wire import PROTOCOL, encode_pose
 
 Form = Literal["json", "binary"]
@@ -44,6 +44,8 @@ class StateWatcher:
         if status.state is self._state:
             self._on_state()
 
+    def on_model(self, status: ModelStatus) -> None: ...
+
 
 class MessageFeed:
     """Turns results into the messages of the contract: once per frame and form, however many listen, and
@@ -53,16 +55,20 @@ class MessageFeed:
         self._stream = stream
         self._listeners: list[Listener] = []
         self._state: str | None = None
+        self._model: ModelStatus | None = None
         self._makers: dict[Form, Maker] = {
             "json": lambda result: pose_message(stream, result),
             "binary": encode_pose,
         }
 
     def listen(self, listener: Listener) -> None:
-        """The listener gets the state as it is now, then everything that happens."""
+        """The listener gets the state as it is now, and the model if it is not the wanted one; then
+        everything that happens."""
         self._listeners.append(listener)
         if self._state is not None:
             listener.news(self._state)
+        if self._model is not None and self._model.reason is not None:
+            listener.news(model_message(self._stream, self._model))
 
     def leave(self, listener: Listener) -> None:
         if listener in self._listeners:
@@ -78,5 +84,14 @@ class MessageFeed:
 
     def on_status(self, status: Status) -> None:
         self._state = state_message(self._stream, status)
+        self._spread(self._state)
+
+    def on_model(self, status: ModelStatus) -> None:
+        known, self._model = self._model, status
+        if known is None and status.reason is None:
+            return  # as everybody expects
+        self._spread(model_message(self._stream, status))
+
+    def _spread(self, news: str) -> None:
         for listener in tuple(self._listeners):
-            listener.news(self._state)
+            listener.news(news)

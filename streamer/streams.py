@@ -11,6 +11,7 @@ from streamer.config import (
     OutputConfig,
     OverlayConfig,
     PoseConfig,
+    PrivacyConfig,
     StreamConfig,
     VideoConfig,
 )
@@ -19,6 +20,8 @@ from streamer.model import StreamState
 from streamer.outputs.output import Output
 from streamer.outputs.stills import Stills
 from streamer.ports import CameraSource, EstimatorFactory, Painter, Source
+from streamer.pose.zones import Zones
+from streamer.privacy import sought
 from streamer.session import RetryPolicy, Session
 from streamer.sinks import MessageFeed, StateWatcher
 from streamer.state import StateFile
@@ -39,6 +42,7 @@ class Stream:
     pose: PoseConfig
     video: VideoConfig
     overlay: OverlayConfig
+    privacy: PrivacyConfig
     listed: bool
     camera: StreamConfig | None = None
     kept: bool = False  # comes back after a restart
@@ -66,10 +70,12 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """Makes the parts of a session; ``app`` decides which."""
+    """Makes the parts of a session; ``app`` decides which. ``check_models`` raises ModelError when a model
+    that the options may need is not on this machine: before somebody is told that it will be so."""
 
     camera_source: Callable[[AnySource], CameraSource]
-    estimator: Callable[[PoseConfig], EstimatorFactory]
+    check_models: Callable[[PoseConfig], None]
+    estimator: EstimatorFactory
     painter: Callable[[OverlayConfig], Painter]
     retry: RetryPolicy
     output: Callable[[Session, OutputConfig, Callable[[], VideoConfig]], Output]
@@ -86,11 +92,13 @@ class Streams:
         max_streams: int,
         state: StateFile,
         overlay: OverlayConfig | None = None,
+        privacy: PrivacyConfig | None = None,
     ) -> None:
         self._workshop = workshop
         self._pose = pose
         self._video = video
         self._overlay = overlay or OverlayConfig()
+        self._privacy = privacy or PrivacyConfig()
         self._max_streams = max_streams
         self._state = state
         self._streams: dict[str, Stream] = {}
@@ -121,7 +129,14 @@ class Streams:
         """Starts the stream of a browser or a WHIP publisher."""
         shown = {"type": kind}
         return self._add(
-            stream_id, shown, source, self._pose, self._video, self._overlay, listed=listed
+            stream_id,
+            shown,
+            source,
+            self._pose,
+            self._video,
+            self._overlay,
+            self._privacy,
+            listed=listed,
         )
 
     async def remove(self, stream: Stream) -> None:
@@ -153,13 +168,18 @@ class Streams:
                 self._not_started.append(config)
 
     def set_pose(self, stream: Stream, pose: PoseConfig) -> None:
-        stream.session.reconfigure(self._workshop.estimator(pose))
+        options = sought(pose, stream.privacy.mode)
+        self._workshop.check_models(options)
+        stream.session.configure(options)
+        stream.session.max_poses = pose.num_poses
+        stream.session.zones = Zones(pose.region, pose.ignore)
         stream.pose = pose
         self._remember(stream, pose=pose)
 
     def set_video(self, stream: Stream, video: VideoConfig) -> None:
         stream.video = video
         stream.session.watchers.idle = video.idle
+        stream.session.rotation = video.rotation
         self._remember(stream, video=video)
 
     async def set_output(self, stream: Stream, config: OutputConfig | None) -> None:
@@ -180,6 +200,18 @@ class Streams:
         stream.session.repaint(self._workshop.painter(overlay))
         stream.overlay = overlay
         self._remember(stream, overlay=overlay)
+
+    def set_privacy(self, stream: Stream, privacy: PrivacyConfig) -> None:
+        """When this returns nothing goes out any more that was made under the setting before. Raises
+        ModelError, and then all stays as it was."""
+        if privacy == stream.privacy:
+            return
+        options = sought(stream.pose, privacy.mode)
+        self._workshop.check_models(options)
+        stream.session.set_privacy(privacy)
+        stream.session.configure(options)
+        stream.privacy = privacy
+        self._remember(stream, privacy=privacy)
 
     def set_listed(self, stream: Stream, listed: bool) -> None:
         stream.listed = listed
@@ -203,11 +235,19 @@ class Streams:
             config.pose or self._pose,
             config.video or self._video,
             config.overlay or self._overlay,
+            self._privacy_of(config, is_remembered=keep),
             listed=config.listed,
             output=config.output,
         )
         stream.camera, stream.kept = config, keep
         return stream
+
+    def _privacy_of(self, config: StreamConfig, *, is_remembered: bool) -> PrivacyConfig:
+        """What was remembered before the server's own was locked does not count."""
+        own, locked = config.privacy, self._privacy.locked
+        if own is None or (is_remembered and locked):
+            return self._privacy
+        return own.model_copy(update={"locked": own.locked or locked})
 
     def _add(
         self,
@@ -217,6 +257,7 @@ class Streams:
         pose: PoseConfig,
         video: VideoConfig,
         overlay: OverlayConfig,
+        privacy: PrivacyConfig,
         *,
         listed: bool,
         output: OutputConfig | None = None,
@@ -228,15 +269,21 @@ class Streams:
                 f"This server runs at most {self._max_streams} streams ([server] max_streams); "
                 "remove one, or try again later."
             )
+        self._workshop.check_models(pose)
         session = Session(
             stream_id,
             source,
-            self._workshop.estimator(pose),
+            self._workshop.estimator,
+            sought(pose, privacy.mode),
             self._workshop.painter(overlay),
             self._workshop.retry,
             video.idle,
+            video.rotation,
+            privacy,
         )
-        stream = Stream(stream_id, shown, session, source, pose, video, overlay, listed)
+        session.max_poses = pose.num_poses
+        session.zones = Zones(pose.region, pose.ignore)
+        stream = Stream(stream_id, shown, session, source, pose, video, overlay, privacy, listed)
         if output is not None:
             stream.output = self._output(stream, output)
         self._streams[stream_id] = stream

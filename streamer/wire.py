@@ -43,6 +43,7 @@ _BLOCKS: Final = ((_HAS_SIGHT, _SIGHT), (_HAS_ANGLES, _ANGLES), (_HAS_RAW, _RAW)
 """What may come after the poses, by the bits of the header's ``further``, in this order: each block has a
 part for every person. Later ones come behind them: a reader takes those that it knows."""
 
+_NOT_NUMBERS: Final = "a pose that is not all numbers can't be sent"
 _TURNED: Final = (None, "left_right", "front_back")
 _DEGREE_STEPS: Final = 10
 _COORDINATE_STEPS: Final = 16384  # a twelfth of a pixel at 1280; from -2 to 2 pictures
@@ -82,8 +83,8 @@ def encode_pose(result: PoseResult) -> bytes:
 
 
 def _encode_person(pose: Pose) -> bytes:
-    if not (np.isfinite(pose.landmarks).all() and np.isfinite(pose.world).all()):
-        raise ValueError("a pose that is not all numbers can't be sent")
+    if not np.isfinite(pose.world).all():
+        raise ValueError(_NOT_NUMBERS)
     world: NDArray[np.float32] = np.rint(
         np.clip(pose.world * np.float32(_METRE_STEPS), _I16.min, _I16.max)
     )
@@ -93,6 +94,8 @@ def _encode_person(pose: Pose) -> bytes:
 
 
 def _encode_landmarks(values: NDArray[np.float32]) -> bytes:
+    if not np.isfinite(values).all():
+        raise ValueError(_NOT_NUMBERS)
     # MediaPipe may place a landmark far outside the picture: kept at the limit of 16 bits.
     steps = np.rint(np.clip(values * _LANDMARK_STEPS, _LEAST_STEPS, _MOST_STEPS))
     landmarks = np.empty(LANDMARK_COUNT, _LANDMARK)
@@ -102,24 +105,38 @@ def _encode_landmarks(values: NDArray[np.float32]) -> bytes:
 
 def _encode_further(poses: tuple[Pose, ...]) -> tuple[int, list[bytes]]:
     """``further`` and its blocks: what every one of the poses has."""
-    bits, blocks = 0, []
-    predicted = [pose.predicted for pose in poses if pose.predicted is not None]
-    angles = [pose.angles for pose in poses if pose.angles is not None]
-    raw = [pose.raw for pose in poses if pose.raw is not None]
-    if predicted and len(predicted) == len(poses):
-        bits |= _HAS_SIGHT
-        for flags, pose in zip(predicted, poses, strict=True):
-            packed = np.packbits(flags, bitorder="little").tobytes()
-            blocks.append(packed + bytes([_TURNED.index(pose.turned)]))
-    if angles and len(angles) == len(poses):
-        bits |= _HAS_ANGLES
-        for each in angles:
-            degrees = np.rint(each[:, 0] * _DEGREE_STEPS).astype("<i2").tobytes()
-            blocks.append(degrees + np.packbits(each[:, 1] > 0, bitorder="little").tobytes())
-    if raw and len(raw) == len(poses):
-        bits |= _HAS_RAW
-        blocks.extend(map(_encode_landmarks, raw))
+    bits, blocks = 0, list[bytes]()
+    for bit, encode in (
+        (_HAS_SIGHT, _encode_sight),
+        (_HAS_ANGLES, _encode_angles),
+        (_HAS_RAW, _encode_raw),
+    ):
+        parts = [part for pose in poses if (part := encode(pose)) is not None]
+        if parts and len(parts) == len(poses):
+            bits |= bit
+            blocks += parts
     return bits, blocks
+
+
+def _encode_sight(pose: Pose) -> bytes | None:
+    if pose.predicted is None:
+        return None
+    packed = np.packbits(pose.predicted, bitorder="little").tobytes()
+    return packed + bytes([_TURNED.index(pose.turned)])
+
+
+def _encode_angles(pose: Pose) -> bytes | None:
+    if pose.angles is None:
+        return None
+    if not np.isfinite(pose.angles).all():
+        raise ValueError(_NOT_NUMBERS)
+    degrees = np.rint(pose.angles[:, 0] * _DEGREE_STEPS).astype("<i2")
+    valid = np.packbits(pose.angles[:, 1] > 0, bitorder="little")
+    return degrees.tobytes() + valid.tobytes()
+
+
+def _encode_raw(pose: Pose) -> bytes | None:
+    return None if pose.raw is None else _encode_landmarks(pose.raw)
 
 
 def decode_pose(message: bytes, stream: str) -> dict[str, Any]:

@@ -9,13 +9,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamer.aio import LatestSlot
+from streamer.config import PoseConfig
 from streamer.errors import EstimatorError, ModelError, StreamerError
-from streamer.model import Frame, Picture, PoseResult
-from streamer.ports import Estimator, EstimatorFactory, Painter
+from streamer.model import Frame, ModelStatus, Picture, Pose, PoseResult
+from streamer.ports import EstimatorFactory, Painter
+from streamer.pose.zones import Zones
+from streamer.privacy import Obscurer
 from streamer.screens import Screens
+from streamer.switching import SwitchingEstimator
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +51,7 @@ class _Job:
     frame: Frame
     pts: int
     epoch: int
+    rotation: int
 
 
 @dataclass(slots=True)
@@ -57,6 +62,7 @@ class _Epoch:
     seq: int = -1
     intake: Intake | None = None
     dropped_before: int = 0
+    rotation: int = 0  # of its last frame
 
     def begin(self, number: int, intake: Intake) -> None:
         self.dropped_before = intake.dropped if intake is self.intake else 0
@@ -64,28 +70,45 @@ class _Epoch:
 
 
 class PoseWorker:
-    """``on_result`` and ``on_failure`` are called on the event loop; ``put`` comes from any thread.
+    """``on_result``, ``on_model`` and ``on_failure`` are called on the event loop; ``put`` and
+    ``configure`` come from any thread.
 
-    ``screens`` get annotated pictures straight from this thread, and only while there are any.
+    ``screens`` get annotated pictures straight from this thread, and only while there are any; and the
+    plain ones, where people are hidden in them. ``max_poses``: so many of those found are told of; there
+    may be more who are to be hidden.
     """
 
     def __init__(
         self,
         name: str,
         make_estimator: EstimatorFactory,
+        options: PoseConfig,
         painter: Painter,
+        obscurer: Obscurer,
+        max_poses: int,
         screens: Screens,
         on_result: Callable[[Intake, PoseResult], None],
+        on_model: Callable[[ModelStatus], None],
         on_failure: Callable[[StreamerError], None],
     ) -> None:
-        self.make_estimator = make_estimator  # a new one takes effect with the next frame
-        self.painter = painter  # the same
+        self.painter = painter  # a new one takes effect with the next frame
+        self.obscurer = obscurer  # the same
+        self.max_poses = max_poses  # the same
+        self.zones = Zones()  # where people must be to be told of; the same
+        self._told: set[int] = set()  # the ids of those told of in the last frame
         self._screens = screens
         self._on_result = on_result
+        self._on_model = on_model
         self._on_failure = on_failure
         self._slot: LatestSlot[_Job] = LatestSlot()
         self._deliveries = threading.Semaphore(MAX_RESULTS_IN_FLIGHT)
         self._loop = asyncio.get_running_loop()
+        self._estimator = SwitchingEstimator(
+            name,
+            make_estimator,
+            options,
+            self._tell_model,
+        )
         self._thread = threading.Thread(target=self._run, name=f"pose-{name}", daemon=True)
         self._name = name
 
@@ -104,13 +127,18 @@ class PoseWorker:
         if self._thread.ident is not None:
             await asyncio.to_thread(self._thread.join)
 
-    def put(self, intake: Intake, frame: Frame, pts: int, epoch: int) -> None:
-        """``pts`` and ``epoch``: the frame's place on the stream's clock. A frame too small to show
+    def put(self, intake: Intake, frame: Frame, pts: int, epoch: int, rotation: int = 0) -> None:
+        """``pts`` and ``epoch``: the frame's place on the stream's clock. ``rotation``: by how much it was
+        turned, in degrees; where that changes, nobody is where they were. A frame too small to show
         anybody counts as dropped."""
         intake.frames_in += 1
         too_small = min(frame.width, frame.height) < MIN_SIDE_PX
-        if too_small or self._slot.put(_Job(intake, frame, pts, epoch)):
+        if too_small or self._slot.put(_Job(intake, frame, pts, epoch, rotation)):
             intake.dropped += 1
+
+    def configure(self, options: PoseConfig) -> None:
+        """From the next frame on, or once their model is loaded."""
+        self._estimator.configure(options)
 
     def forget_waiting(self, intake: Intake) -> None:
         """The connection is over: its waiting frame will not be processed."""
@@ -120,26 +148,20 @@ class PoseWorker:
     # -- everything below runs in the worker's thread -----------------------------------------------
 
     def _run(self) -> None:
-        estimator: Estimator | None = None
-        built_by: EstimatorFactory | None = None
-        epoch, failures = _Epoch(), 0
+        estimator, epoch, failures = self._estimator, _Epoch(), 0
         try:
             while (job := self._slot.take()) is not None:
                 taken = time.monotonic()
-                if estimator is None or built_by is not self.make_estimator:
-                    if estimator is not None:
-                        estimator.close()
-                    built_by = self.make_estimator
-                    estimator = built_by()
                 try:
                     self._process(estimator, epoch, job, taken)
                     failures = 0
+                    estimator.note(taken, job.intake.frames_in, job.intake.dropped)
                 except EstimatorError as error:
                     failures += 1
                     if failures == MAX_ESTIMATOR_FAILURES:
                         raise
                     logger.warning("stream %s: %s; starting a new estimator", self._name, error)
-                    built_by = None
+                    estimator.close()
         except (ModelError, EstimatorError) as error:
             self._loop.call_soon_threadsafe(self._on_failure, error)
         except Exception:  # a fault of ours must not leave the stream dead and called live
@@ -147,18 +169,26 @@ class PoseWorker:
             failure = StreamerError("the server failed on this stream; its log has the details")
             self._loop.call_soon_threadsafe(self._on_failure, failure)
         finally:
-            if estimator is not None:
-                estimator.close()
+            estimator.close()
 
-    def _process(self, estimator: Estimator, epoch: _Epoch, job: _Job, taken: float) -> None:
-        frame, intake = job.frame, job.intake
+    def _process(
+        self, estimator: SwitchingEstimator, epoch: _Epoch, job: _Job, taken: float
+    ) -> None:
+        intake, obscurer = job.intake, self.obscurer
         if job.epoch != epoch.number:
             epoch.begin(job.epoch, intake)
             estimator.reset()
-        poses = estimator.estimate(frame, job.pts)
+            obscurer.reset()
+        elif job.rotation != epoch.rotation:
+            estimator.reset()
+            obscurer.reset()
+        epoch.rotation = job.rotation
+        found = estimator.estimate(job.frame, job.pts)
+        poses = self._choose(found)
         estimated = time.monotonic()
-        if self._screens.annotated and not intake.over:
-            self._screens.show_annotated(Picture(self.painter.annotate(frame, poses), job.pts))
+        frame = obscurer.obscure(job.frame, found + estimator.bystanders, job.pts)
+        if not intake.over:
+            self._show(Picture(frame, job.pts, rule=obscurer.rule), poses, obscurer)
         drawn = time.monotonic()
         epoch.seq += 1
         result = PoseResult(
@@ -175,9 +205,28 @@ class PoseWorker:
                 "draw": (drawn - estimated) * 1000,
                 "total": (drawn - frame.received_mono) * 1000,
             },
+            rule=obscurer.rule,
         )
         self._deliveries.acquire()
         self._loop.call_soon_threadsafe(self._deliver, intake, result)
+
+    def _show(self, picture: Picture, poses: tuple[Pose, ...], obscurer: Obscurer) -> None:
+        if not obscurer.shows_camera:  # else they are shown by whoever puts them in
+            self._screens.show_plain(picture)
+        if self._screens.annotated:
+            annotated = self.painter.annotate(picture.frame, poses)
+            self._screens.show_annotated(replace(picture, frame=annotated))
+
+    def _choose(self, found: tuple[Pose, ...]) -> tuple[Pose, ...]:
+        """Those who are told of: where people are hidden, more are found than count."""
+        zones, told = self.zones, self._told
+        counting = [pose for pose in found if zones.admits(pose.landmarks, pose.id in told)]
+        poses = tuple(counting[: self.max_poses])
+        self._told = {pose.id for pose in poses}
+        return poses
+
+    def _tell_model(self, status: ModelStatus) -> None:
+        self._loop.call_soon_threadsafe(self._on_model, status)
 
     def _deliver(self, intake: Intake, result: PoseResult) -> None:
         """On the event loop."""

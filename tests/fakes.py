@@ -8,12 +8,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from streamer.errors import EstimatorError, StreamerError
+from streamer.config import PoseConfig
+from streamer.errors import EstimatorError, ModelError, StreamerError
 from streamer.landmarks import NAMES
 from streamer.model import (
     LANDMARK_COUNT,
     Forwarded,
     Frame,
+    ModelStatus,
     Packet,
     Picture,
     Pose,
@@ -102,10 +104,16 @@ class FakeSource:
 
 
 class FakeEstimator:
-    """Finds one person whose every landmark is at (0.5, 0.5)."""
+    """Finds one person whose every landmark is at (0.5, 0.5).
 
-    def __init__(self, maker: "FakeEstimators") -> None:
+    ``log``: the options it was given, and the pts of the frames that it saw, in their order.
+    """
+
+    def __init__(self, maker: "FakeEstimators", options: PoseConfig) -> None:
         self._maker = maker
+        self.options = options
+        self.model_complexity = options.model_complexity
+        self.log: list[PoseConfig | int] = [options]
         self.seen: list[int] = []  # pts
         self.resets = 0
         self.closed = 0
@@ -115,12 +123,37 @@ class FakeEstimator:
         assert not self.closed, "used after close"
         assert not self.seen or pts > self.seen[-1], "time ran back"
         self.threads.add(threading.get_ident())
+        self._load()
         self.seen.append(pts)
+        self.log.append(pts)
         self._maker.work(frame)
         return (make_pose(**dict.fromkeys(NAMES, (0.5, 0.5))),)
 
+    @property
+    def bystanders(self) -> tuple[Pose, ...]:
+        return self._maker.bystanders
+
+    def configure(self, options: PoseConfig) -> None:
+        assert not self.closed, "used after close"
+        self.threads.add(threading.get_ident())
+        if options.model_complexity in self._maker.missing:
+            raise ModelError("not on this machine")
+        self.options = options
+        self.log.append(options)
+
     def reset(self) -> None:
         self.resets += 1
+
+    def _load(self) -> None:
+        """The network that the options ask for, unless it takes its time."""
+        if self._maker.is_loading:
+            return
+        if self.options.model_complexity in self._maker.broken:
+            self.options = self.options.model_copy(
+                update={"model_complexity": self.model_complexity}
+            )
+            raise ModelError("can't be loaded")
+        self.model_complexity = self.options.model_complexity
 
     def close(self) -> None:
         self.threads.add(threading.get_ident())
@@ -131,23 +164,29 @@ class FakeEstimators:
     """An EstimatorFactory that remembers what it built.
 
     ``refusals``: so many of the next frames are refused. ``unbuildable``: raised instead of building.
-    ``crash``: raised by the next frame. While held, every frame waits inside ``estimate``.
+    ``crash``: raised by the next frame. While held, every frame waits inside ``estimate``. ``missing``,
+    ``broken``: by their ``model_complexity``, models that are refused at once, or when they are loaded.
+    While ``is_loading``, no network that was asked for is there yet.
     """
 
     def __init__(self) -> None:
         self.built: list[FakeEstimator] = []
         self.frames: list[Frame] = []
+        self.bystanders: tuple[Pose, ...] = ()
         self.refusals = 0
         self.unbuildable: StreamerError | None = None
         self.crash: Exception | None = None
+        self.missing: set[int] = set()
+        self.broken: set[int] = set()
+        self.is_loading = False
         self._news = threading.Condition()
         self._open = threading.Event()
         self._open.set()
 
-    def __call__(self) -> Estimator:
+    def __call__(self, options: PoseConfig) -> Estimator:
         if self.unbuildable is not None:
             raise self.unbuildable
-        self.built.append(FakeEstimator(self))
+        self.built.append(FakeEstimator(self, options))
         return self.built[-1]
 
     def work(self, frame: Frame) -> None:
@@ -214,6 +253,7 @@ class RecordingSink(_Recording):
         super().__init__()
         self.results: list[PoseResult] = []
         self.statuses: list[Status] = []
+        self.models: list[ModelStatus] = []
 
     @property
     def states(self) -> list[StreamState]:
@@ -225,6 +265,10 @@ class RecordingSink(_Recording):
 
     def on_status(self, status: Status) -> None:
         self.statuses.append(status)
+        self._news.set()
+
+    def on_model(self, status: ModelStatus) -> None:
+        self.models.append(status)
         self._news.set()
 
     async def results_come(self, count: int) -> None:

@@ -22,13 +22,14 @@ from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
 from streamer.aio import cancel_and_wait
-from streamer.app import camera_source, find_model
+from streamer.app import camera_source
 from streamer.config import (
     AnySource,
     Config,
     ImagesConfig,
     OutputConfig,
     PoseConfig,
+    PrivacyConfig,
     ServerConfig,
     VideoConfig,
     WebRtcConfig,
@@ -39,6 +40,7 @@ from streamer.model import Frame
 from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
 from streamer.ports import CameraSource, EstimatorFactory
+from streamer.pose.models import find_model
 from streamer.server.application import make_application
 from streamer.server.keys import Services
 from streamer.session import RetryPolicy, Session
@@ -63,10 +65,12 @@ class Service:
         *,
         server: ServerConfig | None = None,
         webrtc: WebRtcConfig | None = None,
-        estimator: Callable[[PoseConfig], EstimatorFactory] | None = None,
+        estimator: EstimatorFactory | None = None,
+        check_models: Callable[[PoseConfig], None] = lambda pose: None,
         video: VideoConfig | None = None,
         config: Config | None = None,
         images: ImagesConfig | None = None,
+        privacy: PrivacyConfig | None = None,
     ) -> None:
         self.cameras: list[FakeSource] = []
         self.estimators = FakeEstimators()
@@ -76,13 +80,21 @@ class Service:
         webrtc, video = webrtc or WebRtcConfig(), video or VideoConfig()
         workshop = Workshop(
             camera_source=self._camera,
-            estimator=estimator or (lambda pose: self.estimators),
+            check_models=check_models,
+            estimator=estimator or self.estimators,
             painter=SkeletonPainter,
             retry=RetryPolicy(),
             output=self._output,
         )
         state = StateFile(folder / "streams.json")
-        self.streams = Streams(workshop, PoseConfig(), video, self.server_config.max_streams, state)
+        self.streams = Streams(
+            workshop,
+            PoseConfig(),
+            video,
+            self.server_config.max_streams,
+            state,
+            privacy=privacy,
+        )
         self.peers = Peers(webrtc, self.streams)
         self.images = Images(images or ImagesConfig())
         self.services = Services(
@@ -97,6 +109,7 @@ class Service:
             model=find_model,
             pose=PoseConfig(),
             video=video,
+            privacy=privacy or PrivacyConfig(),
             ready=True,
             max_picture_readers=self.server_config.max_picture_readers,
         )

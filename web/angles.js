@@ -1,143 +1,118 @@
-// The angles of a person's joints, from the world landmarks, and their last seconds. Pure.
+// Joint and segment angles of a person: what streamer/angles.py computes, and defines. Pure.
 
 import { LANDMARK_NAMES, MIN_VISIBILITY } from "./landmarks.js";
 
 /** @typedef {import("./landmarks.js").Pose} Pose */
-/** @typedef {import("./landmarks.js").PoseMessage} PoseMessage */
-/** @typedef {typeof JOINTS[number]} Joint */
-/** @typedef {"left" | "right"} Side */
-/** @typedef {{t_s: number, degrees: number}} Sample t_s: media time */
+/** @typedef {import("./landmarks.js").Angle} Angle */
+/** @typedef {{width: number, height: number}} Size */
+/** @typedef {readonly string[]} End one landmark, or two for the middle between them */
+/** @typedef {{x: number, y: number, isGood: boolean}} Vector in pixels, y up */
+
+/** Of a segment's squared length, as much as may run into the depth: it is half at 45°. */
+const MAX_DEPTH_SHARE = 0.5;
+
+const SIDES = /** @type {const} */ (["left", "right"]);
+const SIDED = {
+  foot: ["heel", "foot_index"],
+  shank: ["knee", "ankle"],
+  thigh: ["hip", "knee"],
+  arm: ["shoulder", "elbow"],
+  forearm: ["elbow", "wrist"],
+  hand: ["wrist", "index"],
+};
+/** @type {Record<string, readonly [End, End]>} */
+const SEGMENTS = {
+  ...Object.fromEntries(Object.entries(SIDED).flatMap(([name, [first, last]]) =>
+    SIDES.map((side) => [`${side}_${name}`, [[`${side}_${first}`], [`${side}_${last}`]]]))),
+  pelvis: [["right_hip"], ["left_hip"]],
+  trunk: [["left_hip", "right_hip"], ["left_shoulder", "right_shoulder"]],
+  shoulders: [["right_shoulder"], ["left_shoulder"]],
+  head: [["left_shoulder", "right_shoulder"], ["left_ear", "right_ear"]],
+};
+/** Between which two segments; the sign of the first; what is taken off. */
+const SIDED_JOINTS = /** @type {const} */ ({
+  ankle: ["shank", "foot", 1, 90],
+  knee: ["thigh", "shank", 1, 0],
+  hip: ["trunk", "thigh", -1, 0],
+  shoulder: ["trunk", "arm", -1, 0],
+  elbow: ["arm", "forearm", 1, 0],
+  wrist: ["forearm", "hand", 1, 0],
+});
+const JOINTS = Object.entries(SIDED_JOINTS).flatMap(([name, [first, second, sign, offset]]) =>
+  SIDES.map((side) => ({
+    name: `${side}_${name}`,
+    first: first === "trunk" ? first : `${side}_${first}`,
+    second: `${side}_${second}`,
+    sign,
+    offset,
+  })));
+
+const INDEX = new Map(LANDMARK_NAMES.map((name, index) => [name.replaceAll(/,? /g, "_"), index]));
+const ENDS = Object.entries(SEGMENTS).map(([name, ends]) => ({
+  name,
+  ends: ends.map((end) => end.map((landmark) => INDEX.get(landmark) ?? 0)),
+}));
 
 /**
- * Each joint by the landmarks whose angle it is: that of the limbs which meet at the middle one. 180° is
- * a straight limb, at the ankle a foot in line with the shin, at the shoulder an arm straight up.
- */
-export const JOINTS = /** @type {const} */ ([
-  { key: "elbow", at: ["shoulder", "elbow", "wrist"] },
-  { key: "shoulder", at: ["hip", "shoulder", "elbow"] },
-  { key: "hip", at: ["shoulder", "hip", "knee"] },
-  { key: "knee", at: ["hip", "knee", "ankle"] },
-  { key: "ankle", at: ["knee", "ankle", "foot index"] },
-]);
-
-export const SIDES = /** @type {const} */ (["left", "right"]);
-
-/** How much of the past is kept and shown. */
-export const WINDOW_S = 10;
-
-const TICKS_PER_S = 90_000;
-const GAP_S = 0.5;
-const SAMPLES_MAX = 1_200; // 10 s at 120 frames a second
-
-/**
- * The interior angle at b between the directions to a and to c, 0 to 180 degrees:
- * atan2(|u × v|, u · v) with u = a - b and v = c - b, which is exact for straight limbs too, where the
- * arc cosine of u · v / (|u| |v|) loses its digits. Null where two of the points are one.
- * @param {readonly number[]} a metres
- * @param {readonly number[]} b
- * @param {readonly number[]} c
- * @returns {number | null}
- */
-export function angleBetween([ax = 0, ay = 0, az = 0], [bx = 0, by = 0, bz = 0], [cx = 0, cy = 0, cz = 0]) {
-  const u = /** @type {const} */ ([ax - bx, ay - by, az - bz]);
-  const v = /** @type {const} */ ([cx - bx, cy - by, cz - bz]);
-  if (Math.hypot(...u) === 0 || Math.hypot(...v) === 0) return null;
-  const across = Math.hypot(
-    u[1] * v[2] - u[2] * v[1],
-    u[2] * v[0] - u[0] * v[2],
-    u[0] * v[1] - u[1] * v[0],
-  );
-  return (Math.atan2(across, u[0] * v[0] + u[1] * v[1] + u[2] * v[2]) * 180) / Math.PI;
-}
-
-/**
- * In degrees; null while one of the three landmarks is unseen.
+ * The angles of a pose by their names: those of its message, or, where there are none, computed here:
+ * degrees, and 1 where they can be trusted.
  * @param {Pose} pose
- * @param {Joint} joint
- * @param {Side} side
- * @returns {number | null}
+ * @param {Size} size of the picture in pixels
+ * @returns {Record<string, Angle>}
  */
-export function jointAngle({ landmarks, world }, { at }, side) {
-  const [a, b, c] = at.map((name) => LANDMARK_NAMES.indexOf(`${side} ${name}`));
-  if (a === undefined || b === undefined || c === undefined) return null;
-  if ([a, b, c].some((index) => (landmarks[index]?.[3] ?? 0) < MIN_VISIBILITY)) return null;
-  return angleBetween(world[a] ?? [], world[b] ?? [], world[c] ?? []);
+export function anglesOf(pose, size) {
+  return pose.angles ?? computeAngles(pose, size);
 }
-
-/** @typedef {{t_s: number, epoch: number, degrees: Map<string, number | null>}} Moment */
 
 /**
- * @param {Moment} before
- * @param {Moment} now
+ * @param {Pose} pose
+ * @param {Size} size of the picture in pixels
+ * @returns {Record<string, Angle>}
  */
-function goesOn(before, now) {
-  return before.epoch === now.epoch && now.t_s - before.t_s < GAP_S;
+export function computeAngles(pose, size) {
+  const vectors = new Map(ENDS.map(({ name, ends }) => [name, vectorOf(pose, size, ends)]));
+  /** @type {Record<string, Angle>} */
+  const angles = {};
+  for (const { name, first, second, sign, offset } of JOINTS) {
+    const [a, b] = [vectors.get(first), vectors.get(second)];
+    if (!a || !b) continue;
+    const across = Math.abs(a.x * b.y - a.y * b.x);
+    const between = Math.atan2(across, sign * (a.x * b.x + a.y * b.y));
+    angles[name] = [degrees(between) - offset, a.isGood && b.isGood ? 1 : 0];
+  }
+  for (const [name, { x, y, isGood }] of vectors) {
+    angles[name] = [degrees(Math.atan2(y, Math.abs(x))), isGood ? 1 : 0];
+  }
+  return angles;
 }
 
-/** All joints' angles of one person over the last seconds of media time. */
-export class AngleHistory {
-  /** @type {Moment[]} in order of time */
-  #samples = [];
+/**
+ * A segment, and whether its angle in the picture means something.
+ * @param {Pose} pose
+ * @param {Size} size
+ * @param {readonly (readonly number[])[]} ends
+ * @returns {Vector}
+ */
+function vectorOf({ landmarks, world, predicted }, { width, height }, ends) {
+  const along = (/** @type {readonly (readonly number[])[]} */ rows, /** @type {number} */ axis) => {
+    const [first = 0, last = 0] = ends.map((end) => mean(end.map((index) => rows[index]?.[axis] ?? 0)));
+    return last - first;
+  };
+  const x = along(landmarks, 0) * width;
+  const y = -along(landmarks, 1) * height;
+  const [across, down, deep] = [along(world, 0) ** 2, along(world, 1) ** 2, along(world, 2) ** 2];
+  const isUnseen = (/** @type {number} */ index) =>
+    predicted ? predicted.includes(index) : (landmarks[index]?.[3] ?? 0) < MIN_VISIBILITY;
+  const isFlat = deep <= MAX_DEPTH_SHARE * (across + down + deep);
+  return { x, y, isGood: isFlat && (x !== 0 || y !== 0) && !ends.flat().some(isUnseen) };
+}
 
-  /** Media time of the newest frame, in seconds. */
-  get newest_s() {
-    return this.#samples.at(-1)?.t_s ?? 0;
-  }
+/** @param {readonly number[]} values */
+function mean(values) {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
 
-  clear() {
-    this.#samples = [];
-  }
-
-  /**
-   * A channel without order may turn messages around: one that is a little older than the last is left
-   * out. A much older one is of another stream: the webcam was started anew, or the server was.
-   * @param {PoseMessage} message
-   * @param {Pose | undefined} pose of the person to follow; undefined: not there
-   */
-  add({ pts, epoch }, pose) {
-    const t_s = pts / TICKS_PER_S;
-    if (t_s < this.newest_s - GAP_S) this.clear();
-    else if (this.#samples.length > 0 && t_s <= this.newest_s) return;
-    const degrees = new Map();
-    for (const joint of JOINTS) {
-      for (const side of SIDES) {
-        degrees.set(`${side} ${joint.key}`, pose ? jointAngle(pose, joint, side) : null);
-      }
-    }
-    this.#samples.push({ t_s, epoch, degrees });
-    const since_s = t_s - WINDOW_S;
-    this.#samples = this.#samples.filter((each) => each.t_s >= since_s).slice(-SAMPLES_MAX);
-  }
-
-  /**
-   * The newest angle; null when it is not known.
-   * @param {Joint} joint
-   * @param {Side} side
-   */
-  current(joint, side) {
-    return this.#samples.at(-1)?.degrees.get(`${side} ${joint.key}`) ?? null;
-  }
-
-  /**
-   * The unbroken pieces of an angle's course. It breaks where a landmark is unseen, where messages are
-   * missing for longer, and where the stream began anew.
-   * @param {Joint} joint
-   * @param {Side} side
-   * @returns {Sample[][]}
-   */
-  pieces(joint, side) {
-    /** @type {Sample[][]} */
-    const pieces = [];
-    /** @type {Moment | null} the one before, if its angle is known */
-    let before = null;
-    for (const sample of this.#samples) {
-      const value = sample.degrees.get(`${side} ${joint.key}`) ?? null;
-      if (value !== null) {
-        if (!before || !goesOn(before, sample)) pieces.push([]);
-        pieces.at(-1)?.push({ t_s: sample.t_s, degrees: value });
-      }
-      before = value === null ? null : sample;
-    }
-    return pieces;
-  }
+/** @param {number} radians */
+function degrees(radians) {
+  return (radians * 180) / Math.PI;
 }

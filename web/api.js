@@ -13,8 +13,10 @@ import { serverWords, t } from "./i18n.js";
  * @property {boolean} listed
  * @property {{width: number, height: number, fps: number | null, codec: string} | null} video
  * @property {number | null} people
- * @property {{model_complexity: number}} pose
- * @property {import("./draw.js").Look} [overlay]
+ * @property {PoseOptions} pose
+ * @property {import("./look.js").Look} [overlay]
+ * @property {Record<string, unknown>} [video_options]
+ * @property {Record<string, unknown>} [privacy]
  * @property {StreamStats} stats
  * @property {number} viewers
  * @property {number | null} retry_in_s
@@ -22,8 +24,11 @@ import { serverWords, t } from "./i18n.js";
  * @property {{type: string, detail: string} | null} last_error
  */
 /** @typedef {import("./landmarks.js").StreamState} StreamState */
+/** @typedef {{model_complexity: number} & Record<string, unknown>} PoseOptions */
 /**
  * @typedef {object} StreamStats
+ * @property {number | null} model_complexity of the model that runs now
+ * @property {"overload" | "loading" | "failed" | null} model_reason why it is not the wanted one
  * @property {number} frames_dropped
  * @property {number} pose_fps
  * @property {number | null} frame_age_ms

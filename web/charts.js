@@ -1,21 +1,20 @@
 // Charts of chosen joints' angles over the last ten seconds of media time, left and right.
 
-import { AngleHistory, JOINTS, SIDES, WINDOW_S } from "./angles.js";
+import { AngleHistory, JOINTS, SIDES, WINDOW_S } from "./angle_history.js";
 import { button, byId, element, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { Surface } from "./surface.js";
 
 /** @typedef {import("./landmarks.js").Pose} Pose */
 /** @typedef {import("./landmarks.js").PoseMessage} PoseMessage */
-/** @typedef {import("./angles.js").Joint} Joint */
-/** @typedef {import("./angles.js").Side} Side */
+/** @typedef {import("./angle_history.js").Joint} Joint */
+/** @typedef {import("./angle_history.js").Side} Side */
 /** @typedef {import("./surface.js").Colours} Colours */
 /** @typedef {{joint: Joint, root: HTMLElement, values: Record<Side, HTMLElement>, surface: Surface}} Chart */
 
 const STORAGE_KEY = "streamer.joints";
 const DEFAULT = ["elbow", "knee"];
-const MAX_DEGREES = 180;
-const LEVELS = [0, 90, 180];
+const LEVEL_DEGREES = 90;
 const TICK_S = 2;
 const MARGIN_PX = { left: 26, right: 4, top: 6, bottom: 6 };
 
@@ -69,7 +68,7 @@ export class AngleCharts {
     for (const { joint, values } of this.#charts) {
       for (const side of SIDES) {
         const degrees = isLive ? this.#history.current(joint, side) : null;
-        setText(values[side], degrees === null ? "–" : `${Math.round(degrees)}°`);
+        setText(values[side], degrees === null ? "–" : `${Math.round(degrees)}°`.replace("-", "−"));
       }
     }
   }
@@ -108,8 +107,8 @@ export class AngleCharts {
     const canvas = element("canvas", { "aria-hidden": "true" }); // its figures are in the caption
     const root = element("figure", { class: "chart", "data-joint": joint.key }, caption, canvas);
     const surface = new Surface(canvas, (context, size, colours) => {
-      const scale = scaleFor(size, this.#history.newest_s);
-      drawGrid(context, scale, size, this.#history.newest_s, colours);
+      const scale = scaleFor(size, joint, this.#history.newest_s);
+      drawGrid(context, scale, size, joint, this.#history.newest_s, colours);
       for (const side of SIDES) {
         context.strokeStyle = context.fillStyle = colours[side];
         for (const piece of this.#history.pieces(joint, side)) drawPiece(context, scale, piece);
@@ -132,14 +131,15 @@ function remembered() {
 
 /**
  * @param {import("./surface.js").Size} size
+ * @param {Joint} joint
  * @param {number} newest_s
  * @returns {Scale}
  */
-function scaleFor({ width, height }, newest_s) {
+function scaleFor({ width, height }, { least, most }, newest_s) {
   const { left, right, top, bottom } = MARGIN_PX;
   return {
     x: (t_s) => width - right - ((newest_s - t_s) / WINDOW_S) * (width - left - right),
-    y: (degrees) => height - bottom - (degrees / MAX_DEGREES) * (height - top - bottom),
+    y: (degrees) => height - bottom - ((degrees - least) / (most - least)) * (height - top - bottom),
   };
 }
 
@@ -148,10 +148,11 @@ function scaleFor({ width, height }, newest_s) {
  * @param {CanvasRenderingContext2D} context
  * @param {Scale} scale
  * @param {import("./surface.js").Size} size
+ * @param {Joint} joint
  * @param {number} newest_s
  * @param {Colours} colours
  */
-function drawGrid(context, { x, y }, { width }, newest_s, colours) {
+function drawGrid(context, { x, y }, { width }, { least, most }, newest_s, colours) {
   context.strokeStyle = colours.line;
   context.fillStyle = colours.muted;
   context.lineWidth = 1;
@@ -159,15 +160,15 @@ function drawGrid(context, { x, y }, { width }, newest_s, colours) {
   context.textAlign = "right";
   context.textBaseline = "middle";
   context.beginPath();
-  for (const level of LEVELS) {
-    context.fillText(String(level), MARGIN_PX.left - 6, y(level));
+  for (let level = least; level <= most; level += LEVEL_DEGREES) {
+    context.fillText(String(level).replace("-", "−"), MARGIN_PX.left - 6, y(level));
     context.moveTo(MARGIN_PX.left, Math.round(y(level)) + 0.5);
     context.lineTo(width - MARGIN_PX.right, Math.round(y(level)) + 0.5);
   }
   const first_s = Math.ceil((newest_s - WINDOW_S) / TICK_S) * TICK_S;
   for (let at_s = first_s; at_s <= newest_s; at_s += TICK_S) {
-    context.moveTo(x(at_s), y(MAX_DEGREES));
-    context.lineTo(x(at_s), y(0));
+    context.moveTo(x(at_s), y(most));
+    context.lineTo(x(at_s), y(least));
   }
   context.stroke();
 }
@@ -175,7 +176,7 @@ function drawGrid(context, { x, y }, { width }, newest_s, colours) {
 /**
  * @param {CanvasRenderingContext2D} context
  * @param {Scale} scale
- * @param {import("./angles.js").Sample[]} piece
+ * @param {import("./angle_history.js").Sample[]} piece
  */
 function drawPiece(context, { x, y }, piece) {
   const [first] = piece;

@@ -7,14 +7,17 @@
 import { BASE } from "./base.js";
 import { BINARY_PROTOCOL, parseMessage } from "./landmarks.js";
 
+export { anglesOf } from "./angles.js";
 export {
-  BINARY_PROTOCOL, CONNECTIONS, decodePose, LANDMARK_NAMES, MIN_VISIBILITY, parseMessage, sideOf,
+  ANGLES, BINARY_PROTOCOL, CONNECTIONS, decodePose, LANDMARK_NAMES, MIN_VISIBILITY, parseMessage, sideOf,
 } from "./landmarks.js";
 
 /** @typedef {import("./landmarks.js").Landmark} Landmark */
 /** @typedef {import("./landmarks.js").Pose} Pose */
 /** @typedef {import("./landmarks.js").PoseMessage} PoseMessage */
 /** @typedef {import("./landmarks.js").StateMessage} StateMessage */
+/** @typedef {import("./landmarks.js").ModelMessage} ModelMessage */
+/** @typedef {PoseMessage | StateMessage | ModelMessage} StreamMessage */
 /**
  * @typedef {object} Options
  * @property {string | URL} [server] its address; default: where this module came from
@@ -40,13 +43,26 @@ export async function* landmarks(stream, options) {
 }
 
 /**
- * The frames of a stream and what becomes of it, until it ends. Throws when it can't be had (the first
- * connection fails), or is lost and `reconnect` is off.
+ * The frames of a stream and what becomes of it, until it ends. Throws as `allMessages` does.
  * @param {string} stream its id
  * @param {Options} [options]
  * @returns {AsyncGenerator<PoseMessage | StateMessage, void, void>}
  */
-export async function* messages(stream, { server, signal, reconnect = true } = {}) {
+export async function* messages(stream, options) {
+  for await (const message of allMessages(stream, options)) {
+    if (message.type !== "model") yield message;
+  }
+}
+
+/**
+ * The frames of a stream, what becomes of it and which model runs, until it ends; later versions may add
+ * messages of other types. Throws when it can't be had (the first connection fails), or is lost and
+ * `reconnect` is off.
+ * @param {string} stream its id
+ * @param {Options} [options]
+ * @returns {AsyncGenerator<StreamMessage, void, void>}
+ */
+export async function* allMessages(stream, { server, signal, reconnect = true } = {}) {
   const base = new URL(server ?? new URL(BASE, import.meta.url));
   const path = `${base.pathname.replace(/\/?$/, "/")}api/v1/streams/${encodeURIComponent(stream)}/landmarks`;
   const address = new URL(path, base);
@@ -76,7 +92,7 @@ class Connection {
   code = 0;
 
   #socket;
-  /** @type {(PoseMessage | StateMessage)[]} */
+  /** @type {StreamMessage[]} */
   #waiting = [];
   #wake = () => {};
   #over = false;
@@ -91,7 +107,7 @@ class Connection {
     this.#socket.binaryType = "arraybuffer";
     this.#socket.addEventListener("message", ({ data }) => {
       const message = parseMessage(data, stream);
-      if (message?.type === "pose" || message?.type === "state") this.#put(message);
+      if (message && message.type !== "ping" && message.type !== "clock") this.#put(message);
     });
     this.#socket.addEventListener("close", ({ code }) => {
       this.code = code;
@@ -119,7 +135,7 @@ class Connection {
     this.#wake();
   }
 
-  /** @param {PoseMessage | StateMessage} message */
+  /** @param {StreamMessage} message */
   #put(message) {
     this.#waiting.push(message);
     if (this.#waiting.length > MAX_WAITING) {

@@ -11,6 +11,7 @@ import { statusOf, streamStatus } from "./words.js";
 /** @typedef {import("./api.js").StreamInfo} StreamInfo */
 /** @typedef {import("./landmarks.js").PoseMessage} PoseMessage */
 /** @typedef {import("./landmarks.js").ClockMessage} ClockMessage */
+/** @typedef {import("./landmarks.js").ModelMessage} ModelMessage */
 /** @typedef {import("./modes.js").VideoMode} VideoMode */
 /**
  * @typedef {object} PeerEvents
@@ -21,6 +22,7 @@ import { statusOf, streamStatus } from "./words.js";
  * @property {() => void} [onLoss] the last moment to hold the last picture
  * @property {(message: PoseMessage) => void} [onPose] asks for the `landmarks` channel
  * @property {(message: ClockMessage) => void} [onClock]
+ * @property {(message: ModelMessage) => void} [onModel]
  * @property {(info: StreamInfo) => void} [onInfo] asks for the stream's figures every few seconds
  * @property {(stats: import("./link.js").LinkStats) => void} [onStats]
  */
@@ -269,6 +271,8 @@ export class LivePeer {
       this.#events.onPose?.(message);
     } else if (message?.type === "clock") {
       this.#events.onClock?.(message);
+    } else if (message?.type === "model") {
+      this.#events.onModel?.(message);
     }
   }
 

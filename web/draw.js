@@ -1,83 +1,26 @@
-// Poses on a canvas, in the look of the pictures that the server annotates (streamer/overlay.py).
+// Poses on a canvas, in the look of the pictures that the server annotates (streamer/overlay).
 
-import { CONNECTIONS, MIN_VISIBILITY, sideOf } from "./landmarks.js";
+import { drawFigure } from "./figure.js";
+import { drawLabels } from "./labels.js";
+import { DEFAULT_LOOK } from "./look.js";
+import { Trails } from "./trails.js";
 
-/** @typedef {import("./landmarks.js").Pose} Pose */
-/** @typedef {ReturnType<typeof sideOf>} Side */
-/** @typedef {{width: number, height: number}} Size */
-/**
- * What is drawn of each pose: a stream's `overlay`, as the server has it.
- * @typedef {{style: "skeleton" | "landmarks" | "none", side_colours: boolean}} Look
- */
-
-/** @type {Look} */
-export const DEFAULT_LOOK = { style: "skeleton", side_colours: true };
-
-/** @type {Record<Side, string>} */
-const COLOURS = { left: "rgb(255 138 0)", right: "rgb(0 190 255)", middle: "rgb(235 235 235)" };
-const SIDES = /** @type {Side[]} */ (["middle", "left", "right"]);
-const LINE_MIN_PX = 2; // for a large picture on a small screen
-const FULL_TURN = 2 * Math.PI;
-
-/** By colour. What joins left and right has the colour of the middle. */
-const LINES = SIDES.map((side) =>
-  CONNECTIONS.filter(([a, b]) => (sideOf(a) === sideOf(b) ? sideOf(a) : "middle") === side),
-);
-const DOTS = SIDES.map((side) =>
-  Array.from({ length: 33 }, (_, index) => index).filter((index) => sideOf(index) === side),
-);
-
-/** @param {Size} size of the picture in its own pixels */
-export function thicknessFor({ width, height }) {
-  return Math.max(2, Math.round(Math.min(width, height) / 180));
-}
+/** @typedef {import("./landmarks.js").PoseMessage} PoseMessage */
+/** @typedef {import("./look.js").Look} Look */
+/** @typedef {import("./look.js").Size} Size */
 
 /**
- * Draws over the whole canvas, whose size need not be the picture's: lines scale with it.
- * @param {CanvasRenderingContext2D} context
- * @param {readonly Pose[]} poses
- * @param {Size} picture in its own pixels
- * @param {Look} [look]
+ * Draws over the whole canvas, whose size need not be the picture's: lines and letters scale with it.
+ * @param {import("./look.js").Sheet} sheet
+ * @param {PoseMessage} message
+ * @param {Trails} trails
+ * @param {Look} look
  */
-export function drawPoses(context, poses, picture, look = DEFAULT_LOOK) {
+export function drawPoses(sheet, { poses }, trails, look) {
   if (look.style === "none") return;
-  const { width, height } = context.canvas;
-  const scale = width / picture.width;
-  const thickness = thicknessFor(picture);
-  const radius = (thickness + 1) * scale;
-  context.lineWidth = Math.max(thickness * scale, LINE_MIN_PX);
-  context.lineCap = "round";
-  for (const { landmarks } of poses) {
-    /** @param {number} index */
-    const spot = (index) => {
-      const landmark = landmarks[index];
-      if (!landmark || landmark[3] < MIN_VISIBILITY) return null;
-      return /** @type {const} */ ([landmark[0] * width, landmark[1] * height]);
-    };
-    SIDES.forEach((side, group) => {
-      if (look.style !== "skeleton") return;
-      context.strokeStyle = COLOURS[look.side_colours ? side : "middle"];
-      context.beginPath();
-      for (const [a, b] of LINES[group] ?? []) {
-        const [from, to] = [spot(a), spot(b)];
-        if (!from || !to) continue;
-        context.moveTo(...from);
-        context.lineTo(...to);
-      }
-      context.stroke();
-    });
-    SIDES.forEach((side, group) => {
-      context.fillStyle = COLOURS[look.side_colours ? side : "middle"];
-      context.beginPath();
-      for (const index of DOTS[group] ?? []) {
-        const place = spot(index);
-        if (!place) continue;
-        context.moveTo(place[0] + radius, place[1]);
-        context.arc(...place, radius, 0, FULL_TURN);
-      }
-      context.fill();
-    });
-  }
+  if (look.trails) trails.draw(sheet, look);
+  for (const pose of poses) drawFigure(sheet, pose, look);
+  for (const pose of poses) drawLabels(sheet, pose, look);
 }
 
 /** A canvas that lies exactly over a video, and draws again when the page's layout changes. */
@@ -86,9 +29,11 @@ export class PoseCanvas {
   #context;
   /** @type {Size} on the page, CSS px */
   #box = { width: 0, height: 0 };
-  /** @type {{frame: Size, picture: CanvasImageSource | null, poses: readonly Pose[]} | null} */
+  /** @type {{frame: Size, picture: CanvasImageSource | null, message: PoseMessage | null} | null} */
   #painted = null;
   #look = DEFAULT_LOOK;
+  #trails = new Trails();
+  #isMirrored = false;
 
   /** @param {HTMLCanvasElement} canvas laid out as the video: the same box, the same object-fit */
   constructor(canvas) {
@@ -107,38 +52,55 @@ export class PoseCanvas {
     this.#canvas.hidden = !isShown;
   }
 
-  get look() {
-    return this.#look;
-  }
-
+  /** @param {Look} look */
   set look(look) {
     this.#look = look;
     this.#repaint();
   }
 
+  /** @param {boolean} isMirrored by the page's style sheet */
+  set isMirrored(isMirrored) {
+    this.#isMirrored = isMirrored;
+    this.#repaint();
+  }
+
   clear() {
     this.#painted = null;
+    this.#trails.clear();
     this.#context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
   }
 
   /**
    * @param {Size} frame in its own pixels
    * @param {CanvasImageSource | null} picture null: the video beneath shows it
-   * @param {readonly Pose[]} poses
+   * @param {PoseMessage | null} message
    */
-  paint(frame, picture, poses) {
-    this.#painted = { frame, picture, poses };
+  paint(frame, picture, message) {
+    this.#painted = { frame, picture, message };
+    if (message) this.#trails.add(message);
     this.#repaint();
+  }
+
+  /**
+   * What is on this canvas but for the picture, on another one.
+   * @param {CanvasRenderingContext2D} context
+   */
+  drawOn(context) {
+    if (!this.#painted?.message) return;
+    const { frame: picture, message } = this.#painted;
+    const scale = context.canvas.width / picture.width;
+    const sheet = { context, picture, scale, isMirrored: this.#isMirrored };
+    drawPoses(sheet, message, this.#trails, this.#look);
   }
 
   #repaint() {
     if (!this.#painted) return;
-    const { frame, picture, poses } = this.#painted;
+    const { frame, picture } = this.#painted;
     this.#fit(frame);
     const { width, height } = this.#canvas;
     this.#context.clearRect(0, 0, width, height);
     if (picture) this.#context.drawImage(picture, 0, 0, width, height);
-    drawPoses(this.#context, poses, frame, this.#look);
+    this.drawOn(this.#context);
   }
 
   /**

@@ -23,6 +23,9 @@ const LATE_MS = 8; // half a picture of a usual screen
 const UNKNOWN = { rtpTimestamp: null, captured_ms: null };
 
 export class HeldFrames {
+  /** Degrees clockwise, a multiple of 90, by which the pictures are turned. */
+  rotation = 0;
+
   /** @type {HeldFrame[]} in the order of time */
   #frames = [];
   /** @type {HTMLCanvasElement[]} to be used again */
@@ -94,9 +97,15 @@ export class HeldFrames {
     const picture = this.#spare.pop() ?? element("canvas");
     const width = frame?.displayWidth ?? video.videoWidth;
     const height = frame?.displayHeight ?? video.videoHeight;
-    if (picture.width !== width) picture.width = width;
-    if (picture.height !== height) picture.height = height;
-    picture.getContext("2d", { alpha: false })?.drawImage(frame ?? video, 0, 0, width, height);
+    const [across, down] = this.rotation % 180 ? [height, width] : [width, height];
+    if (picture.width !== across) picture.width = across;
+    if (picture.height !== down) picture.height = down;
+    const context = picture.getContext("2d", { alpha: false });
+    if (context) {
+      context.setTransform(1, 0, 0, 1, across / 2, down / 2);
+      context.rotate((this.rotation * Math.PI) / 180);
+      context.drawImage(frame ?? video, -width / 2, -height / 2, width, height);
+    }
     const time_us = frame?.timestamp ?? null;
     frame?.close();
     return { time_us, picture };

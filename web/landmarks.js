@@ -1,12 +1,18 @@
 // The messages on the `landmarks` channel (docs/protocol.md), and the names of the 33 landmarks.
 
 /** @typedef {[x: number, y: number, z: number, visibility: number, presence: number]} Landmark */
+/** @typedef {[degrees: number, valid: number]} Angle valid: 1 where it can be trusted, else 0 */
 /**
+ * What may be absent: the server may not know it.
  * @typedef {object} Pose
  * @property {number} id
  * @property {number} score
  * @property {Landmark[]} landmarks x, y in 0..1 of the picture; z on x's scale, smaller is nearer
  * @property {[number, number, number][]} world metres from mid-hip
+ * @property {number[]} [predicted] the landmarks that can't be seen: the network's guess
+ * @property {"left_right" | "front_back"} [turned] the sides are probably mistaken
+ * @property {Record<string, Angle>} [angles] by their names
+ * @property {Landmark[]} [raw] the landmarks before smoothing
  */
 /**
  * @typedef {object} PoseMessage
@@ -34,6 +40,15 @@
  * @property {number} [retry_in_s]
  * @property {number} [attempt]
  */
+/**
+ * Another model finds the poses from here on, or another one is wanted.
+ * @typedef {object} ModelMessage
+ * @property {"model"} type
+ * @property {string} stream
+ * @property {number} model_complexity of the one that runs
+ * @property {number} wanted of the stream's options
+ * @property {"overload" | "loading" | "failed"} [reason] why they differ
+ */
 /** @typedef {{type: "ping", t: number}} PingMessage */
 /**
  * How the stream's clock, the video's RTP clock and the camera's clock belong together. Fields come
@@ -46,12 +61,12 @@
  * @property {number} [ntp] Unix seconds by the clock of the browser that has the camera
  * @property {number} [pts] the stream's time at that moment
  */
-/** @typedef {PoseMessage | StateMessage | PingMessage | ClockMessage} Message */
+/** @typedef {PoseMessage | StateMessage | ModelMessage | PingMessage | ClockMessage} Message */
 
 /** A channel that is opened with this protocol gets its pose messages in binary form. */
 export const BINARY_PROTOCOL = "landmarks.v1+bin";
 
-const KNOWN = new Set(["pose", "state", "ping", "clock"]);
+const KNOWN = new Set(["pose", "state", "model", "ping", "clock"]);
 
 // The binary form, version 1: little endian; docs/protocol.md has the table.
 const VERSION = 1;
@@ -62,6 +77,9 @@ const STAGE_BYTES = 4;
 const LANDMARK_BYTES = 8;
 const POINT_BYTES = 6;
 const POSE_BYTES = 4 + 33 * (LANDMARK_BYTES + POINT_BYTES);
+const SIGHT_BYTES = 6;
+const TURNED = /** @type {const} */ ([undefined, "left_right", "front_back"]);
+const DEGREE_STEPS = 10;
 const COORDINATE_STEP = 1 / 16384;
 const METRE_STEP = 1 / 10_000;
 
@@ -83,6 +101,27 @@ export const LANDMARK_NAMES = [
   "left ankle", "right ankle",
   "left heel", "right heel",
   "left foot index", "right foot index",
+];
+
+/** The names of the angles, in the order of the binary form; streamer/angles.py defines them. */
+export const ANGLES = [
+  "left_ankle", "right_ankle", "left_knee", "right_knee", "left_hip", "right_hip",
+  "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
+  "left_foot", "right_foot", "left_shank", "right_shank", "left_thigh", "right_thigh",
+  "left_arm", "right_arm", "left_forearm", "right_forearm", "left_hand", "right_hand",
+  "pelvis", "trunk", "shoulders", "head",
+];
+const ANGLES_BYTES = 2 * ANGLES.length + Math.ceil(ANGLES.length / 8);
+
+/**
+ * What may come after the poses, by the bits of the header's `further`, in this order: each block has a
+ * part for every person. Later ones come behind them.
+ * @type {{bit: number, bytes: number, read: (view: DataView, at: number) => Partial<Pose>}[]}
+ */
+const BLOCKS = [
+  { bit: 1, bytes: SIGHT_BYTES, read: readSight },
+  { bit: 2, bytes: ANGLES_BYTES, read: readAngles },
+  { bit: 4, bytes: 33 * LANDMARK_BYTES, read: (view, at) => ({ raw: readLandmarks(view, at) }) },
 ];
 
 /** Below this a landmark counts as unseen: it is neither drawn nor shown in full strength. */
@@ -134,7 +173,10 @@ export function decodePose(buffer, stream) {
   const count = view.getUint8(2);
   const stages = view.getUint8(3);
   const start = HEADER_BYTES + stages * STAGE_BYTES;
-  if (buffer.byteLength < start + count * POSE_BYTES) return null;
+  const further = view.getUint32(20, true);
+  const blocks = BLOCKS.filter(({ bit }) => further & bit);
+  const bytes = blocks.reduce((sum, block) => sum + block.bytes, POSE_BYTES);
+  if (buffer.byteLength < start + count * bytes) return null;
   return {
     type: "pose",
     v: 1,
@@ -147,8 +189,26 @@ export function decodePose(buffer, stream) {
     pts: Number(view.getBigInt64(24, true)),
     received_at: view.getFloat64(32, true),
     latency_ms: readStages(view, stages),
-    poses: Array.from({ length: count }, (_, index) => readPose(view, start + index * POSE_BYTES)),
+    poses: readPoses(view, start, count, blocks),
   };
+}
+
+/**
+ * @param {DataView} view
+ * @param {number} start of the poses
+ * @param {number} count of people
+ * @param {typeof BLOCKS} blocks that there are
+ */
+function readPoses(view, start, count, blocks) {
+  const poses = Array.from({ length: count }, (_, index) => readPose(view, start + index * POSE_BYTES));
+  let at = start + count * POSE_BYTES;
+  for (const { bytes, read } of blocks) {
+    for (const pose of poses) {
+      Object.assign(pose, read(view, at));
+      at += bytes;
+    }
+  }
+  return poses;
 }
 
 /**
@@ -170,21 +230,10 @@ function readStages(view, count) {
  * @returns {Pose}
  */
 function readPose(view, at) {
-  /** @type {Landmark[]} */
-  const landmarks = [];
-  let next = at + 4;
-  for (let index = 0; index < 33; index++, next += LANDMARK_BYTES) {
-    landmarks.push([
-      view.getInt16(next, true) * COORDINATE_STEP,
-      view.getInt16(next + 2, true) * COORDINATE_STEP,
-      view.getInt16(next + 4, true) * COORDINATE_STEP,
-      view.getUint8(next + 6) / 255,
-      view.getUint8(next + 7) / 255,
-    ]);
-  }
+  const points = at + 4 + 33 * LANDMARK_BYTES;
   /** @type {Pose["world"]} */
   const world = [];
-  for (let index = 0; index < 33; index++, next += POINT_BYTES) {
+  for (let next = points; next < at + POSE_BYTES; next += POINT_BYTES) {
     world.push([
       view.getInt16(next, true) * METRE_STEP,
       view.getInt16(next + 2, true) * METRE_STEP,
@@ -194,7 +243,58 @@ function readPose(view, at) {
   return {
     id: view.getUint16(at, true),
     score: view.getUint16(at + 2, true) / 65535,
-    landmarks,
+    landmarks: readLandmarks(view, at + 4),
     world,
   };
+}
+
+/**
+ * @param {DataView} view
+ * @param {number} at
+ */
+function readLandmarks(view, at) {
+  /** @type {Landmark[]} */
+  const landmarks = [];
+  for (let next = at; next < at + 33 * LANDMARK_BYTES; next += LANDMARK_BYTES) {
+    landmarks.push([
+      view.getInt16(next, true) * COORDINATE_STEP,
+      view.getInt16(next + 2, true) * COORDINATE_STEP,
+      view.getInt16(next + 4, true) * COORDINATE_STEP,
+      view.getUint8(next + 6) / 255,
+      view.getUint8(next + 7) / 255,
+    ]);
+  }
+  return landmarks;
+}
+
+/**
+ * @param {DataView} view
+ * @param {number} at of the first of the bytes, whose lowest bit comes first
+ * @param {number} index
+ */
+function flag(view, at, index) {
+  return (view.getUint8(at + (index >> 3)) >> (index & 7)) & 1;
+}
+
+/**
+ * @param {DataView} view
+ * @param {number} at
+ * @returns {Partial<Pose>}
+ */
+function readSight(view, at) {
+  const predicted = LANDMARK_NAMES.map((_, index) => index).filter((index) => flag(view, at, index));
+  const turned = TURNED[view.getUint8(at + SIGHT_BYTES - 1)];
+  return turned ? { predicted, turned } : { predicted };
+}
+
+/**
+ * @param {DataView} view
+ * @param {number} at
+ * @returns {Partial<Pose>}
+ */
+function readAngles(view, at) {
+  const flags = at + 2 * ANGLES.length;
+  const angles = ANGLES.map((name, index) =>
+    [name, [view.getInt16(at + 2 * index, true) / DEGREE_STEPS, flag(view, flags, index)]]);
+  return { angles: Object.fromEntries(angles) };
 }

@@ -4,9 +4,11 @@ import { sentence } from "./api.js";
 import { url } from "./base.js";
 import { button, element } from "./dom.js";
 import { serverWords, t } from "./i18n.js";
+import { MODEL_NAMES } from "./words.js";
 
 /** @typedef {import("./words.js").Status} Status */
 /** @typedef {{title: string, text: string[], busy?: boolean, actions?: HTMLElement[]}} Notice */
+/** @typedef {{model_complexity: number, wanted: number, reason?: string | null}} RunningModel */
 
 const NEXT_STEPS = new Map([
   [
@@ -39,6 +41,27 @@ export function noticeOf({ state, words, detail, kind, ours }, tryAgain, video) 
     return { title: isOver ? t("The stream has ended") : title, text, actions: [again, wall] };
   }
   return null;
+}
+
+/**
+ * What is to be said of the model that runs: nothing if it is the one that is wanted.
+ * @param {RunningModel} model
+ */
+export function modelNotice({ model_complexity, wanted, reason }) {
+  const names = { running: MODEL_NAMES[model_complexity] ?? "", wanted: MODEL_NAMES[wanted] ?? "" };
+  switch (reason) {
+    case "overload":
+      return t(
+        "This machine can't keep up: running the {running} model. The {wanted} one comes back when there is room.",
+        names,
+      );
+    case "loading":
+      return t("Loading the {wanted} model; the {running} one goes on meanwhile.", names);
+    case "failed":
+      return t("The {wanted} model can't be loaded: the {running} one goes on. The server's log has more.", names);
+    default:
+      return "";
+  }
 }
 
 /**

@@ -1,17 +1,31 @@
-// What can be changed of a stream while it runs, for everybody who sees it: the model, and what is drawn.
+// What can be changed of a stream while it runs, for everybody who sees it: the options panel, and what is
+// drawn.
 
 import { requestJson, sentence, streamPath } from "./api.js";
 import { byId, setText } from "./dom.js";
-import { DEFAULT_LOOK } from "./draw.js";
+import { DEFAULT_LOOK } from "./look.js";
+import { lookGroup } from "./look_options.js";
+import { poseGroups } from "./pose_options.js";
+import { PrivacyGroup } from "./privacy_options.js";
+import { Tabs } from "./tabs.js";
+import { viewGroups } from "./zone_options.js";
 
 /** @typedef {import("./api.js").StreamInfo} StreamInfo */
-/** @typedef {import("./draw.js").Look} Look */
+/** @typedef {import("./look.js").Look} Look */
+/** @typedef {import("./fields.js").OptionGroup} OptionGroup */
 
 export class StreamOptions {
-  #model = byId("model", HTMLSelectElement);
   #style = byId("look", HTMLSelectElement);
   #sides = byId("side-colours", HTMLInputElement);
   #message = byId("option-message", HTMLElement);
+  /** @type {OptionGroup[]} whoever adds options adds a group here */
+  #groups = [
+    lookGroup((json) => this.#changeLook(json)),
+    new PrivacyGroup((json) => this.#change(json)),
+    ...poseGroups((json) => this.#change(json)),
+    ...viewGroups((json) => this.#change(json)),
+  ];
+  #look = DEFAULT_LOOK;
   #onLook;
   #streamId = "";
   #changes = 0;
@@ -19,56 +33,72 @@ export class StreamOptions {
   /** @param {(look: Look) => void} onLook what this page itself draws is to look so */
   constructor(onLook) {
     this.#onLook = onLook;
-    this.#model.addEventListener("change", () => {
-      void this.#change({ pose: { model_complexity: Number(this.#model.value) } });
-    });
+    byId("options", HTMLElement).append(...this.#groups.map(({ root }) => root));
+    new Tabs(byId("beside", HTMLElement));
     for (const control of [this.#style, this.#sides]) {
-      control.addEventListener("change", () => {
-        onLook(this.#look);
-        void this.#change({ overlay: this.#look });
-      });
+      control.addEventListener("change", () => void this.#onSimpleChange());
     }
   }
 
   /** @param {string} streamId "" for none: then nothing can be changed */
   set streamId(streamId) {
     this.#streamId = streamId;
-    for (const control of [this.#model, this.#style, this.#sides]) control.disabled = !streamId;
+    for (const control of [this.#style, this.#sides, ...this.#groups]) control.disabled = !streamId;
   }
 
-  /** @param {StreamInfo} info */
-  show({ pose, overlay }) {
+  /**
+   * @param {StreamInfo} info
+   * @param {boolean} [isAnswer] to a change that was made here
+   */
+  show(info, isAnswer = false) {
     if (this.#changes > 0) return; // older than what the person has chosen meanwhile
-    if (document.activeElement !== this.#model) this.#model.value = String(pose.model_complexity);
+    for (const group of this.#groups) group.show(info, isAnswer);
     if (document.activeElement === this.#style) return;
-    const { style, side_colours } = overlay ?? DEFAULT_LOOK;
-    this.#style.value = style;
-    this.#sides.checked = side_colours;
-    this.#onLook(this.#look);
+    this.#showLook(info.overlay ?? DEFAULT_LOOK);
   }
 
-  /** @returns {Look} */
-  get #look() {
-    const style = /** @type {Look["style"]} */ (this.#style.value);
-    return { style, side_colours: this.#sides.checked };
+  /** @param {Look} look */
+  #showLook(look) {
+    this.#look = look;
+    this.#style.value = look.style;
+    this.#sides.checked = look.side_colours;
+    this.#onLook(look);
   }
 
-  /** @param {{pose?: object, overlay?: Look}} json */
+  async #onSimpleChange() {
+    const overlay = { style: this.#style.value, side_colours: this.#sides.checked };
+    setText(this.#message, "");
+    setText(this.#message, await this.#changeLook({ overlay }));
+  }
+
+  /**
+   * Here at once: what this page draws itself need not wait for the server.
+   * @param {Record<string, unknown>} json with an `overlay`
+   */
+  #changeLook(json) {
+    this.#showLook({ ...this.#look, .../** @type {Partial<Look>} */ (json["overlay"]) });
+    return this.#change(json);
+  }
+
+  /**
+   * @param {Record<string, unknown>} json
+   * @returns {Promise<string>} what was wrong; then all stays as it was, and is shown so
+   */
   async #change(json) {
     const path = streamPath(this.#streamId);
-    setText(this.#message, "");
     this.#changes += 1;
+    let problem = "";
     /** @type {StreamInfo | null} */
     let info = null;
     try {
       info = await requestJson("PATCH", path, { json });
     } catch (error) {
-      setText(this.#message, sentence(error));
+      problem = sentence(error);
+      info = await requestJson("GET", path).catch(() => null); // its error would say no more
     } finally {
       this.#changes -= 1;
     }
-    info ??= /** @type {StreamInfo} */ (await requestJson("GET", path)); // what it still is
-    this.#model.value = String(info.pose.model_complexity);
-    this.show(info);
+    if (info) this.show(info, true);
+    return problem;
   }
 }

@@ -2,7 +2,7 @@
 // nothing.
 
 import { element, setText } from "./dom.js";
-import { drawPoses, PoseCanvas } from "./draw.js";
+import { PoseCanvas } from "./draw.js";
 import { HeldFrames } from "./hold.js";
 import { t } from "./i18n.js";
 import { CAPTURE_TOLERANCE, Lateness, PACKET_TOLERANCE, RecentPoses } from "./match.js";
@@ -60,11 +60,13 @@ export class Overlay {
   #poses = new RecentPoses();
   #lateness = new Lateness();
   #held = new HeldFrames();
+  #cameraRotation = 0;
   /** @type {Shown | null} */
   #shown = null;
   /** @type {PoseMessage | null} on the canvas */
   #drawn = null;
   #isPaused = false;
+  #isMirrored = false;
   #willDraw = false;
   #lacksTimes = false;
 
@@ -87,9 +89,21 @@ export class Overlay {
     return this.debug.mode;
   }
 
-  /** @param {import("./draw.js").Look} look of the landmarks that are drawn here */
+  /** @param {import("./look.js").Look} look of the landmarks that are drawn here */
   set look(look) {
     this.#canvas.look = look;
+  }
+
+  /** @param {number} degrees clockwise, by which the server turns what this computer's camera sends it */
+  set cameraRotation(degrees) {
+    this.#cameraRotation = degrees;
+    this.#held.rotation = this.#mode === "camera" ? degrees : 0;
+  }
+
+  /** @param {boolean} isMirrored what the page shows, and saves */
+  set isMirrored(isMirrored) {
+    this.#isMirrored = isMirrored;
+    this.#canvas.isMirrored = isMirrored;
   }
 
   /**
@@ -104,6 +118,7 @@ export class Overlay {
     this.#clock = clock;
     this.#poses.clear();
     this.#held.clear();
+    this.cameraRotation = this.#cameraRotation;
     this.#lateness.clear();
     this.#lacksTimes = false;
   }
@@ -133,10 +148,9 @@ export class Overlay {
 
   /**
    * The picture as it is seen, with its landmarks; null when there is none.
-   * @param {boolean} isMirrored
    * @returns {HTMLCanvasElement | null}
    */
-  snapshot(isMirrored) {
+  snapshot() {
     const { videoWidth, videoHeight } = this.#video;
     const annotated = { width: videoWidth, height: videoHeight, picture: this.#video };
     const shown = this.#mode === "off" ? annotated : this.#shown;
@@ -146,9 +160,9 @@ export class Overlay {
     const context = copy.getContext("2d");
     if (!context) return null;
     context.fillRect(0, 0, copy.width, copy.height);
-    if (isMirrored) context.setTransform(-1, 0, 0, 1, copy.width, 0);
+    if (this.#isMirrored) context.setTransform(-1, 0, 0, 1, copy.width, 0);
     if (shown.picture) context.drawImage(shown.picture, 0, 0);
-    drawPoses(context, this.#drawn?.poses ?? [], shown, this.#canvas.look);
+    this.#canvas.drawOn(context);
     return copy;
   }
 
@@ -241,7 +255,7 @@ export class Overlay {
   #show(frame, message, late = false) {
     this.#shown = frame;
     this.#drawn = message;
-    this.#canvas.paint(frame, frame.picture, message?.poses ?? []);
+    this.#canvas.paint(frame, frame.picture, message);
     this.#lateness.note(message !== null, performance.now());
     if (!late) requestAnimationFrame((now_ms) => this.#tellLatency(frame, message, now_ms));
     const { pts, rtpTimestamp } = frame;

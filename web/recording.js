@@ -1,7 +1,9 @@
 // Pose messages collected in the page, and the files that become of them. Pure.
 
-import { LANDMARK_NAMES } from "./landmarks.js";
+import { ANGLES, LANDMARK_NAMES } from "./landmarks.js";
 
+/** @typedef {import("./landmarks.js").Landmark} Landmark */
+/** @typedef {import("./landmarks.js").Pose} Pose */
 /** @typedef {import("./landmarks.js").PoseMessage} PoseMessage */
 
 /** A page that records for longer would fill the browser's memory. */
@@ -17,6 +19,7 @@ const COLUMNS = [
   "stream", "frame", "pts", "time_s", "width", "height", "person", "score",
   ...ofAll("x", "y", "z", "visibility", "presence"),
   ...ofAll("world_x", "world_y", "world_z"),
+  "turned", ...ofAll("predicted"), ...ANGLES.flatMap((name) => [`${name}_deg`, `${name}_valid`]),
 ];
 const TICKS_PER_S = 90_000;
 
@@ -78,16 +81,25 @@ function rounded(message) {
   const stages = Object.entries(message.latency_ms).map(([stage, ms]) => [stage, round(ms, DIGITS.ms)]);
   return {
     ...message,
-    poses: message.poses.map(({ id, score, landmarks, world }) => ({
-      id,
-      score: round(score, DIGITS.share),
-      landmarks: landmarks.map((each) =>
-        each.map((value, index) => round(value, index < 3 ? DIGITS.landmark : DIGITS.share)),
-      ),
-      world: world.map((each) => each.map((value) => round(value, DIGITS.world))),
-    })),
+    poses: message.poses.map(roundedPose),
     latency_ms: Object.fromEntries(stages),
   };
+}
+
+/** @param {Pose} pose */
+function roundedPose({ raw, ...pose }) {
+  return {
+    ...pose,
+    score: round(pose.score, DIGITS.share),
+    landmarks: pose.landmarks.map(roundedLandmark),
+    world: pose.world.map((each) => each.map((value) => round(value, DIGITS.world))),
+    ...(raw && { raw: raw.map(roundedLandmark) }),
+  };
+}
+
+/** @param {Landmark} landmark */
+function roundedLandmark(landmark) {
+  return landmark.map((value, index) => round(value, index < 3 ? DIGITS.landmark : DIGITS.share));
 }
 
 /**
@@ -103,7 +115,19 @@ function rowsOf({ stream, seq, pts, width, height, poses }) {
   const head = [stream, seq, pts, (pts / TICKS_PER_S).toFixed(4), width, height];
   const empty = ",".repeat(COLUMNS.length - head.length - 1);
   if (poses.length === 0) return `${head.join()},0${empty}\n`;
-  const rows = poses.map(({ id, score, landmarks, world }) =>
-    [...head, id, score, ...landmarks.flat(), ...world.flat()].join());
+  const rows = poses.map((/** @type {Pose} */ pose) => {
+    const { id, score, landmarks, world } = pose;
+    return [...head, id, score, ...landmarks.flat(), ...world.flat(), ...further(pose)].join();
+  });
   return rows.map((row) => `${row}\n`).join("");
+}
+
+/**
+ * The columns of what not every pose has, as far as this one has it.
+ * @param {Pose} pose
+ */
+function further({ turned, predicted, angles }) {
+  const flags = LANDMARK_NAMES.map((_, index) => (predicted ? Number(predicted.includes(index)) : ""));
+  const columns = ANGLES.flatMap((name) => [angles?.[name]?.[0] ?? "", angles?.[name]?.[1] ?? ""]);
+  return [turned ?? "", ...flags, ...columns];
 }

@@ -7,7 +7,8 @@ import { download } from "./download.js";
 import { Figures } from "./figures.js";
 import { t } from "./i18n.js";
 import { bindKeys } from "./keys.js";
-import { showNotice } from "./notices.js";
+import { DEFAULT_LOOK, hasLetters } from "./look.js";
+import { modelNotice, showNotice } from "./notices.js";
 import { StreamOptions } from "./options.js";
 import { Overlay } from "./overlay.js";
 import { Panel } from "./panel.js";
@@ -31,6 +32,7 @@ export class Stage {
   #words = byId("state-words", HTMLElement);
   #next = byId("state-next", HTMLElement);
   #notice = byId("notice", HTMLElement);
+  #model = byId("model-note", HTMLElement);
   #pause = byId("pause", HTMLButtonElement);
   #figures = new Figures();
   #panel = new Panel();
@@ -41,14 +43,18 @@ export class Stage {
     byId("overlay-note", HTMLElement),
     (latency) => this.#figures.onLatency(latency),
   );
+  #look = DEFAULT_LOOK;
   #options = new StreamOptions((look) => {
+    this.#look = look;
     this.#overlay.look = look;
+    this.#showMirrored();
   });
   #clock = new StreamClock(performance.timeOrigin);
   /** @type {LivePeer | null} */
   #peer = null;
   #status = statusOf("idle");
   #isPaused = false;
+  #wantsMirror = false;
   /** For tests and for the curious: what came last. */
   #debug = {
     /** @type {RTCPeerConnection | null} */
@@ -100,6 +106,7 @@ export class Stage {
     if (!peer) {
       this.video.srcObject = null;
       this.#overlay.clear();
+      setText(this.#model, "");
     }
     this.#enableControls();
   }
@@ -112,6 +119,7 @@ export class Stage {
     this.#clock = new StreamClock(performance.timeOrigin);
     this.#debug.clock = this.#clock;
     this.#overlay.begin(mode, this.#clock);
+    this.#showMirrored();
     this.#picture.dataset.overlay = mode;
     if (mode === "alone") this.video.srcObject = null;
     this.#figures.reset(mode);
@@ -129,10 +137,18 @@ export class Stage {
     this.#clock.note(message, performance.now());
   }
 
-  /** @param {boolean} isMirrored */
+  /** @param {boolean} isMirrored but for what the server has written on: that must stay readable */
   setMirrored(isMirrored) {
+    this.#wantsMirror = isMirrored;
+    this.#showMirrored();
+  }
+
+  #showMirrored() {
+    const isWrittenOn = this.#overlay.debug.mode === "off" && hasLetters(this.#look);
+    const isMirrored = this.#wantsMirror && !isWrittenOn;
     this.#picture.classList.toggle("mirrored", isMirrored);
     this.#panel.isMirrored = isMirrored;
+    this.#overlay.isMirrored = isMirrored;
   }
 
   /** @param {MediaStream} media */
@@ -167,9 +183,19 @@ export class Stage {
     this.#figures.onStats(stats);
   }
 
+  /** @param {import("./notices.js").RunningModel} model */
+  showModel(model) {
+    setText(this.#model, modelNotice(model));
+  }
+
   /** @param {import("./api.js").StreamInfo} info */
   showInfo(info) {
+    const { model_complexity, model_reason } = info.stats; // a message may be lost
+    if (model_complexity !== null) {
+      this.showModel({ model_complexity, wanted: info.pose.model_complexity, reason: model_reason });
+    }
     this.#figures.onInfo(info);
+    this.#overlay.cameraRotation = Number(info.video_options?.["rotation"] ?? 0);
     this.#options.show(info);
   }
 
@@ -229,7 +255,7 @@ export class Stage {
 
   /** Saves the picture as it is seen. */
   #saveSnapshot() {
-    const copy = this.#overlay.snapshot(this.#picture.classList.contains("mirrored"));
+    const copy = this.#overlay.snapshot();
     copy?.toBlob((blob) => {
       if (blob) download(blob, this.#subject, "png");
     });

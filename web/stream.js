@@ -24,6 +24,7 @@ const peer = new ViewerPeer(streamId, {
   onLoss: () => stage.holdPicture(),
   onPose: (message) => stage.showPose(message),
   onClock: (message) => stage.noteClock(message),
+  onModel: (model) => stage.showModel(model),
   onStats: (stats) => stage.showStats(stats),
   onInfo: (info) => {
     stage.showInfo(info);

@@ -21,7 +21,9 @@ export class LandmarkTable {
 
   /** @param {Pose | undefined} pose */
   show(pose) {
-    this.#lines.forEach((line, index) => showLine(line, pose?.landmarks[index]));
+    this.#lines.forEach((line, index) => {
+      showLine(line, pose?.landmarks[index], pose?.predicted?.includes(index));
+    });
   }
 }
 
@@ -43,10 +45,11 @@ function makeLine(name, index) {
 /**
  * @param {Line} line
  * @param {import("./landmarks.js").Landmark | undefined} landmark
+ * @param {boolean} [isUnseen] as far as the server knows it
  */
-function showLine({ row, cells, meter }, landmark) {
+function showLine({ row, cells, meter }, landmark, isUnseen) {
   const visibility = landmark?.[3] ?? 0;
-  row.classList.toggle("unseen", visibility < MIN_VISIBILITY);
+  row.classList.toggle("unseen", isUnseen ?? visibility < MIN_VISIBILITY);
   cells.forEach((cell, index) => {
     setText(cell, landmark ? number(landmark[index] ?? 0, index < 3 ? DIGITS : 2) : "");
   });

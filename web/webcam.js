@@ -67,6 +67,7 @@ function connect() {
     onLoss: () => stage.holdPicture(),
     onPose: (pose) => stage.showPose(pose),
     onClock: (clock) => stage.noteClock(clock),
+    onModel: (model) => stage.showModel(model),
     onStats: (stats) => stage.showStats(stats),
     onInfo: (info) => {
       stage.showInfo(info);

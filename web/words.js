@@ -19,6 +19,9 @@ import { t } from "./i18n.js";
  * @property {number} attempt
  */
 
+/** The names of MediaPipe's models, by their `model_complexity`. */
+export const MODEL_NAMES = [t("lite"), t("full"), t("heavy")];
+
 const CAMERA_TROUBLE = new Map([
   ["wrong-credentials", t("wrong password")],
   ["address-not-allowed", t("address not allowed")],

@@ -132,6 +132,32 @@ export const words = {
   "This browser does not say when a frame of its own camera was taken, so landmarks can't be drawn on it here.":
     "这个浏览器不提供摄像头画面的拍摄时间，因此无法在本页面绘制关键点。",
 
+  // Zones and the camera's rotation.
+  "Turn the picture": "旋转画面",
+  "Until it is upright, before anything else sees it. Zones are drawn in the turned picture.":
+    "转正后再用于识别、显示和发送。区域按旋转后的画面绘制。",
+  "not at all": "不旋转",
+  "90° to the right": "向右 90°",
+  "180°": "180°",
+  "90° to the left": "向左 90°",
+  "Zones": "区域",
+  "Region": "识别区域",
+  "Ignored zone {number}": "忽略区域 {number}",
+  "Draw the region": "绘制识别区域",
+  "Draw the region anew": "重新绘制识别区域",
+  "Add an ignored zone": "添加忽略区域",
+  "Finish": "完成",
+  "Take back": "撤销一点",
+  "Delete": "删除",
+  "Delete: {name}": "删除：{name}",
+  "{count} corners": "{count} 个顶点",
+  "Only people in the region are found, and nobody in an ignored zone: a screen, a mirror, a poster. The middle of the body decides.":
+    "只识别区域内的人；忽略区域（屏幕、镜子、海报等）内的人一律不识别。以身体中心的位置为准。",
+  "Click or tap the corners in the picture, three at least.": "在画面上点击各个顶点，至少三个。",
+  "More corners, or finish: a click on the first corner does it too.": "可继续添加顶点，或点“完成”；点击第一个顶点也可完成。",
+  "Draw a zone: arrow keys move, space sets a corner, Backspace takes one back, Enter finishes, Escape cancels":
+    "绘制区域：方向键移动，空格放置顶点，退格键撤销，回车完成，Esc 取消",
+
   // The controls.
   "Controls": "控制",
   "Start": "开始",
@@ -148,6 +174,7 @@ export const words = {
   "default camera": "默认摄像头",
   "camera {number}": "摄像头 {number}",
   "Mirror": "镜像",
+  "Not while the server writes numbers on the picture": "服务器在画面上写数字时不镜像",
   "Share on the wall": "共享到首页",
   "What is drawn": "绘制内容",
   "skeleton": "骨骼",
@@ -196,6 +223,8 @@ export const words = {
 
   // Beside the picture.
   "Landmarks": "关键点",
+  "Options": "选项",
+  "Landmarks and options": "关键点和选项",
   "Person": "人物",
   "person 1": "人物 1",
   "person {number}": "人物 {number}",
@@ -245,6 +274,78 @@ export const words = {
   "right heel": "右脚跟",
   "left foot index": "左脚尖",
   "right foot index": "右脚尖",
+
+  // The options.
+  "Line width": "线宽",
+  "In pixels of the picture. 0: as suits its size.": "以画面像素计。0：按画面大小自动选择。",
+  "Angles": "角度",
+  "In degrees, beside knees, hips, shoulders and elbows that can be seen.":
+    "以度为单位，标在可见的膝、髋、肩、肘旁边。",
+  "Numbers": "编号",
+  "Each person's, in a colour of their own.": "每个人的编号，各有一种颜色。",
+  "Scores": "分数",
+  "How sure it is that a person is there.": "有多确定那里有人。",
+  "Trails": "轨迹",
+  "Where hands and feet were in the last second.": "手和脚在最近一秒内的位置。",
+  "Heavier ones are more accurate and slower. The video goes on while another is loaded.":
+    "越重的模型越准确，也越慢。加载新模型时视频不会中断。",
+  "Step down under load": "负载过高时降级",
+  "A lighter model while this machine can't keep up, and the chosen one again when it can.":
+    "本机处理不过来时改用更轻的模型，跟得上时再换回所选的模型。",
+  "This machine can't keep up: running the {running} model. The {wanted} one comes back when there is room.":
+    "本机处理不过来：正在使用{running}模型。有余量时会换回{wanted}模型。",
+  "Loading the {wanted} model; the {running} one goes on meanwhile.":
+    "正在加载{wanted}模型，其间继续使用{running}模型。",
+  "The {wanted} model can't be loaded: the {running} one goes on. The server's log has more.":
+    "无法加载{wanted}模型，继续使用{running}模型。详情见服务器日志。",
+  "Smoothness": "平滑",
+  "Smoothing": "平滑程度",
+  "Off: as the model says. Steadier is calmer, and follows quick movements later.":
+    "关闭：直接使用模型的输出。更平稳时抖动更小，但跟随快速动作会更晚。",
+  "off": "关闭",
+  "MediaPipe's own": "MediaPipe 自带",
+  "default": "默认",
+  "steadier": "更平稳",
+  "Raw values too": "同时给出原始值",
+  "Messages also have the landmarks as they were before smoothing.": "消息中也包含平滑之前的关键点。",
+  "People": "人物",
+  "People at most": "最多人数",
+  "More than one costs time for each.": "多于一人时，每个人都要花时间。",
+  "Whom to follow": "跟随谁",
+  "Where there are more people than that.": "画面中的人数超过上限时。",
+  "who was there first": "最先出现的人",
+  "the largest": "最大的人",
+  "the most central": "最靠近中央的人",
+  "Lowest score": "最低分数",
+  "0 to 1: how sure it must be that a person is there. 0 shows everything.":
+    "0 到 1：至少要多确定有人才显示。0 表示全部显示。",
+  "Picture and scale": "画面与尺度",
+  "Dark pictures": "较暗的画面",
+  "Brightened for the model; what viewers see stays as it is.": "只为模型提亮，观看者看到的画面不变。",
+  "brighten when needed": "需要时提亮",
+  "leave as they are": "保持不变",
+  "always brighten": "始终提亮",
+  "Height in metres": "身高（米）",
+  "The person's own, for true distances in 3D. 0: a typical body's.":
+    "人物自己的身高，用于得到真实的三维距离。0：按一般体型。",
+
+  // Privacy.
+  "Privacy": "隐私",
+  "What may be seen": "可以看到什么",
+  "For everybody and in every picture of this stream, snapshots too. Only the skeleton on black is certain to show nobody whom the model does not find.":
+    "对所有人、对这路视频的每一幅画面（包括快照）都有效。只有“黑底骨架”能保证不显示模型没有找到的人。",
+  "Hold, seconds": "保持（秒）",
+  "So long the place stays covered where somebody was seen who is not found any more.":
+    "找不到某人之后，其最后所在的位置继续遮盖这么久。",
+  "off: the camera's picture": "关闭：摄像头的原画面",
+  "skeleton on black": "黑底骨架",
+  "silhouettes": "剪影",
+  "people blurred": "人物模糊",
+  "background blurred": "背景模糊",
+  "faces covered": "遮盖面部",
+  "Locked by the server's configuration: only who runs the server can change it.":
+    "已由服务器配置锁定：只有服务器的管理者才能更改。",
+  "Viewers see: {what}": "观看者看到的是：{what}",
 
   // The webcam page, and this computer's camera.
   "See your own pose, live": "实时查看自己的姿态",
@@ -436,6 +537,7 @@ export const problems = {
   "picture-too-large": "图片太大",
   "invalid-offer": "浏览器的连接请求（SDP）有误",
   "not-found": "找不到，可能已经结束",
+  "locked": "已由服务器配置锁定",
   "conflict": "与现有的内容冲突，名称可能已被占用",
   "limit-reached": "服务器已满，请稍后再试",
   "bad-request": "请求格式有误",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from streamer.analyze.identities import Identities
 from streamer.analyze.options import CSV, LANDMARKS, PARQUET, VIDEO, Input
 from streamer.analyze.outputs import Outputs, Summary
 from streamer.analyze.planning import VideoPlan
@@ -55,13 +56,15 @@ class JoinTask:
         return summary
 
     def _lines(self) -> Iterator[str]:
-        """Numbered through: no part knows how many frames came before it."""
+        """Numbered through, frames and people: no part knows what came before it."""
         number = end = 0
+        people = Identities()
         for task, part in zip(self.tasks, self.parts, strict=True):
             end += part.frames
+            people.begin(part.before)
             with task.path.with_suffix(".jsonl").open(encoding="utf-8") as lines:
                 for line in lines:
-                    yield _SEQ.sub(f'"seq":{number}', line, count=1)
+                    yield people.renumbered(_SEQ.sub(f'"seq":{number}', line, count=1))
                     number += 1
             if number != end:
                 raise StreamerError("a finished segment has lost lines; the next run does it again")

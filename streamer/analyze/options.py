@@ -1,10 +1,13 @@
 """What was asked for, and what an input's outputs are called."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from streamer.config import PoseConfig
+from streamer.config import PoseConfig, PrivacyMode
+from streamer.model import Pose
+from streamer.privacy import sought
 
 FORMAT = 1
 """Rises when a newer Streamer would write something else for the same input and options."""
@@ -19,12 +22,30 @@ SUFFIXES = (VIDEO, PICTURE, LANDMARKS, CSV, PARQUET)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``annotated``: write the annotated video or picture too."""
+    """``annotated``: write the annotated video or picture too; ``privacy``: what may be seen in it."""
 
     pose: PoseConfig
     annotated: bool = True
     csv: bool = False
     parquet: bool = False
+    privacy: PrivacyMode = "off"
+
+    @property
+    def hidden(self) -> PrivacyMode:
+        """Nobody needs to be hidden where no picture is written."""
+        return self.privacy if self.annotated else "off"
+
+    @property
+    def sought(self) -> PoseConfig:
+        """``pose``, or more of it: everybody who is to be hidden."""
+        if self.hidden == "off":
+            return self.pose
+        return sought(self.pose, self.hidden).model_copy(update={"min_score": 0.0})
+
+    def told(self, everybody: tuple[Pose, ...]) -> tuple[Pose, ...]:
+        """Of those sought the ones that ``pose`` asks for."""
+        sure = (pose for pose in everybody if pose.score >= self.pose.min_score)
+        return tuple(itertools.islice(sure, self.pose.num_poses))
 
     def key(self) -> dict[str, Any]:
         """What outputs depend on, as JSON has it."""
@@ -32,6 +53,7 @@ class Options:
             "format": FORMAT,
             "pose": self.pose.model_dump(mode="json"),
             "annotated": self.annotated,
+            "privacy": self.privacy,
             "csv": self.csv,
             "parquet": self.parquet,
         }

@@ -12,14 +12,15 @@ from streamer.analyze.options import PICTURE, Input
 from streamer.analyze.outputs import Outputs, Summary
 from streamer.analyze.planning import MIN_SIDE_PX
 from streamer.analyze.segment import Report, message_line
-from streamer.config import PoseConfig
+from streamer.config import PoseConfig, PrivacyConfig
 from streamer.errors import InvalidPicture, PictureTooLarge, SourceUnusable
 from streamer.images.decoding import decode, prepare_decoders
 from streamer.model import Frame
 from streamer.overlay import SkeletonPainter
 from streamer.pixels import to_frame, to_jpeg
-from streamer.pose.mediapipe import MediaPipeEstimator
-from streamer.pose.models import Complexity, model_path
+from streamer.pose.live import LiveEstimator
+from streamer.pose.models import find_model
+from streamer.privacy import Obscurer
 
 MAX_PIXELS = 100_000_000
 """More than a camera makes, and what a process can hold several times over."""
@@ -34,13 +35,16 @@ class PictureTask:
         """Raises SourceUnusable, EstimatorError and OSError."""
         frame = read_picture(self.input.path)
         options = self.outputs.options
-        alone = options.pose.model_copy(update={"static_image_mode": True})
-        people = _estimator(alone).estimate(frame, 0)
+        alone = options.sought.model_copy(update={"static_image_mode": True})
+        everybody = _estimator(alone.model_dump_json()).estimate(frame, 0)
+        people = options.told(everybody)
         folder = self.outputs.begin(self.input)
         files = {s: folder / f"out{s}.new" for s in self.input.suffixes(options)}
         write_landmarks(files, iter([message_line(self.input.name, 0, frame, people)]))
         if PICTURE in files:
-            drawn = SkeletonPainter().annotate(frame, people)
+            obscurer = Obscurer(PrivacyConfig(mode=options.privacy), settle_s=0.0)
+            shown = obscurer.obscure(frame, everybody, 0)
+            drawn = SkeletonPainter().annotate(shown, people)
             files[PICTURE].write_bytes(to_jpeg(drawn))
         summary = Summary(1, int(bool(people)))
         self.outputs.publish(self.input, files, summary)
@@ -49,10 +53,10 @@ class PictureTask:
 
 
 @functools.lru_cache(maxsize=1)
-def _estimator(options: PoseConfig) -> MediaPipeEstimator:
+def _estimator(options: str) -> LiveEstimator:
     """One for all pictures of a process: loading the model takes longer than a picture, and it remembers
-    nothing from one to the next."""
-    return MediaPipeEstimator(model_path(Complexity(options.model_complexity)), options)
+    nothing from one to the next. ``options``: a PoseConfig as JSON."""
+    return LiveEstimator(find_model, PoseConfig.model_validate_json(options))
 
 
 def read_picture(path: Path) -> Frame:

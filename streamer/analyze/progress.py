@@ -10,10 +10,10 @@ _LINE_EVERY_S = 10.0
 
 
 class ProgressView(Protocol):
-    def expect(self, frames: int) -> None:
+    def expect(self, count: int) -> None:
         """So many more are to come (or fewer, if negative)."""
 
-    def advance(self, frames: int) -> None: ...
+    def advance(self, count: int) -> None: ...
 
     def say(self, line: str) -> None:
         """A line that stays."""
@@ -21,20 +21,20 @@ class ProgressView(Protocol):
     def close(self) -> None: ...
 
 
-def open_progress() -> ProgressView:
-    return Bar() if sys.stderr.isatty() else Lines()
+def open_progress(unit: str = "frames") -> ProgressView:
+    return Bar(unit) if sys.stderr.isatty() else Lines(unit)
 
 
 class Bar:
-    def __init__(self) -> None:
-        self._bar = tqdm(total=0, unit=" frames", dynamic_ncols=True, smoothing=0.05)
+    def __init__(self, unit: str = "frames") -> None:
+        self._bar = tqdm(total=0, unit=f" {unit}", dynamic_ncols=True, smoothing=0.05)
 
-    def expect(self, frames: int) -> None:
-        self._bar.total = max(0, self._bar.total + frames)
+    def expect(self, count: int) -> None:
+        self._bar.total = max(0, self._bar.total + count)
         self._bar.refresh()
 
-    def advance(self, frames: int) -> None:
-        self._bar.update(frames)
+    def advance(self, count: int) -> None:
+        self._bar.update(count)
 
     def say(self, line: str) -> None:
         self._bar.write(line, file=sys.stdout)
@@ -44,22 +44,25 @@ class Bar:
 
 
 class Lines:
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "frames") -> None:
+        self._unit = unit
         self._total = self._done = 0
         self._began_mono = self._told_mono = time.monotonic()
 
-    def expect(self, frames: int) -> None:
-        self._total += frames
+    def expect(self, count: int) -> None:
+        self._total += count
 
-    def advance(self, frames: int) -> None:
-        self._done += frames
+    def advance(self, count: int) -> None:
+        self._done += count
         now = time.monotonic()
         if now - self._told_mono < _LINE_EVERY_S:
             return
         self._told_mono = now
         rate = self._done / (now - self._began_mono)
         left_s = max(0, self._total - self._done) / max(rate, 1e-6)
-        text = f"{self._done} of {self._total} frames, {rate:.0f} a second, {left_s:.0f} s left"
+        text = (
+            f"{self._done} of {self._total} {self._unit}, {rate:.3g} a second, {left_s:.0f} s left"
+        )
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 

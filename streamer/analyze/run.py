@@ -69,7 +69,9 @@ def analyze(
         raise ConfigError(f"-o {out}: this can't be a folder: {error.strerror}") from error
     outputs = Outputs(out, options)
     inputs, missing = find_inputs(arguments, out, outputs.written())
-    ensure_models([Complexity(options.pose.model_complexity)])
+    sought = options.sought
+    complexity = Complexity(sought.model_complexity)
+    ensure_models([complexity], segmentation=sought.enable_segmentation)
     run = _Run(outputs, open_progress(), overwrite, segment_frames)
     for argument, why in missing:
         run.fail(argument, why)

@@ -3,23 +3,25 @@
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from streamer.analyze.ahead import Ahead
 from streamer.analyze.files import Faults, open_video
+from streamer.analyze.identities import Place, places
 from streamer.analyze.options import Input, Options
 from streamer.analyze.outputs import sync, write_json
 from streamer.analyze.planning import Segment, VideoPlan
 from streamer.analyze.reading import Decoded, read_frames
 from streamer.analyze.writing import SegmentVideo
-from streamer.config import PoseConfig
+from streamer.config import PoseConfig, PrivacyConfig
 from streamer.errors import EstimatorError, SourceUnusable
 from streamer.messages import pose_message
 from streamer.model import Frame, Pose, PoseResult
 from streamer.overlay import SkeletonPainter
-from streamer.pose.mediapipe import MediaPipeEstimator
-from streamer.pose.models import Complexity, model_path
+from streamer.pose.live import LiveEstimator
+from streamer.pose.models import find_model
+from streamer.privacy import Obscurer
 
 _AHEAD_FRAMES = 4
 """Decoded, or estimated, frames that wait: enough that no stage stands still for another's odd frame."""
@@ -30,12 +32,14 @@ Report = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What became of a segment. ``begin``: of its video (``SegmentVideo.finish``)."""
+    """What became of a segment. ``begin``: of its video (``SegmentVideo.finish``); ``before``: who was
+    there on the frame before its first, by the segment's own ids."""
 
     frames: int
     seen: int
     begin: int
     problems: list[str]
+    before: list[Place] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +90,32 @@ class SegmentTask:
 
     def _write(self, frames: Iterator[Decoded], faults: Faults, report: Report) -> Part:
         painter = SkeletonPainter()
+        obscurer = Obscurer(PrivacyConfig(mode=self.options.hidden), settle_s=0.0)
         count = seen = begin = 0
         with ExitStack() as stack:
             decoded = stack.enter_context(Ahead(frames, _AHEAD_FRAMES, "decode"))
-            poses = estimated(decoded, self.options.pose, faults)
+            poses = estimated(decoded, self.options.sought, faults)
             found = stack.enter_context(Ahead(poses, _AHEAD_FRAMES, "pose"))
             lines = stack.enter_context(
                 self.path.with_suffix(".jsonl.new").open("w", encoding="utf-8")
             )
             video = self._open_video(stack) if self.options.annotated else None
-            for each, people in found:
+            before: list[Place] = []
+            for each, everybody in found:
+                people = self.options.told(everybody)
+                hidden = obscurer.obscure(each.frame, everybody, each.frame.pts)
+                if each.is_warm_up:
+                    before = places(people)
+                    continue
                 lines.write(message_line(self.input.name, count, each.frame, people))
                 if video is not None:
-                    video.write(painter.annotate(each.frame, people), each.ticks)
+                    video.write(painter.annotate(hidden, people), each.ticks)
                 count += 1
                 seen += bool(people)
                 report(1)
             if video is not None and count:
                 begin = video.finish()
-        return Part(count, seen, begin, faults.told)
+        return Part(count, seen, begin, faults.told, before)
 
     def _open_video(self, stack: ExitStack) -> SegmentVideo:
         file = stack.enter_context(self.path.with_suffix(".mp4.new").open("wb"))
@@ -114,9 +125,8 @@ class SegmentTask:
 def estimated(
     frames: Iterable[Decoded], options: PoseConfig, faults: Faults
 ) -> Iterator[tuple[Decoded, tuple[Pose, ...]]]:
-    """Each frame with its poses, but for those of the warm-up, which are only looked at. A frame that
-    MediaPipe refuses twice has nobody in it."""
-    estimator = MediaPipeEstimator(model_path(Complexity(options.model_complexity)), options)
+    """Each frame with its poses. A frame that the estimator refuses twice has nobody in it."""
+    estimator = LiveEstimator(find_model, options)
     try:
         for each in frames:
             try:
@@ -124,13 +134,12 @@ def estimated(
             except EstimatorError:
                 estimator.reset()
                 poses = _second_try(estimator, each, faults)
-            if not each.is_warm_up:
-                yield each, poses
+            yield each, poses
     finally:
         estimator.close()
 
 
-def _second_try(estimator: MediaPipeEstimator, each: Decoded, faults: Faults) -> tuple[Pose, ...]:
+def _second_try(estimator: LiveEstimator, each: Decoded, faults: Faults) -> tuple[Pose, ...]:
     try:
         return estimator.estimate(each.frame, each.frame.pts)
     except EstimatorError as error:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from streamer.angles import ANGLES
 from streamer.errors import ConfigError
 from streamer.landmarks import NAMES
 from streamer.model import VIDEO_CLOCK_HZ
@@ -15,11 +16,14 @@ from streamer.model import VIDEO_CLOCK_HZ
 _IMAGE = ("x", "y", "z", "visibility", "presence")
 _WORLD = ("world_x", "world_y", "world_z")
 _WHOLE_NUMBERS = ("frame", "pts", "width", "height", "person")
+_PREDICTED = tuple(f"{name}_predicted" for name in NAMES)
+_ANGLES = tuple(f"{name}_{part}" for name in ANGLES for part in ("deg", "valid"))
 
 COLUMNS = (
     *("stream", "frame", "pts", "time_s", "width", "height", "person", "score"),
     *(f"{name}_{part}" for name in NAMES for part in _IMAGE),
     *(f"{name}_{part}" for name in NAMES for part in _WORLD),
+    *("turned", *_PREDICTED, *_ANGLES),
 )
 _EMPTY = (None,) * (len(COLUMNS) - 7)
 """Score and landmarks of a frame with nobody."""
@@ -47,7 +51,17 @@ def rows(message: Mapping[str, Any]) -> Iterator[Row]:
     for pose in message["poses"]:
         image = (value for landmark in pose["landmarks"] for value in landmark)
         world = (value for point in pose["world"] for value in point)
-        yield (*head, pose["id"], pose["score"], *image, *world)
+        yield (*head, pose["id"], pose["score"], *image, *world, *_further(pose))
+
+
+def _further(pose: Mapping[str, Any]) -> Row:
+    """What not every pose has, as far as this one has it."""
+    flags: Row = (None,) * len(_PREDICTED)
+    if "predicted" in pose:
+        flags = tuple(int(index in pose["predicted"]) for index in range(len(NAMES)))
+    angles = pose.get("angles", {})
+    pairs = (angles.get(name, (None, None)) for name in ANGLES)
+    return (pose.get("turned"), *flags, *(part for pair in pairs for part in pair))
 
 
 class CsvTable:
@@ -73,8 +87,10 @@ class ParquetTable:
 
         kinds = {
             "stream": arrow.string(),
+            "turned": arrow.string(),
             "time_s": arrow.float64(),
             **dict.fromkeys(_WHOLE_NUMBERS, arrow.int64()),
+            **dict.fromkeys((*_PREDICTED, *_ANGLES[1::2]), arrow.int8()),
         }
         self._arrow = arrow
         self._schema = arrow.schema([(n, kinds.get(n, arrow.float32())) for n in COLUMNS])

@@ -10,11 +10,14 @@ from pydantic import Field, ValidationError, field_validator
 
 from streamer.config.media import (
     MAX_BITRATE,
+    MAX_POSES,
     Idle,
     ImagesConfig,
     OverlayConfig,
     PoseConfig,
     PrivacyConfig,
+    PrivacyMode,
+    Rotation,
     VideoConfig,
 )
 from streamer.config.section import Section, Share
@@ -42,11 +45,14 @@ __all__ = [
     "Idle",
     "ImagesConfig",
     "MAX_BITRATE",
+    "MAX_POSES",
     "OnvifConfig",
     "OutputConfig",
     "OverlayConfig",
     "PoseConfig",
     "PrivacyConfig",
+    "PrivacyMode",
+    "Rotation",
     "RtspConfig",
     "RtspSource",
     "SOURCES",

@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from streamer.config import PoseConfig
+from streamer.config import MAX_POSES, PoseConfig
 from streamer.images.decoding import decode
 from streamer.images.job import Analysis, Job, PictureFormat
 from streamer.messages import poses_json
 from streamer.model import Pose
 from streamer.overlay import box_of, draw_on_rgb
 from streamer.pixels import equalized
+from streamer.pose.honesty import judged
 from streamer.pose.mediapipe import StillEstimator
+from streamer.privacy import HIDING_MODES, obscured_rgb
 
 INPUT_PX: Final = 1280
 """A picture's longer side is divided by a whole number down to this at least before people are looked for.
@@ -44,9 +46,12 @@ class Analyst:
         image, width, height = decode(data, self._max_pixels, enough_px)
         if job.enhance == "clahe":
             image = Image.fromarray(equalized(np.asarray(image)))
-        poses = self._estimator(job).estimate(_small(image))
+        found = self._estimator(job).estimate(_small(image))
+        poses = [judged(pose, width, height) for pose in found[: job.num_poses]]
         picture = b""
         if job.picture is not None:
+            if job.privacy != "off":
+                image = Image.fromarray(obscured_rgb(np.asarray(image), found, job.privacy))
             for pose in poses:
                 _draw(image, pose)
             picture = _encode(image, job.picture)
@@ -58,7 +63,8 @@ class Analyst:
             self._estimators.popitem()[1].close()
 
     def _estimator(self, job: Job) -> StillEstimator:
-        key = Job(job.model, job.num_poses, job.min_detection_confidence)
+        num_poses = MAX_POSES if job.privacy in HIDING_MODES else job.num_poses
+        key = Job(job.model, num_poses, job.min_detection_confidence)
         if key in self._estimators:
             self._estimators.move_to_end(key)
             return self._estimators[key]
@@ -66,7 +72,7 @@ class Analyst:
             self._estimators.popitem(last=False)[1].close()
         options = PoseConfig(
             static_image_mode=True,
-            num_poses=job.num_poses,
+            num_poses=num_poses,
             min_detection_confidence=job.min_detection_confidence,
         )
         estimator = self._estimators[key] = StillEstimator(Path(job.model), options)

@@ -9,6 +9,8 @@ import struct
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from streamer.config import PrivacyMode
+
 LENGTHS: Final = struct.Struct("<II")
 
 PictureFormat = Literal["jpeg", "png"]
@@ -26,7 +28,8 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Job:
     """What is wanted of a picture. ``model``: path of the .task bundle; ``picture``: in which format the
-    annotated picture is wanted, if at all, and whether as text for a ``data:`` URL."""
+    annotated picture is wanted, if at all, and whether as text for a ``data:`` URL; ``privacy``: what may
+    be seen in it."""
 
     model: str
     num_poses: int
@@ -34,6 +37,7 @@ class Job:
     enhance: Enhancement = "none"
     picture: PictureFormat | None = None
     in_base64: bool = False
+    privacy: PrivacyMode = "off"
 
 
 @dataclass(frozen=True, slots=True)

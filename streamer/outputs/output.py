@@ -17,7 +17,7 @@ from streamer.aio import LatestSlot, cancel_and_wait
 from streamer.config import OutputConfig, RtspConfig, RtspSource, VideoConfig
 from streamer.encoders import VideoEncoder, highest_bitrate
 from streamer.errors import SourceForbidden, SourceRejected, StreamerError
-from streamer.model import VIDEO_CLOCK_HZ, Packet, Picture, Status, StreamState
+from streamer.model import ALWAYS, VIDEO_CLOCK_HZ, Packet, Picture, Rule, Status, StreamState
 from streamer.outputs.publication import Publication, connect
 from streamer.outputs.rtp import RtpPacker, describe
 from streamer.session import RetryPolicy, Session
@@ -39,6 +39,7 @@ MAX_IN_FLIGHT = 2
 class _Coded:
     packet: Packet
     size: tuple[int, int]
+    rule: Rule
 
 
 class _SizeChanged(Exception):
@@ -74,13 +75,15 @@ class OutputEncoder:
 
     async def next(self) -> _Coded:
         """In their order, the first one a key frame. Raises StreamerError when encoding fails."""
-        coded = await self._coded.get()
-        if coded is None:
-            raise StreamerError(
-                "the pictures could not be encoded; the server's log has the details"
-            )
-        self._in_flight.release()
-        return coded
+        while True:
+            coded = await self._coded.get()
+            if coded is None:
+                raise StreamerError(
+                    "the pictures could not be encoded; the server's log has the details"
+                )
+            self._in_flight.release()
+            if not coded.rule.over:
+                return coded
 
     async def close(self) -> None:
         """Waits until the thread has ended."""
@@ -91,22 +94,25 @@ class OutputEncoder:
     def _run(self) -> None:
         """In the encoder's thread."""
         encoder: VideoEncoder | None = None
-        size, last_pts, key_pts = (0, 0), -1, 0
+        size, last_pts, key_pts, rule = (0, 0), -1, 0, ALWAYS
         try:
             while (picture := self._slot.take()) is not None:
                 frame, pts = picture.frame, picture.pts
                 if pts <= last_pts:
                     continue  # it comes too late
                 bit_rate = highest_bitrate(self._limits(), frame.width, frame.height)
-                if encoder is None or size != (frame.width, frame.height):
-                    size = (frame.width, frame.height)
+                is_other = size != (frame.width, frame.height) or rule is not picture.rule
+                if encoder is None or is_other:
+                    if encoder is not None:
+                        encoder.close()
+                    size, rule = (frame.width, frame.height), picture.rule
                     encoder = VideoEncoder("h264", *size, bit_rate)
                 encoder.set_bit_rate(bit_rate)
                 is_due = pts - key_pts >= KEYFRAME_INTERVAL_S * VIDEO_CLOCK_HZ
                 packet = encoder.encode(frame, pts, force_keyframe=is_due)
                 last_pts, key_pts = pts, pts if packet.is_keyframe else key_pts
                 self._in_flight.acquire()
-                self._loop.call_soon_threadsafe(self._coded.put_nowait, _Coded(packet, size))
+                self._loop.call_soon_threadsafe(self._coded.put_nowait, _Coded(packet, size, rule))
         except Exception:  # the stream goes on; the output says that it failed
             logger.exception("%s: a picture could not be encoded", self._thread.name)
             self._loop.call_soon_threadsafe(self._coded.put_nowait, None)
@@ -213,7 +219,8 @@ async def _send_all(publication: Publication, encoder: OutputEncoder, first: _Co
     """Returns never: raises what the network does, or _SizeChanged."""
     packer, coded, report_due_mono = RtpPacker(), first, 0.0
     while True:
-        await publication.send(packer.pack(coded.packet))
+        if not coded.rule.over:  # the first may have waited for long
+            await publication.send(packer.pack(coded.packet))
         if time.monotonic() >= report_due_mono:
             report_due_mono = time.monotonic() + REPORT_INTERVAL_S
             await publication.send(packer.sender_report(coded.packet))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from streamer.aio import LatestSlot
 from streamer.errors import NotFound
-from streamer.model import Picture
+from streamer.model import ALWAYS, Picture, Rule
 from streamer.pixels import to_jpeg
 from streamer.session import Session
 
@@ -23,11 +23,12 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True, eq=False)
 class Still:
     """A JPEG picture. ``pts`` and ``received_at``: as of the frame's ``pose`` message; the latter is
-    None of a notice, which is made by us while no frames come."""
+    None of a notice, which is made by us while no frames come. ``rule``: as of ``Picture``."""
 
     jpeg: bytes
     pts: int
     received_at: float | None
+    rule: Rule = ALWAYS
 
     @property
     def is_notice(self) -> bool:
@@ -74,14 +75,16 @@ class StillFeed:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(early_s):
                     await self._ended.wait()
-        if self._ended.is_set():
-            return None
-        if self._coming is None:
-            self._coming = self._loop.create_future()
-            with self._lock:
-                self._is_wanted = True
-            self._offer()
-        return await asyncio.shield(self._coming)  # one who leaves leaves the others waiting
+        while not self._ended.is_set():
+            if self._coming is None:
+                self._coming = self._loop.create_future()
+                with self._lock:
+                    self._is_wanted = True
+                self._offer()
+            still = await asyncio.shield(self._coming)  # one who leaves leaves the others waiting
+            if still is None or not still.rule.over:
+                return still
+        return None
 
     def _offer(self) -> None:
         """From any thread."""
@@ -112,7 +115,7 @@ class StillFeed:
             while (picture := self._slot.take()) is not None:
                 jpeg = to_jpeg(picture.frame, self._width_px)
                 received_at = None if picture.is_notice else picture.frame.received_at
-                still = Still(jpeg, picture.pts, received_at)
+                still = Still(jpeg, picture.pts, received_at, picture.rule)
                 self._loop.call_soon_threadsafe(self._arrived, still)
         except Exception:  # the readers are sent away; the stream goes on
             logger.exception("%s: a picture could not be encoded", self._thread.name)

@@ -35,7 +35,7 @@ class Figure:
         is_smooth = options.smooth_landmarks and not options.static_image_mode
         self._smoother.strength = options.smoothing if is_smooth else None
         places, world = self._smoother.smooth(
-            sighting.landmarks, sighting.world, sighting.region.size, t_s
+            sighting.landmarks, sighting.world, sighting.next_region.size, t_s
         )
         landmarks = places / in_pixels
         return Pose(

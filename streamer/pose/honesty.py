@@ -7,12 +7,15 @@ has them, before smoothing: a filter spreads a flip over many frames. All object
 
 import math
 from collections import deque
+from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.angles import joint_angles
 from streamer.landmarks import NAMES
+from streamer.model import Pose
 
 Turned = Literal["left_right", "front_back"]
 
@@ -23,8 +26,8 @@ FULL_PEAK: Final = 0.6
 """The maximum of a heat map that counts as 1. MediaPipe itself trusts a map from 0.5 on; those of landmarks
 in sight have 0.5 to 0.95, those of what the picture's edge cuts off 0 to 0.25."""
 
-SETTLING_S: Final = 0.1
-"""Time constant of how well a landmark is seen: what lasts for two frames is a flicker."""
+SETTLING_S: Final = 0.15
+"""Time constant of how well a landmark is seen: what lasts for a few frames only is a flicker."""
 
 EDGE: Final = 0.01
 """Shares of the picture: a landmark that was outside counts as inside from here on."""
@@ -33,7 +36,7 @@ MAX_TURN_DEG_PER_S: Final = 180.0
 """How fast people turn round: in about a second (a pirouette is faster). A torso that has turned further
 than that since it was last believed, and by more than a quarter, was flipped."""
 
-QUARTER_TURN_DEG: Final = 90.0
+HALF_TURN_DEG, QUARTER_TURN_DEG = 180.0, 90.0
 BELIEVED_AFTER_S: Final = 0.2
 """A new facing must have lasted for so long before another one is doubted."""
 
@@ -59,9 +62,11 @@ BODY_SHARE: Final = 0.779
 Biomechanics and Motor Control of Human Movement, after Drillis and Contini (1966)."""
 
 STATISTICAL_M: Final = 1.6
-"""MediaPipe's body, measured so: the medians of six clips were 1.57 to 1.61 m. Believed until measured."""
+"""MediaPipe's body, measured so: the medians of six clips were 1.57 to 1.61 m (1.47 of a man who lies).
+Believed until measured."""
 
 MEASURED_EVERY_S, MEASURED_MAX, MEASURED_BEFORE = 0.1, 64, 10
+"""Measurements: how often, of how many the median is, and how many the belief before the first counts for."""
 
 _CHAINS: Final = [
     [NAMES.index(f"{side}_{name}") for name in ("shoulder", "hip", "knee", "ankle")]
@@ -108,6 +113,16 @@ class Honesty:
             )  # they have gone with it: what they were before tells nothing now
             return "front_back"
         return "left_right" if self._limbs.are_swapped(world, t_s) else None
+
+
+def judged(pose: Pose, width: int, height: int) -> Pose:
+    """A pose of one picture, ``width`` x ``height`` px, with what can be said of it without others:
+    ``predicted`` and ``angles``. One of which more is known stays as it is."""
+    if pose.predicted is not None:
+        return pose
+    unseen = predicted(pose.landmarks)
+    angles = joint_angles(pose.landmarks, pose.world, width, height, unseen)
+    return replace(pose, predicted=unseen, angles=angles)
 
 
 def predicted(
@@ -204,7 +219,7 @@ class _Limbs:
         moved = _mean_distance(places - before)
         moved_exchanged = _mean_distance(exchanged - before)
         swapped = (moved_exchanged < moved - MIN_SWAP_M) & (2 * moved_exchanged < moved)
-        swapped &= t_s - self._agreed_s < 180.0 / MAX_TURN_DEG_PER_S
+        swapped &= t_s - self._agreed_s < HALF_TURN_DEG / MAX_TURN_DEG_PER_S
         self._agreed_s[~swapped] = t_s
         self._places = np.where(swapped[:, None, None, None], exchanged, places)
         return bool(swapped.any())

@@ -17,7 +17,7 @@ OTHERS = 12.0
 """Squared standard deviations, from which on a body is taken for somebody else's."""
 
 LEAP = 6.0
-"""The most that a leap counts of somebody who is not in a crowd and was seen just now."""
+"""The most that a leap counts of somebody who is not in a crowd and was seen just now: who else is there?"""
 
 CHANGE = 4.0
 """By how much a body must suit somebody better who is hidden, or than those who were looked for where it
@@ -94,7 +94,7 @@ def _cost(person: Person, body: Body, t_s: float, contrast: float) -> float:
         way = person.approach.place + person.approach.shift(t_s) - body.place
         off_px = float(np.linalg.norm(way))
         total += min(person.approach.misfit(off_px, body.size, t_s), APPROACH)
-    elif person.hidden_s is None and person.motion.is_near(body.place):
+    elif (person.hidden_s is None or person.is_awaited(t_s)) and person.motion.is_near(body.place):
         total = min(total, LEAP)
     if person.hidden_s is not None or (body.seekers and person not in body.seekers):
         total += _change(contrast)

@@ -1,7 +1,6 @@
 """The estimator of live video: people followed from frame to frame, gated, smoothed and judged."""
 
 import functools
-import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +9,13 @@ from streamer.aio import assert_off_loop
 from streamer.config import PoseConfig
 from streamer.errors import ModelError
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Pose
-from streamer.pixels import small_rgb
+from streamer.pixels import small
 from streamer.pose.bundle import read_bundle
 from streamer.pose.figure import Figure
+from streamer.pose.low_light import LowLight
 from streamer.pose.networks import Detector, LandmarkNetwork
 from streamer.pose.people import People
-
-logger = logging.getLogger(__name__)
+from streamer.pose.zones import Zones
 
 INPUT_WIDTH_PX = 640
 """Pictures are halved down to this width, but not below. The networks see 224 and 256 px: more than
@@ -36,73 +35,94 @@ class LiveEstimator:
     def __init__(self, find_model: FindModel, options: PoseConfig) -> None:
         self._find_model = find_model
         self._options = options
-        bundle = _bundle(find_model, options)
-        detector, _ = _read_shared(bundle)
-        self._network = _open_network(bundle, options)
+        self._model_complexity = options.model_complexity
+        self._running = self._wanted = _bundle(find_model, options)
+        detector, _ = _read_shared(self._running)
+        self._network = _open_network(self._running, options)
         self._loading: _Loading | None = None
+        self._low_light = LowLight(options.low_light)
         self._people = People(Detector(detector).detect, self._network.look, options)
+        self._people.zones = Zones(options.region, options.ignore)
         self._figures: dict[int, Figure] = {}
+        self._bystanders: tuple[Pose, ...] = ()
 
     def estimate(self, frame: Frame, pts: int) -> tuple[Pose, ...]:
         assert_off_loop()
-        self._take_loaded()
+        self._load()
         if self._options.static_image_mode:
-            self.reset()
-        rgb = small_rgb(frame, INPUT_WIDTH_PX)
+            self._people.start_anew()
+            self._figures.clear()
+        rgb = self._low_light.apply(small(frame, INPUT_WIDTH_PX))
         t_s = pts / VIDEO_CLOCK_HZ
         people = self._people.follow(rgb, t_s)
         self._figures = {person.id: self._figures.get(person.id) or Figure() for person in people}
-        return tuple(
+        poses = [
             self._figures[person.id].pose(person, rgb.shape[1], rgb.shape[0], t_s, self._options)
             for person in people
-            if person.presence.score >= self._options.min_score
-        )
+        ]
+        self._bystanders = tuple(pose for pose in poses if pose.score < self._options.min_score)
+        return tuple(pose for pose in poses if pose.score >= self._options.min_score)
+
+    @property
+    def bystanders(self) -> tuple[Pose, ...]:
+        return self._bystanders
 
     def configure(self, options: PoseConfig) -> None:
-        before, self._options = self._options, options
-        self._people.options = options
-        wanted = _bundle(self._find_model, options)
-        if wanted != _bundle(self._find_model, before):
-            self._cancel_loading()
-            self._loading = _Loading(wanted, options)
+        self._wanted = _bundle(self._find_model, options)
+        self._options = self._people.options = options
+        self._people.zones = Zones(options.region, options.ignore)
+        self._low_light.mode = options.low_light
+
+    @property
+    def model_complexity(self) -> int:
+        return self._model_complexity
 
     def reset(self) -> None:
         self._people.reset()
         self._figures.clear()
 
     def close(self) -> None:
-        self._cancel_loading()
-
-    def _take_loaded(self) -> None:
-        """The network that was asked for, once it is there; until then the one before goes on."""
-        if self._loading is None or self._loading.is_alive():
-            return
-        self._loading.join()
-        if self._loading.network is not None:
-            self._network = self._loading.network
-            self._people.look = self._network.look
-        self._loading = None
-
-    def _cancel_loading(self) -> None:
         if self._loading is not None:
             self._loading.join()
             self._loading = None
 
+    def _load(self) -> None:
+        """Takes the network that was asked for, once it is there; until then the one before goes on. One is
+        loaded at a time, and only taken if it is still wanted."""
+        loading = self._loading
+        if loading is not None and loading.is_alive():
+            return
+        self._loading = None
+        if loading is not None and loading.bundle == self._wanted:
+            self._take(loading)
+        elif self._wanted != self._running:
+            self._loading = _Loading(self._wanted, self._options)
+
+    def _take(self, loaded: "_Loading") -> None:
+        if loaded.network is None:
+            self._wanted = self._running
+            raise loaded.error
+        self._running, self._network = loaded.bundle, loaded.network
+        self._model_complexity = loaded.options.model_complexity
+        self._people.look = self._network.look
+
 
 class _Loading(threading.Thread):
-    """Opens a network beside the one at work: 50 to 400 ms, longer than a frame."""
+    """Opens a network beside the one at work: 50 to 400 ms, longer than a frame. ``error``: why there is
+    no ``network`` when it has ended."""
 
     def __init__(self, bundle: Path, options: PoseConfig) -> None:
         super().__init__(name=f"load-{bundle.stem}", daemon=True)
-        self._bundle, self._options = bundle, options
+        self.bundle, self.options = bundle, options
         self.network: LandmarkNetwork | None = None
+        self.error = ModelError(f"The model {bundle.name} can't be loaded; the log has the reason.")
         self.start()
 
     def run(self) -> None:
         try:
-            self.network = _open_network(self._bundle, self._options)
+            self.network = _open_network(self.bundle, self.options)
         except ModelError as error:
-            logger.error("the model stays as it was: %s", error)
+            self.error = error
 
 
 def _bundle(find_model: FindModel, options: PoseConfig) -> Path:

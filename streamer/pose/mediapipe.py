@@ -15,6 +15,7 @@ from streamer.errors import EstimatorError, ModelError
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Pose
 from streamer.pixels import small_rgb
 from streamer.pose.landmarker import Found, Landmarker
+from streamer.pose.models import Complexity, model_path
 
 INPUT_WIDTH_PX = 640
 """Pictures are halved down to this width, but not below. MediaPipe's own networks see 224 and 256 px:
@@ -51,6 +52,26 @@ class MediaPipeEstimator:
         except (ValueError, RuntimeError) as error:
             raise EstimatorError(f"MediaPipe refused a frame: {error}") from error
         return tuple(_pose(index, person) for index, person in enumerate(found, start=1))
+
+    @property
+    def bystanders(self) -> tuple[Pose, ...]:
+        """MediaPipe tells of none."""
+        return ()
+
+    def configure(self, options: PoseConfig) -> None:
+        """MediaPipe's graph keeps its options for life: there is a break, and everybody is new after it."""
+        model = self._model
+        if options.model_complexity != self.model_complexity:
+            model = model_path(Complexity(options.model_complexity), cache_dir=model.parent)
+        landmarker = _open_landmarker(model, options, video=not options.static_image_mode)
+        self.close()
+        self._landmarker, self._last_ms = landmarker, -1
+        self._model, self._options = model, options
+        self._stretch = 1 if options.smooth_landmarks else _UNSMOOTHED_STRETCH
+
+    @property
+    def model_complexity(self) -> int:
+        return self._options.model_complexity
 
     def reset(self) -> None:
         if self._landmarker is not None and self._last_ms < 0:

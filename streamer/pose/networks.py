@@ -30,6 +30,7 @@ _MAX_MASK_LOGIT: Final = 10.0  # more is 255 all the same
 _SAME_PERSON_IOU: Final = 0.5
 _WINDOW: Final = np.arange(-3, 4)  # 7 x 7 cells of a heat map
 _MIN_REFINE: Final = 0.5
+_TO_TORSO: Final = 0.35  # of that way: shoulders are at 0.7 of it
 
 
 class Detection(NamedTuple):
@@ -39,6 +40,18 @@ class Detection(NamedTuple):
     score: float
     box: NDArray[np.float32]
     region: Region
+
+    @property
+    def torso(self) -> tuple[float, float]:
+        """About its middle: a third of the way from the hips to the face."""
+        face_x, face_y = (self.box[:2] + self.box[2:]) / 2
+        hip_x, hip_y = self.region.x, self.region.y
+        return hip_x + _TO_TORSO * float(face_x - hip_x), hip_y + _TO_TORSO * float(face_y - hip_y)
+
+    def moved(self, x: float, y: float) -> "Detection":
+        return Detection(
+            self.score, self.box + np.array([x, y, x, y], np.float32), self.region.moved(x, y)
+        )
 
 
 class Sighting(NamedTuple):
@@ -151,7 +164,9 @@ class LandmarkNetwork:
 
 
 def _sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    shares: NDArray[np.float32] = np.float32(1) / (np.float32(1) + np.exp(-values))
+    # Below -87 a float32's exponential would overflow: masks have such values.
+    powers = np.exp(-np.maximum(values, np.float32(-80)))
+    shares: NDArray[np.float32] = np.float32(1) / (np.float32(1) + powers)
     return shares
 
 

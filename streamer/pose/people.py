@@ -16,15 +16,13 @@ from streamer.pose.person import Body, Person
 from streamer.pose.presence import evidence
 from streamer.pose.regions import Region
 from streamer.pose.search import Search
-
-SEARCH_INTERVAL_S = 0.5
-"""Between two looks for others while somebody is there, as far as places are free."""
+from streamer.pose.zones import Zones
 
 COMPANY_S, COMPANY_INTERVAL_S = 2.0, 0.15
 """So long after somebody was found others are looked for more often: people rarely come alone."""
 
 SEEK_INTERVAL_S, SEEK_SCORE = 0.1, 0.15
-"""The same while somebody is hidden; and the detector's score that is enough then."""
+"""Between two looks while somebody is hidden; and the detector's score that is enough then."""
 
 HIDDEN_S = 3.0
 """So long somebody unseen keeps the id."""
@@ -49,7 +47,7 @@ class People:
     detect: Callable[[Rgb, float], list[Detection]]
     look: Callable[[Rgb, Region], Sighting]
     options: PoseConfig
-    admits: Callable[[Sighting], bool] = lambda sighting: True
+    zones: Zones = field(default_factory=Zones)
     _people: list[Person] = field(default_factory=list)
     _next_id: int = 1
     _searched_s: float = -math.inf
@@ -64,6 +62,11 @@ class People:
         self._people.clear()
         self._searched_s = self._judged_s = -math.inf
         self._search.reset()
+
+    def start_anew(self) -> None:
+        """As if there had been no picture before this one; ids begin with 1."""
+        self.reset()
+        self._next_id = 1
 
     def follow(self, rgb: Rgb, t_s: float) -> list[Person]:
         """The people in a picture of shape (H, W, 3) at media time ``t_s``, oldest first."""
@@ -108,14 +111,23 @@ class People:
     def _look_again(self, rgb: Rgb, t_s: float, seen: list[Person]) -> list[Body]:
         bodies: list[Body] = []
         for person in seen:
-            body = Body(self.look(rgb, person.region(t_s)), [person])
-            if self._admits(body):
+            ahead, last = person.region(t_s), person.sighting.next_region
+            body = Body(self.look(rgb, ahead), [person])
+            if body.sighting.flag < self.options.min_tracking_confidence and ahead != last:
+                body = Body(self.look(rgb, last), [person])  # who falls stops at the floor
+            if self._admits(body, rgb):
                 _add(body, bodies)
         return bodies
 
-    def _admits(self, body: Body) -> bool:
-        sighting = body.sighting
-        return sighting.flag >= self.options.min_tracking_confidence and self.admits(sighting)
+    def _admits(self, body: Body, rgb: Rgb) -> bool:
+        if body.sighting.flag < self.options.min_tracking_confidence:
+            return False
+        if not self.zones:
+            return True
+        height, width = rgb.shape[:2]
+        landmarks = body.sighting.landmarks.copy()
+        landmarks[:, :2] /= width, height
+        return self.zones.admits(landmarks, was_admitted=bool(body.seekers))
 
     def _is_doubtful(self, t_s: float, bodies: list[Body], seen: list[Person]) -> bool:
         """Is it anything but everybody's own body, about where expected, and nobody close to another?"""
@@ -138,7 +150,8 @@ class People:
             return False
         youngest_s = max(person.first_s for person in seen)
         is_new = t_s - youngest_s < COMPANY_S
-        return passed_s >= (COMPANY_INTERVAL_S if is_new else SEARCH_INTERVAL_S)
+        interval_s = self.options.search_interval_s
+        return passed_s >= (min(COMPANY_INTERVAL_S, interval_s) if is_new else interval_s)
 
     def _find_others(self, rgb: Rgb, t_s: float, bodies: list[Body]) -> None:
         """Adds to ``bodies`` those that the detector finds beside them."""
@@ -149,11 +162,12 @@ class People:
         for person in hidden:
             if person.is_awaited(t_s):
                 body = Body(self.look(rgb, person.region(t_s)), [])
-                if self._admits(body):
+                if self._admits(body, rgb):
                     _add(body, bodies)
-        for detection in self._search(
-            rgb, min(floor, SEEK_SCORE) if hidden else floor, t_s, alone=not bodies
-        ):
+        least = min(floor, SEEK_SCORE) if hidden else floor
+        for detection in self._detections(rgb, least, t_s, alone=not bodies):
+            for body in bodies:
+                body.is_detected |= body.overlaps(detection)
             known = next((body for body in bodies if body.agrees(detection)), None)
             if known is not None:
                 known.detection = known.detection or detection
@@ -162,8 +176,25 @@ class People:
                 break
             looks += 1
             body = Body(self.look(rgb, detection.region), [], detection)
-            if self._admits(body):
+            if self._admits(body, rgb):
                 _add(body, bodies)
+
+    def _detections(
+        self, rgb: Rgb, min_score: float, t_s: float, *, alone: bool
+    ) -> list[Detection]:
+        """Of people who may count; a region is looked at by itself, which shows them larger."""
+        height, width = rgb.shape[:2]
+        left, top, right, bottom = self.zones.crop() or (0.0, 0.0, 1.0, 1.0)
+        x, y = int(left * width), int(top * height)
+        part = rgb[y : math.ceil(bottom * height), x : math.ceil(right * width)]
+        searched = self._search(part, min_score, t_s, alone=alone)
+        found = [detection.moved(x, y) for detection in searched]
+        return [each for each in found if self._may_count(each, width, height)]
+
+    def _may_count(self, detection: Detection, width: int, height: int) -> bool:
+        """Roughly: the landmarks will tell. Nobody who can't count takes somebody's look."""
+        x, y = detection.torso
+        return not self.zones or self.zones.admits_point(x / width, y / height, was_admitted=True)
 
     def _owners(
         self, rgb: Rgb, t_s: float, bodies: list[Body], doubtful: bool
@@ -188,10 +219,12 @@ class People:
 
     def _has_room(self, rgb: Rgb, body: Body, t_s: float) -> bool:
         """Is a place free for ``body``, or is somebody there who is less to be followed?"""
+        is_plain = evidence(body.sighting) >= PLAIN
         waiting = [
             person
             for person in self._people
-            if person.is_sure and (person.hidden_s is None or person.is_awaited(t_s))
+            if person.is_sure
+            and (person.hidden_s is None or (person.is_awaited(t_s) and not is_plain))
         ]
         if len(waiting) < self.options.num_poses:
             return True
@@ -219,7 +252,9 @@ class People:
         person.motion.go(body.place, body.size, t_s, crowded=person.approach is not None)
         if body.detection is not None:
             person.detection, person.detected_s = body.detection, t_s
-        person.presence.update(body.sighting, t_s, detected=person.detected_s >= self._searched_s)
+        if t_s == self._searched_s:
+            person.is_detected = body.is_detected
+        person.presence.update(body.sighting, t_s, detected=person.is_detected)
         person.known = person.known or person.is_sure
         person.hidden_s = None
         person.frames += 1

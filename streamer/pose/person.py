@@ -23,6 +23,9 @@ than that show one body; of two people so near to each other, one would hide the
 SAME_DETECTION = 0.08
 """Of the mid-hip points of a detection and a sighting that are taken for one body, in region sizes."""
 
+SAME_PLACE = 0.5
+"""Of the overlap of two regions that are about at one place, as in MediaPipe's association."""
+
 BESIDE = 0.25
 """Region sizes, half a metre: people nearer to each other than that may cover each other's clothes."""
 
@@ -35,9 +38,10 @@ half as large again as the person."""
 class Person:
     """``sighting``: of the frame at hand, or the last one. ``first_s``: media time at which the person was
     found; ``hidden_s``: since when unseen, None if seen. ``detection``: the detector's last word that agrees
-    with where the person is, and ``detected_s`` when it was. ``frames``: on how many the person was seen.
-    ``approach``: how the person came into a crowd, None outside of one; ``disputed``: the body may be
-    somebody else's; ``known``: was once more likely somebody than nobody.
+    with where the person is, and ``detected_s`` when it was; ``is_detected``: its last look showed somebody
+    about there. ``frames``: on how many the person was seen. ``approach``: how the person came into a crowd,
+    None outside of one; ``disputed``: the body may be somebody else's; ``known``: was once more likely
+    somebody than nobody.
     """
 
     id: int
@@ -48,6 +52,7 @@ class Person:
     described_s: float = -math.inf
     detection: Detection | None = None
     detected_s: float = -math.inf
+    is_detected: bool = False
     presence: Presence = field(default_factory=Presence)
     hidden_s: float | None = None
     approach: Motion | None = None
@@ -93,6 +98,7 @@ class Body:
     sighting: Sighting
     seekers: list[Person]
     detection: Detection | None = None
+    is_detected: bool = field(init=False)
     joints: NDArray[np.float32] = field(init=False)
     """(2, 2): the middles of shoulders and hips."""
     place: Place = field(init=False)
@@ -100,6 +106,7 @@ class Body:
 
     def __post_init__(self) -> None:
         points = self.sighting.landmarks[[11, 12, 23, 24], :2].reshape(2, 2, 2)
+        self.is_detected = self.detection is not None
         self.joints = points.mean(axis=1)
         self.place = self.joints.mean(axis=0).astype(np.float64)
 
@@ -114,6 +121,10 @@ class Body:
     def is_beside(self, other: "Body") -> bool:
         """So near that one may cover the other's clothes."""
         return bool(np.linalg.norm(self.place - other.place) < BESIDE * max(self.size, other.size))
+
+    def overlaps(self, detection: Detection) -> bool:
+        """Does the detector see somebody there, whoever it is?"""
+        return self.sighting.next_region.overlap(detection.region) > SAME_PLACE
 
     def agrees(self, detection: Detection) -> bool:
         region, found = self.sighting.next_region, detection.region

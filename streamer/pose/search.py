@@ -61,7 +61,9 @@ class Search:
         start = (0, length - side, (length - side) // 2)[number]
         left, top = (start, 0) if width > height else (0, start)
         square = rgb[top : top + side, left : left + side]
-        return [_moved(each, left, top) for each in self.detect(square, min_score)]
+        found = self.detect(square, min_score)
+        # Somebody who does not fit the square is for the whole picture to find: here it may be a car's end.
+        return [_moved(each, left, top) for each in found if each.region.size <= side]
 
 
 def _moved(detection: Detection, left: int, top: int) -> Detection:

@@ -116,6 +116,7 @@ def _job(services: Services, query: ImageQuery, wanted: PictureFormat | None) ->
         enhance=query.enhance,
         picture=wanted or in_json,
         in_base64=wanted is None,
+        privacy=services.privacy.mode,
     )
 
 

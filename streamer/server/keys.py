@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from streamer.certificates import Authority
-from streamer.config import AnySource, OverlayConfig, PoseConfig, VideoConfig
+from streamer.config import AnySource, OverlayConfig, PoseConfig, PrivacyConfig, VideoConfig
 from streamer.images.service import Images
 from streamer.server.outside import Outside
 from streamer.sources.discovery import FoundCamera
@@ -41,6 +41,7 @@ class Services:
     video: VideoConfig
     authority: Authority | None = None  # of the server's own certificate
     overlay: OverlayConfig = field(default_factory=OverlayConfig)
+    privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     ready: bool = False
     max_picture_readers: int = 64
 

@@ -23,7 +23,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from streamer.model import PoseResult, SessionStats, Status, StreamState
+from streamer.model import ModelStatus, PoseResult, SessionStats, Status, StreamState
 from streamer.server.keys import SERVICES
 from streamer.server.openapi import Answer, describe, text_body
 from streamer.session import Session
@@ -117,6 +117,8 @@ class _EndNote:
 
     def on_result(self, result: PoseResult) -> None: ...
 
+    def on_model(self, status: ModelStatus) -> None: ...
+
     def on_status(self, status: Status) -> None:
         if status.state is StreamState.ENDED:
             self.counts.note(self.stream, self.stream.session.stats())
@@ -130,11 +132,12 @@ class _Group:
     viewers: int = 0
     pose_fps: float = 0.0
     people: int | None = None
+    model_complexity: int | None = None
     frame_age_s: float | None = None
     latency_s: dict[tuple[str, str], float] = field(default_factory=dict)  # by stage and quantile
 
     def add(self, stream: Stream, stats: SessionStats) -> None:
-        """Sums; of ages and latencies the worst."""
+        """Sums; of ages and latencies the worst, of models the lightest."""
         session = stream.session
         self.viewers += stream.viewers
         self.pose_fps += stats.pose_fps
@@ -142,6 +145,9 @@ class _Group:
             self.people = (self.people or 0) + len(session.last_result.poses)
         if stats.frame_age_ms is not None:
             self.frame_age_s = max(self.frame_age_s or 0.0, stats.frame_age_ms / 1000)
+        if stats.model_complexity is not None:
+            known = (self.model_complexity, stats.model_complexity)
+            self.model_complexity = min(each for each in known if each is not None)
         for stage, percentiles in stats.latency_ms.items():
             for name, quantile in _QUANTILES.items():
                 worst = self.latency_s.get((stage, quantile), 0.0)
@@ -212,6 +218,11 @@ class Reading(Collector):
             "people",
             "People in the newest frame of a live stream.",
             {label: group.people for label, group in groups},
+        )
+        yield _gauge(
+            "model_complexity",
+            "Of the model that runs: lower than wanted while the machine can't keep up.",
+            {label: group.model_complexity for label, group in groups},
         )
         yield _gauge(
             "frame_age_seconds",

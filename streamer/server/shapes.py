@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from streamer.config import OverlayConfig, PoseConfig, StreamId, VideoConfig
+from streamer.config import OverlayConfig, PoseConfig, PrivacyConfig, StreamId, VideoConfig
 from streamer.model import StreamState
 from streamer.schema import PoseEntry
 
@@ -78,6 +78,10 @@ class Stats(Shape):
     pose_fps: float
     frame_age_ms: float | None
     reconnects: Count
+    model_complexity: int | None
+    """Of the model that runs now."""
+    model_reason: Literal["overload", "loading", "failed"] | None
+    """Why it is another than the options want."""
     latency_ms: dict[str, Percentiles]
     """By stage, milliseconds."""
 
@@ -96,6 +100,7 @@ class StreamInfo(Shape):
     pose: PoseConfig
     video_options: VideoConfig
     overlay: OverlayConfig
+    privacy: PrivacyConfig
     output: OutputInfo | None
     stats: Stats
     viewers: Count

@@ -12,12 +12,14 @@ from streamer.config import (
     OutputConfig,
     OverlayConfig,
     PoseConfig,
+    PrivacyConfig,
     RtspSource,
     Section,
     StreamConfig,
     StreamId,
     VideoConfig,
 )
+from streamer.errors import Locked
 from streamer.model import StreamState
 from streamer.outputs.output import Output
 from streamer.server.guard import read_json
@@ -39,14 +41,15 @@ def _as(model: type[Section]) -> WithJsonSchema:
 
 
 class StreamRequest(Section):
-    """Body of POST /api/v1/streams. ``pose``, ``video_options``, ``overlay``: only what differs from the
-    server's own ([pose], [video] and [overlay] in its configuration)."""
+    """Body of POST /api/v1/streams. ``pose``, ``video_options``, ``overlay``, ``privacy``: only what differs
+    from the server's own ([pose], [video], [overlay] and [privacy] in its configuration)."""
 
     id: StreamId | None = None
     source: AnySource
     pose: Annotated[dict[str, Any], _as(PoseConfig)] = Field(default_factory=dict)
     video_options: Annotated[dict[str, Any], _as(VideoConfig)] = Field(default_factory=dict)
     overlay: Annotated[dict[str, Any], _as(OverlayConfig)] = Field(default_factory=dict)
+    privacy: Annotated[dict[str, Any], _as(PrivacyConfig)] = Field(default_factory=dict)
     output: OutputConfig | None = None
 
 
@@ -57,6 +60,7 @@ class StreamPatch(Section):
     pose: Annotated[dict[str, Any], _as(PoseConfig)] = Field(default_factory=dict)
     video_options: Annotated[dict[str, Any], _as(VideoConfig)] = Field(default_factory=dict)
     overlay: Annotated[dict[str, Any], _as(OverlayConfig)] = Field(default_factory=dict)
+    privacy: Annotated[dict[str, Any], _as(PrivacyConfig)] = Field(default_factory=dict)
     output: OutputConfig | None = None
 
 
@@ -79,7 +83,7 @@ async def list_streams(request: web.Request) -> web.Response:
     "Adds a camera",
     body=json_body(StreamRequest),
     answers={201: Answer("Added", json_body(StreamInfo), {"Location": "The stream's address"})},
-    problems=(409, 503),
+    problems=(403, 409, 503),
 )
 async def create_stream(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
@@ -93,6 +97,7 @@ async def create_stream(request: web.Request) -> web.Response:
         pose=_changed(services.pose, body.pose) if body.pose else None,
         video=_changed(services.video, body.video_options) if body.video_options else None,
         overlay=_changed(services.overlay, body.overlay) if body.overlay else None,
+        privacy=_unlocked(services.privacy, body.privacy) if body.privacy else None,
         output=body.output,
     )
     stream = services.streams.add_camera(config, keep=True)
@@ -115,7 +120,7 @@ async def show_stream(request: web.Request) -> web.Response:
     "Changes a stream's options, live",
     body=json_body(StreamPatch),
     answers={200: json_answer(StreamInfo)},
-    problems=(404, 503),
+    problems=(403, 404, 503),
 )
 async def change_stream(request: web.Request) -> web.Response:
     stream = _stream(request)
@@ -123,10 +128,13 @@ async def change_stream(request: web.Request) -> web.Response:
     pose = _changed(stream.pose, patch.pose) if patch.pose else None
     video = _changed(stream.video, patch.video_options) if patch.video_options else None
     overlay = _changed(stream.overlay, patch.overlay) if patch.overlay else None
+    privacy = _unlocked(stream.privacy, patch.privacy) if patch.privacy else None
     services = request.app[SERVICES]
     streams = services.streams
     if patch.output is not None:
         await services.check_source(RtspSource(url=patch.output.url))
+    if privacy is not None:
+        streams.set_privacy(stream, privacy)
     if pose is not None:
         streams.set_pose(stream, pose)
     if video is not None:
@@ -186,6 +194,7 @@ def stream_json(stream: Stream) -> dict[str, Any]:
         "pose": stream.pose.model_dump(),
         "video_options": stream.video.model_dump(),
         "overlay": stream.overlay.model_dump(),
+        "privacy": stream.privacy.model_dump(),
         "output": _output_json(stream.output) if stream.output else None,
         "stats": _rounded(asdict(session.stats())),
         "viewers": stream.viewers,
@@ -215,6 +224,18 @@ def _stream(request: web.Request) -> Stream:
 
 def _changed(options: Options, change: dict[str, Any]) -> Options:
     return type(options).model_validate(options.model_dump() | change)
+
+
+def _unlocked(privacy: PrivacyConfig, change: dict[str, Any]) -> PrivacyConfig:
+    """Raises Locked. Locking, too, is for the configuration: nobody could undo it."""
+    changed = _changed(privacy, change)
+    if changed != privacy and (privacy.locked or changed.locked):
+        raise Locked(
+            "The server's configuration has locked the privacy mode."
+            if privacy.locked
+            else "Only the server's configuration can lock the privacy mode."
+        )
+    return changed
 
 
 def _free_id(streams: Streams) -> str:

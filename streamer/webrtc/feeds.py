@@ -21,7 +21,16 @@ from aiortc.codecs.vpx import Vp8Encoder
 
 from streamer.aio import LatestSlot, cancel_and_wait
 from streamer.encoders import VideoEncoder
-from streamer.model import VIDEO_CLOCK_HZ, Codec, Forwarded, Frame, Packet, Picture
+from streamer.model import (
+    ALWAYS,
+    VIDEO_CLOCK_HZ,
+    Codec,
+    Forwarded,
+    Frame,
+    Packet,
+    Picture,
+    Rule,
+)
 from streamer.pixels import half_size
 from streamer.webrtc.adaptation import LOW_BITRATE, LOW_FPS, START_BITRATE
 
@@ -51,7 +60,8 @@ _LOW_INTERVAL = round(0.9 * VIDEO_CLOCK_HZ / LOW_FPS)  # ticks; a little less, s
 @dataclass(frozen=True, slots=True, eq=False)
 class Coded:
     """One picture, ready for RTP. ``received_mono``: when the frame reached us; None of a notice.
-    ``ready_mono``: when it was encoded, or forwarded; ``encode_ms`` is None of what was forwarded."""
+    ``ready_mono``: when it was encoded, or forwarded; ``encode_ms`` is None of what was forwarded.
+    ``rule``: as of ``Picture``."""
 
     payloads: list[bytes]
     pts: int
@@ -59,6 +69,7 @@ class Coded:
     received_mono: float | None
     ready_mono: float
     encode_ms: float | None = None
+    rule: Rule = ALWAYS
 
 
 class Receiver(Protocol):
@@ -111,6 +122,8 @@ class Feed(ABC):
         while True:
             coded = await self._queue.get()
             for receiver in tuple(self.receivers):
+                if coded.rule.over:
+                    break
                 try:
                     await receiver.take(self, coded)
                 except Exception:  # one picture lost for one of them
@@ -146,7 +159,12 @@ class ForwardedFeed(Feed):
         if self.receivers:
             payloads = self._packetiser.payloads(packet)
             coded = Coded(
-                payloads, packet.pts, packet.is_keyframe, packet.received_mono, time.monotonic()
+                payloads,
+                packet.pts,
+                packet.is_keyframe,
+                packet.received_mono,
+                time.monotonic(),
+                rule=packet.rule,
             )
             self._loop.call_soon_threadsafe(self._arrived, coded)
 
@@ -231,6 +249,7 @@ class _Work:
         self._packetiser = Packetiser()
         self._encoder: VideoEncoder | None = None
         self._encoded_size = (0, 0)
+        self._rule = ALWAYS
         self._last_pts: int | None = None
         self._keyframe_mono = -MIN_KEYFRAME_INTERVAL_S
 
@@ -244,6 +263,9 @@ class _Work:
     def encode(self, picture: Picture, bit_rate: int, keyframe_wanted: threading.Event) -> Coded:
         begun = time.monotonic()
         frame = half_size(picture.frame) if self._is_low else picture.frame
+        if picture.rule is not self._rule:  # nothing may be predicted from what was seen before
+            self.close()
+            self._rule = picture.rule
         encoder = self._encoder_for(frame, bit_rate)
         self.size = (picture.frame.width, picture.frame.height)
         is_wanted = keyframe_wanted.is_set()
@@ -258,7 +280,15 @@ class _Work:
         self._last_pts = picture.pts
         received_mono = None if picture.is_notice else picture.frame.received_mono
         encode_ms = (ready - begun) * 1000
-        return Coded(payloads, picture.pts, packet.is_keyframe, received_mono, ready, encode_ms)
+        return Coded(
+            payloads,
+            picture.pts,
+            packet.is_keyframe,
+            received_mono,
+            ready,
+            encode_ms,
+            picture.rule,
+        )
 
     def close(self) -> None:
         if self._encoder is not None:

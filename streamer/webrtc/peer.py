@@ -20,7 +20,7 @@ from streamer.aio import cancel_and_wait
 from streamer.config import WebRtcConfig
 from streamer.errors import InvalidOffer, InvalidRequest, StreamerError
 from streamer.messages import clock_message
-from streamer.model import PoseResult, Status, StreamState, VideoMode
+from streamer.model import ModelStatus, PoseResult, Status, StreamState, VideoMode
 from streamer.streams import Stream
 from streamer.webrtc.codecs import agreed_codecs, choose_codec, keep_only
 from streamer.webrtc.gathering import Gathering
@@ -269,3 +269,5 @@ class Peer:
             self._over.set()
 
     def on_result(self, result: PoseResult) -> None: ...
+
+    def on_model(self, status: ModelStatus) -> None: ...

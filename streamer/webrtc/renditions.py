@@ -119,7 +119,7 @@ class Viewer:
         elif pts <= self._last_pts:
             return
         self._synced, self._last_pts = True, pts
-        await self.sender.send(coded.payloads, pts)
+        await self.sender.send(coded.payloads, pts, coded.rule)
 
     def on_gap(self, feed: Feed) -> None:
         if feed is self.feed:

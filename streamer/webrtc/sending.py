@@ -26,6 +26,8 @@ from aiortc.rtp import (
     unpack_remb_fci,
 )
 
+from streamer.model import ALWAYS, Rule
+
 logger = logging.getLogger(__name__)
 
 HISTORY_PACKETS = 1024
@@ -80,7 +82,7 @@ class VideoSender:
         self._extensions = b""
         self._send_time_at: int | None = None
         self._sent: deque[tuple[float, int]] = deque()  # (monotonic s, bytes) of the last pictures
-        self._history: dict[int, tuple[int, bytes, bytes]] = {}
+        self._history: dict[int, tuple[int, bytes, bytes, Rule]] = {}
         self._reported: tuple[int, int] | None = None  # highest sequence number, packets lost
         self._repeats = MAX_REPEATS
         self._refilled_at = time.monotonic()
@@ -91,8 +93,9 @@ class VideoSender:
         self._sender._handle_rtcp_packet = self._on_rtcp
         self._sender._retransmit = self._repeat
 
-    async def send(self, payloads: Sequence[bytes], pts: int) -> None:
-        """One picture's RTP payloads. Nothing happens when the peer is not there any more."""
+    async def send(self, payloads: Sequence[bytes], pts: int, rule: Rule = ALWAYS) -> None:
+        """One picture's RTP payloads. Nothing happens when the peer is not there any more; once ``rule`` is
+        over no more of them goes out, also as a repeat."""
         if not self._is_open:
             return
         timestamp = (pts + self.rtp_origin) & 0xFFFFFFFF
@@ -101,12 +104,14 @@ class VideoSender:
         last = len(payloads) - 1
         try:
             for index, payload in enumerate(payloads):
+                if rule.over:
+                    return
                 marker = _MARKER if index == last else 0
                 number = self._sequence_number
                 self._sequence_number = (number + 1) & 0xFFFF
                 kind = self._payload_type | marker
                 head = struct.pack("!BBHL", self._first_byte, kind, number, timestamp)
-                self._history[number % HISTORY_PACKETS] = (number, head, payload)
+                self._history[number % HISTORY_PACKETS] = (number, head, payload, rule)
                 packet = head + self._ssrc + extensions + payload
                 await self._sender.transport._send_rtp(packet)
         except ConnectionError:
@@ -189,7 +194,9 @@ class VideoSender:
         kept = self._history.get(sequence_number % HISTORY_PACKETS)
         if kept is None or kept[0] != sequence_number or not self._is_open:
             return
-        number, head, payload = kept
+        number, head, payload, rule = kept
+        if rule.over:
+            return
         if not self._may_repeat():
             self.repeats_refused += 1
             return

@@ -11,6 +11,7 @@ streamer bench --images                     pictures over HTTP, and a live strea
 streamer bench --loss                       over a network that loses packets and goes away for 5 s
 streamer bench --first-frame                in Chromium; needs what tests/setup.sh installs
 streamer bench --analyze                    files and folders beside a bare loop
+streamer bench --smoothing                  how calm and how late landmarks are, beside MediaPipe's filter
 streamer bench --process-port               what an estimator in its own process would cost
 streamer bench --setup                      a fresh clone, to its first page; needs a network
 
@@ -46,6 +47,7 @@ from tests.bench.plot import assert_can_plot, plot
 from tests.bench.process_port import process_port
 from tests.bench.readers import readers
 from tests.bench.sizes import sizes
+from tests.bench.smoothing import smoothing
 from tests.bench.stills import stills
 from tests.bench.streams import streams
 from tests.bench.viewers import viewers
@@ -117,6 +119,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--loss", action="store_true", help="a bad network, ours and stock")
     parser.add_argument("--first-frame", action="store_true", help="waiting times in a browser")
     parser.add_argument("--analyze", action="store_true", help="streamer analyze and a bare loop")
+    parser.add_argument("--smoothing", action="store_true", help="jitter, lag and cost of it")
     parser.add_argument("--process-port", action="store_true", help="estimator in its own process")
     parser.add_argument("--setup", action="store_true", help="fresh clone to first served page")
     parser.add_argument("--quick", action="store_true", help="one short round of each")
@@ -130,7 +133,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     wanted = (given.sizes, given.streams or given.stock_streams, given.viewers, given.modes)
     others = (
         *(given.readers, given.stills, given.images, given.loss, given.first_frame),
-        *(given.analyze, given.process_port, given.setup),
+        *(given.analyze, given.smoothing, given.process_port, given.setup),
     )
     if not any((*wanted, *others)):
         given.sizes, given.streams, given.viewers = (
@@ -195,6 +198,8 @@ def _sections(
         yield "first_frame", lambda: dict(first_frame())
     if given.analyze:
         yield "analyze", lambda: analyze(plan)
+    if given.smoothing:
+        yield "smoothing", smoothing
     if given.process_port:
         yield "process_port", process_port
     if given.setup:

@@ -15,6 +15,7 @@ import os
 import socket
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from statistics import fmean, median
@@ -28,10 +29,11 @@ from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from aiortc.rtp import HeaderExtensionsMap, RtpPacket
 from pylibsrtp import Policy, Session
 
-from streamer.config import PoseConfig
+from streamer.angles import joint_angles
+from streamer.config import OverlayConfig, PoseConfig
 from streamer.encoders import VideoEncoder
 from streamer.messages import pose_message
-from streamer.model import VIDEO_CLOCK_HZ, Codec, Frame, PoseResult
+from streamer.model import VIDEO_CLOCK_HZ, Codec, Frame, Pose, PoseResult
 from streamer.overlay import SkeletonPainter
 from streamer.pixels import small_rgb, to_av, to_frame
 from streamer.pose.mediapipe import INPUT_WIDTH_PX, MediaPipeEstimator
@@ -129,10 +131,17 @@ class Clock:
         return {name: median(spent[SETTLED_FRAMES:]) for name, spent in self._spent_ms.items()}
 
 
+_EVERYTHING = OverlayConfig(angles=True, ids=True, confidence=True, trails=True)
+
+
+def _with_angles(pose: Pose, width: int, height: int) -> Pose:
+    return replace(pose, angles=joint_angles(pose.landmarks, pose.world, width, height))
+
+
 def _stages_of(frames: Sequence[Frame], rate: int) -> dict[str, float]:
     clock = Clock()
     size = (frames[0].width, frames[0].height)
-    estimator, painter = _estimator(), SkeletonPainter()
+    estimator, painter, full_painter = _estimator(), SkeletonPainter(), SkeletonPainter(_EVERYTHING)
     cameras = {codec: VideoEncoder(codec, *size, rate) for codec in CODECS}
     viewers = {codec: VideoEncoder(codec, *size, rate) for codec in CODECS}
     wires = {codec: Wire(codec) for codec in CODECS}
@@ -157,6 +166,9 @@ def _stages_of(frames: Sequence[Frame], rate: int) -> dict[str, float]:
             painter.annotate(got, ())
         with clock.of("copy and draw"):
             drawn = painter.annotate(got, poses)
+        angled = tuple(_with_angles(pose, *size) for pose in poses)
+        with clock.of("copy and draw everything"):
+            full_painter.annotate(got, angled)
         with clock.of("JSON message"):
             pose_message("bench", PoseResult(1, number, frame.pts, got, poses, 0, {"pose": 1.0}))
         for codec in CODECS:

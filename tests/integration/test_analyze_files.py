@@ -31,8 +31,10 @@ from streamer.config import PoseConfig
 from streamer.errors import SourceUnusable
 from streamer.pose.models import Complexity, ensure_models
 from streamer.schema import PoseMessage
+from tests.decoded import decode
 from tests.rigs.clips import Clips
 from tests.rigs.films import Film, luma_of, make_film, shown, sound_packets
+from tests.rigs.hiding import body_of, detail_left, noise_frame, standing
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -77,6 +79,22 @@ def run_analyze(*arguments: str | Path, **more: Any) -> subprocess.CompletedProc
         [sys.executable, "-m", "streamer", "analyze", *map(str, arguments)],
         **{"capture_output": True, "text": True, "timeout": RUN_TIMEOUT_S, "check": False, **more},
     )
+
+
+def test_people_are_hidden_in_the_video_and_told_of_in_the_landmarks(
+    clips: Clips, tmp_path: Path
+) -> None:
+    path = make_film(clips.person, tmp_path / "film.mp4", Film(frames=5))
+    left = {}
+    for privacy in ("off", "blur"):
+        out = tmp_path / privacy
+        work_through(path, out, Options(LITE, privacy=privacy))
+        (person,) = messages(out, "film")[0]["poses"]
+        pose = replace(standing(noise_frame()), landmarks=np.array(person["landmarks"]))
+        (original,), (drawn,) = decode(path, 1), decode(out / "film.mp4", 1)
+        body = body_of(pose, original.width, original.height)
+        left[privacy] = detail_left(drawn.planes()[0], original.planes()[0], body)
+    assert left["off"] > 0.3 > 0.15 > left["blur"], "the skeleton is drawn over it"
 
 
 # -- every frame, at its time -----------------------------------------------------------------------

@@ -10,8 +10,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from streamer.client import Client, ClientError, PoseFrame, State, landmarks
+from streamer.client import Client, ClientError, Model, PoseFrame, State, landmarks
 from streamer.config import ServerConfig
+from streamer.messages import model_message
+from streamer.model import ModelStatus
 from streamer.wire import KIND_POSE
 from tests.fakes import PATIENCE_S, make_frame
 from tests.in_process import Http, Service, serving
@@ -132,6 +134,7 @@ class Flaky:
             await websocket.send_str(json.dumps({"type": "mood", "v": 7}))
             await websocket.send_bytes(bytes([9, KIND_POSE]) + b"later")
             await websocket.send_str('{"type":"state","state":"live","detail":"","stream":"door"}')
+            await websocket.send_str(model_message("door", ModelStatus(0, 1, "overload")))
             return websocket
         await websocket.send_str('{"type":"state","state":"ended","detail":"","stream":"door"}')
         return websocket
@@ -152,6 +155,9 @@ async def test_client_comes_back_until_the_stream_ends(flaky: Flaky) -> None:
     await web.TCPSite(runner, "127.0.0.1", port).start()
     async with Client(f"http://127.0.0.1:{port}/pose/") as client, asyncio.timeout(PATIENCE_S):
         states = [m.state async for m in client.messages("door") if isinstance(m, State)]
+        flaky.visits = 1
+        models = [m async for m in client.all_messages("door") if isinstance(m, Model)]
     await runner.cleanup()
     assert states == ["connecting", "live", "connecting", "ended"]
+    assert models == [Model("door", 0, 1, "overload")]
     assert flaky.visits == 3

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from blockbuster import BlockBuster, BlockingError
 
-from streamer.app import estimator_factory
+from streamer.app import check_models, make_estimator
 from streamer.pose.models import Complexity, ensure_models
 from streamer.state import StateFile
 from tests.decoded import decode
@@ -53,7 +53,7 @@ async def test_whole_life_of_a_peer_and_a_camera_blocks_nothing(
     tmp_path: Path, person_clip: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ensure_models([Complexity.FULL])
-    service = Service(tmp_path, estimator=estimator_factory)
+    service = Service(tmp_path, estimator=make_estimator, check_models=check_models)
     caught: list[BaseException] = []
     async with serving(service) as http:
         with no_blocking(caught):

@@ -13,7 +13,6 @@ from aiohttp import ClientResponse
 from streamer.app import serve
 from streamer.config import Config, IceServer, PoseConfig, ServerConfig, WebRtcConfig
 from streamer.errors import ConfigError, ModelError
-from streamer.ports import EstimatorFactory
 from streamer.server import guard
 from streamer.server.application import MAX_BODY_BYTES
 from streamer.webrtc.sdp import MAX_OFFER_BYTES
@@ -274,10 +273,18 @@ async def test_stream_is_made_shown_listed_changed_and_removed(http: Http) -> No
     changed = await (await http.patch("/api/v1/streams/door", json=patch)).json()
     assert changed["pose"]["smooth_landmarks"] is False and changed["pose"]["num_poses"] == 2
     assert await (await http.get("/api/v1/streams")).json() == []
-    assert changed["overlay"] == {"style": "skeleton", "side_colours": True}
-    patch = {"overlay": {"style": "none"}}
+    usual = {
+        "style": "skeleton",
+        "side_colours": True,
+        "line_width": 0.0,
+        "angles": False,
+        "ids": False,
+    }
+    usual |= {"confidence": False, "trails": False}
+    assert changed["overlay"] == usual
+    patch = {"overlay": {"style": "none", "trails": True}}
     changed = await (await http.patch("/api/v1/streams/door", json=patch)).json()
-    assert changed["overlay"] == {"style": "none", "side_colours": True}
+    assert changed["overlay"] == usual | {"style": "none", "trails": True}
     assert (await http.delete("/api/v1/streams/door")).status == 204
     await problem(await http.get("/api/v1/streams/door"), 404, "not-found")
 
@@ -456,10 +463,10 @@ async def test_address_outside_the_allowed_networks_is_refused(
 
 
 async def test_missing_model_is_told_and_waiting_does_not_help(tmp_path: Path) -> None:
-    def missing(pose: PoseConfig) -> EstimatorFactory:
+    def missing(pose: PoseConfig) -> None:
         raise ModelError("run `streamer models heavy` once")
 
-    async with serving(Service(tmp_path, estimator=missing)) as http:
+    async with serving(Service(tmp_path, check_models=missing)) as http:
         response = await add(http)
         assert "Retry-After" not in response.headers
         assert "streamer models" in await problem(response, 503, "model-unavailable")

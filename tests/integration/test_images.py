@@ -13,6 +13,7 @@ import pytest
 from aiohttp import ClientResponse, FormData
 from PIL import ExifTags, Image
 
+from streamer.angles import ANGLES
 from streamer.pose.models import Complexity, ensure_models
 from tests.rigs.pictures import (
     difference,
@@ -79,9 +80,10 @@ async def analysed(response: ClientResponse) -> dict[str, Any]:
     assert answer["status"] == "success"
     assert answer["landmarks_count"] == (33 if answer["poses"] else 0)
     for number, pose in enumerate(answer["poses"], start=1):
-        assert set(pose) == {"id", "score", "landmarks", "world"}
+        assert set(pose) == {"id", "score", "landmarks", "world", "predicted", "angles"}
         assert pose["id"] == number
         assert np.shape(pose["landmarks"]) == (33, 5) and np.shape(pose["world"]) == (33, 3)
+        assert list(pose["angles"]) == list(ANGLES) and set(pose["predicted"]) <= set(range(33))
     return answer
 
 

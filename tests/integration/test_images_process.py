@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from streamer.app import find_model
 from streamer.config import ImagesConfig
 from streamer.errors import InvalidPicture, LimitReached, ModelError, PictureTooLarge
 from streamer.images import process as process_module
 from streamer.images.job import Job
 from streamer.images.process import PictureProcess
 from streamer.images.worker import NICENESS
-from streamer.pose.models import Complexity, ensure_models
+from streamer.pose.models import Complexity, ensure_models, find_model
 from tests.rigs.pictures import file_of, person_picture
 
 pytestmark = pytest.mark.timeout(90)

@@ -103,6 +103,7 @@ async def test_every_metric_has_the_type_that_its_name_promises(
         "streamer_stream_viewers": "gauge",
         "streamer_stream_pose_fps": "gauge",
         "streamer_stream_people": "gauge",
+        "streamer_stream_model_complexity": "gauge",
         "streamer_stream_frame_age_seconds": "gauge",
         "streamer_stream_latency_seconds": "summary",
     }

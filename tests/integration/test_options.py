@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamer.app import estimator_factory
+from streamer.app import make_estimator
 from streamer.config import PoseConfig
 from streamer.errors import ModelError
 from streamer.model import Frame, Pose
@@ -35,7 +35,7 @@ def tracked(film: list[Frame]) -> list[tuple[Pose, ...]]:
 
 
 def estimate(frames: Sequence[Frame], options: PoseConfig) -> list[tuple[Pose, ...]]:
-    estimator = estimator_factory(options)()
+    estimator = make_estimator(options)
     try:
         return [estimator.estimate(frame, frame.pts) for frame in frames]
     finally:
@@ -151,7 +151,7 @@ def test_complexity_whose_model_is_not_here_is_told_with_what_to_do(
 ) -> None:
     monkeypatch.setenv("STREAMER_MODELS_DIR", str(tmp_path))
     with pytest.raises(ModelError, match="streamer models heavy"):
-        estimator_factory(PoseConfig(model_complexity=2))
+        make_estimator(PoseConfig(model_complexity=2))
 
 
 def test_bundle_that_mediapipe_can_not_load_is_told(
@@ -160,11 +160,11 @@ def test_bundle_that_mediapipe_can_not_load_is_told(
     monkeypatch.setenv("STREAMER_MODELS_DIR", str(tmp_path))
     (tmp_path / "pose_landmarker_full.task").write_bytes(b"no bundle")
     with pytest.raises(ModelError, match="streamer models"):
-        estimator_factory(DEFAULT)()
+        make_estimator(DEFAULT)
 
 
 async def test_estimating_on_the_event_loop_is_refused(film: list[Frame]) -> None:
-    estimator = estimator_factory(DEFAULT)()
+    estimator = make_estimator(DEFAULT)
     with pytest.raises(RuntimeError, match="event loop"):
         estimator.estimate(film[0], 0)
     estimator.close()

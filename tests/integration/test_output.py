@@ -17,7 +17,7 @@ import av
 import numpy as np
 import pytest
 
-from streamer.app import camera_source, estimator_factory
+from streamer.app import camera_source, make_estimator
 from streamer.config import AnySource, OutputConfig, RtspConfig, VideoConfig
 from streamer.errors import SourceLost
 from streamer.model import StreamState
@@ -46,7 +46,7 @@ class QuickService(Service):
     """Outputs that wait less, and with ``real`` the real camera and estimator."""
 
     def __init__(self, folder: Path, *, real: bool = False, rtsp: RtspConfig = QUICK) -> None:
-        super().__init__(folder, estimator=estimator_factory if real else None)
+        super().__init__(folder, estimator=make_estimator if real else None)
         self._real = real
         self._rtsp = rtsp
         self.streams._workshop = replace(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamer.app import estimator_factory
+from streamer.app import make_estimator
 from streamer.config import PoseConfig
 from streamer.errors import SourceEnded, SourceLost
 from streamer.model import Frame, PoseResult, StreamState
@@ -54,7 +54,7 @@ class ReleasingSink(RecordingSink):
 
 def bare_loop(frames: Sequence[Frame]) -> list[Landmarks]:
     """The estimator alone, on the same pictures and their times."""
-    estimator = estimator_factory(PoseConfig())()
+    estimator = make_estimator(PoseConfig())
     try:
         return [
             [(pose.landmarks, pose.world) for pose in estimator.estimate(frame, frame.pts)]
@@ -74,7 +74,7 @@ async def test_landmarks_of_a_session_equal_a_bare_loops_exactly_and_again_after
     source = PatientSource(first, second)
     sink = ReleasingSink(source)
     session = Session(
-        "film", source, estimator_factory(PoseConfig()), FakePainter(), RetryPolicy(first_s=0.001)
+        "film", source, make_estimator, PoseConfig(), FakePainter(), RetryPolicy(first_s=0.001)
     )
     session.subscribe(sink)
     session.start()

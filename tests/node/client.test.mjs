@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { landmarks, messages } from "../../web/client.js";
+import { allMessages, landmarks, messages } from "../../web/client.js";
 
 const SERVER = "https://pose.lan/behind/a/proxy";
 let sockets = [];
@@ -75,6 +75,23 @@ test("a lost connection is made again, and the end of the stream is the end", as
   await reading;
   assert.deepEqual(heard, [1, 7, "ended"]);
   assert.equal(sockets.length, 2);
+});
+
+test("which model runs is heard by those who want to hear everything", async () => {
+  const model = { type: "model", v: 1, stream: "door", model_complexity: 0, wanted: 1, reason: "overload" };
+  const options = { server: SERVER };
+  for (const [read, expected] of [[allMessages, ["model", "pose"]], [messages, ["pose"]]]) {
+    const heard = [];
+    const at = sockets.length;
+    const reading = (async () => {
+      for await (const { type } of read("door", options)) heard.push(type);
+    })();
+    (await socket(at)).say(model);
+    sockets[at].say(pose(1));
+    sockets[at].hangUp(1000);
+    await reading;
+    assert.deepEqual(heard, expected);
+  }
 });
 
 test("a stream that was never there is an error, not an endless wait", async () => {

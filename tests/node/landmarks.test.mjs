@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decodePose, parseMessage } from "../../web/landmarks.js";
+import { ANGLES, decodePose, parseMessage } from "../../web/landmarks.js";
 
 const POSE_BYTES = 466;
 
@@ -119,6 +119,45 @@ test("a message that was cut short anywhere is ignored", () => {
     assert.equal(decodePose(whole.slice(0, length), "door"), null, `${length} bytes`);
   }
   assert.notEqual(decodePose(whole, "door"), null);
+});
+
+/** The same with blocks behind the poses, and their bits in the header. */
+function withFurther(buffer, bits, ...blocks) {
+  const bytes = new Uint8Array([...new Uint8Array(buffer), ...blocks.flat()]);
+  new DataView(bytes.buffer).setUint32(20, bits, true);
+  return bytes.buffer;
+}
+
+const SIGHTS = [[0b11, 0, 0, 0, 1, 0], [0, 0b100, 0, 0, 0, 2]]; // landmarks 0, 1 and 32; 10, front_back
+const ANGLES_BYTES = 2 * 28 + 4;
+
+test("blocks behind the poses have what can't be seen, mistaken sides and angles", () => {
+  const angles = Array.from({ length: 2 }, () => new Uint8Array(ANGLES_BYTES));
+  new DataView(angles[1].buffer).setInt16(4, -905, true);
+  angles[1][56] = 0b100;
+  const buffer = withFurther(
+    makeMessage({ poses: [ONE, TWO] }), 3, ...SIGHTS, ...angles.map((block) => [...block]),
+  );
+  const [first, second] = decodePose(buffer, "door").poses;
+  assert.deepEqual(first.predicted, [0, 1, 32]);
+  assert.equal("turned" in first, false);
+  assert.deepEqual(second.predicted, [10]);
+  assert.equal(second.turned, "front_back");
+  assert.equal(ANGLES[2], "left_knee");
+  assert.deepEqual(second.angles.left_knee, [-90.5, 1]);
+  assert.deepEqual(first.angles.left_knee, [0, 0]);
+  assert.equal("raw" in first, false);
+});
+
+test("blocks that a later version adds behind those are passed over", () => {
+  const later = withFurther(makeMessage({ poses: [ONE, TWO] }), 1 | 8, ...SIGHTS, [1, 2, 3]);
+  const [first, second] = decodePose(later, "door").poses;
+  assert.deepEqual([first.predicted, second.predicted], [[0, 1, 32], [10]]);
+});
+
+test("a message whose blocks are cut short is ignored", () => {
+  const whole = withFurther(makeMessage({ poses: [ONE, TWO] }), 1, ...SIGHTS);
+  assert.equal(decodePose(whole.slice(0, -1), "door"), null);
 });
 
 test("text stays JSON, whatever form the poses have", () => {

@@ -45,6 +45,7 @@ function rounded(message) {
       ...pose,
       score: to(3)(pose.score),
       landmarks: rows(pose.landmarks, (i) => (i < 3 ? 5 : 3)),
+      ...(pose.raw && { raw: rows(pose.raw, (i) => (i < 3 ? 5 : 3)) }),
       world: rows(pose.world, () => 4),
     })),
   };

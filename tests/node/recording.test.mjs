@@ -54,6 +54,25 @@ test("CSV has a row for each person, and one for nobody", async () => {
   assert.match(rows[2], /^door,1,3000,0.0333,640,480,0,+$/);
 });
 
+test("what is known of a person besides is in both files", async () => {
+  const recording = new Recording(0);
+  const full = message(0);
+  full.poses = [{
+    ...full.poses[0],
+    ...{ predicted: [0, 32], turned: "left_right", angles: { left_knee: [12.5, 1] } },
+    raw: LANDMARK_NAMES.map(() => [1 / 3, 0, 0, 1, 1]),
+  }];
+  recording.add(full, 0);
+  const [{ poses: [pose] }] = (await linesOf(recording.toJsonLines())).map((line) => JSON.parse(line));
+  assert.deepEqual([pose.predicted, pose.turned, pose.angles], [[0, 32], "left_right", { left_knee: [12.5, 1] }]);
+  assert.deepEqual(pose.raw[0], [0.33333, 0, 0, 1, 1]);
+  const [head, row] = (await linesOf(recording.toCsv())).map((line) => line.split(","));
+  const value = (name) => row[head.indexOf(name)];
+  assert.equal(row.length, head.length);
+  assert.deepEqual(["turned", "nose_predicted", "left_ear_predicted"].map(value), ["left_right", "1", "0"]);
+  assert.deepEqual(["left_knee_deg", "left_knee_valid", "head_deg"].map(value), ["12.5", "1", ""]);
+});
+
 test("it ends after its time", () => {
   const recording = new Recording(0);
   assert.equal(recording.isFull((LIMIT_S - 1) * 1000), false);

@@ -21,7 +21,7 @@ from tests.rigs.marker import read_number
 
 if TYPE_CHECKING:
     from streamer.config import PoseConfig
-    from streamer.ports import EstimatorFactory
+    from streamer.ports import Estimator
 
 ESTIMATE_S = 0.02
 """As long as MediaPipe takes: landmarks that come at once would hide what comes late."""
@@ -45,6 +45,9 @@ def place_of_bit(bit: int) -> tuple[float, float]:
 class NumberEstimator:
     """One "person" for each frame, whose landmarks say the frame's number."""
 
+    def __init__(self, options: PoseConfig) -> None:
+        self.model_complexity = options.model_complexity
+
     def estimate(self, frame: Frame, pts: int) -> tuple[Pose, ...]:
         time.sleep(ESTIMATE_S)
         number = read_number(frame.planes()[0])
@@ -56,15 +59,21 @@ class NumberEstimator:
         world = np.zeros((LANDMARK_COUNT, 3), np.float32)
         return (Pose(id=1, score=1.0, landmarks=landmarks, world=world),)
 
+    @property
+    def bystanders(self) -> tuple[Pose, ...]:
+        return ()
+
+    def configure(self, options: PoseConfig) -> None: ...
+
     def reset(self) -> None: ...
 
     def close(self) -> None: ...
 
 
-def number_estimators(pose: PoseConfig) -> EstimatorFactory:
-    return NumberEstimator
+def number_estimator(pose: PoseConfig) -> Estimator:
+    return NumberEstimator(pose)
 
 
 if __name__ == "__main__":
-    app.estimator_factory = number_estimators
+    app.make_estimator = number_estimator
     raise SystemExit(main())

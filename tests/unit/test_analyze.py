@@ -25,10 +25,12 @@ from streamer.analyze.progress import Lines
 from streamer.analyze.run import PlanTask, _Run
 from streamer.analyze.segment import Part, Report, SegmentTask, message_line
 from streamer.analyze.tables import COLUMNS, CsvTable, ParquetTable, Table, rows
+from streamer.angles import ANGLES
 from streamer.cli import main
 from streamer.config import PoseConfig
 from streamer.errors import SourceUnusable, StreamerError
 from streamer.landmarks import NAMES
+from streamer.pose.honesty import judged
 from tests.fakes import make_frame, make_pose
 
 # -- which files ------------------------------------------------------------------------------------
@@ -448,16 +450,14 @@ def test_a_segment_that_fails_costs_no_other_and_the_next_run_does_it_alone(
 
 
 def message(*people: int) -> dict[str, Any]:
-    poses = tuple(
-        dataclasses.replace(make_pose(nose=(0.25, 0.5), right_foot_index=(0.5, 0.75)), id=number)
-        for number in people
-    )
+    pose = make_pose(nose=(0.25, 0.5), right_foot_index=(0.5, 0.75))
+    poses = tuple(dataclasses.replace(judged(pose, 64, 48), id=number) for number in people)
     parsed: dict[str, Any] = json.loads(message_line("clip.mp4", 7, make_frame(pts=45_000), poses))
     return parsed
 
 
 def test_a_row_is_a_person_and_a_frame_with_nobody_has_one_too() -> None:
-    assert len(COLUMNS) == 8 + len(NAMES) * 8
+    assert len(COLUMNS) == 8 + len(NAMES) * 8 + 1 + len(NAMES) + len(ANGLES) * 2
     first, second = (dict(zip(COLUMNS, row, strict=True)) for row in rows(message(1, 2)))
     head = {key: first[key] for key in COLUMNS[:8]}
     assert head == {
@@ -472,10 +472,18 @@ def test_a_row_is_a_person_and_a_frame_with_nobody_has_one_too() -> None:
     }
     assert (first["nose_x"], first["nose_y"], first["nose_visibility"]) == (0.25, 0.5, 1.0)
     assert (first["right_foot_index_y"], first["left_hip_world_z"]) == (0.75, 0.0)
+    assert (first["nose_predicted"], first["left_hip_predicted"], first["turned"]) == (0, 1, None)
+    assert (first["left_knee_deg"], first["left_knee_valid"]) == (0.0, 0)
     assert second["person"] == 2
     (nobody,) = (dict(zip(COLUMNS, row, strict=True)) for row in rows(message()))
     assert (nobody["frame"], nobody["person"]) == (7, 0)
     assert {nobody[name] for name in COLUMNS[7:]} == {None}
+
+
+def test_what_is_not_known_of_a_person_leaves_its_columns_empty() -> None:
+    line = message_line("clip.mp4", 0, make_frame(), (make_pose(nose=(0.5, 0.5)),))
+    (row,) = (dict(zip(COLUMNS, each, strict=True)) for each in rows(json.loads(line)))
+    assert (row["nose_predicted"], row["trunk_deg"], row["trunk_valid"]) == (None, None, None)
 
 
 def test_csv_and_parquet_hold_the_same_rows(tmp_path: Path) -> None:

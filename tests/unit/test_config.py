@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from streamer.config import Config, RtspSource
+from streamer.config import Config, RtspSource, VideoConfig
 from streamer.errors import ConfigError
 from streamer.settings import load_config
 
@@ -300,3 +301,10 @@ def test_file_that_is_not_utf8_is_told(tmp_path: Path) -> None:
     file.write_bytes(b"[server]\nhost = '\xff'\n")
     with pytest.raises(ConfigError, match="not valid TOML"):
         load_config(file, {})
+
+
+@pytest.mark.parametrize("rotation", [False, True, 45, -90, 360, "90", None])
+def test_rotation_is_a_quarter_turn_and_nothing_else(rotation: object) -> None:
+    with pytest.raises(ValidationError):
+        VideoConfig.model_validate({"rotation": rotation})
+    assert VideoConfig.model_validate({"rotation": 270}).rotation == 270

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from streamer.angles import ANGLES
 from streamer.messages import clock_message, pose_message, state_message
-from streamer.model import Frame, Pose, PoseResult, Status, StreamState
+from streamer.model import Frame, ModelStatus, Pose, PoseResult, Status, StreamState
 from streamer.sinks import Form, MessageFeed
 from streamer.wire import decode_pose
 from tests.fakes import RecordingListener, make_frame
@@ -49,6 +50,41 @@ def test_pose_message_has_the_fields_of_the_protocol_in_their_order() -> None:
     assert (pose["id"], pose["score"]) == (1, 0.988)
 
 
+def known() -> Pose:
+    """A person of whom all is known that may be."""
+    return Pose(
+        id=1,
+        score=1.0,
+        landmarks=LANDMARKS.copy(),
+        world=WORLD.copy(),
+        raw=LANDMARKS.copy(),
+        predicted=np.isin(np.arange(33), [2, 32]),
+        angles=np.stack((np.linspace(-90, 180, len(ANGLES)), np.arange(len(ANGLES)) % 2), 1).astype(
+            np.float32
+        ),
+        turned="front_back",
+    )
+
+
+def test_what_is_known_besides_comes_in_fields_with_names() -> None:
+    (pose,) = json.loads(pose_message("door", result(known())))["poses"]
+    fields = ["id", "score", "landmarks", "world", "predicted", "turned", "angles", "raw"]
+    assert list(pose) == fields
+    assert (pose["predicted"], pose["turned"]) == ([2, 32], "front_back")
+    assert list(pose["angles"]) == list(ANGLES)
+    assert pose["angles"]["left_ankle"] == [-90.0, 0] and pose["angles"]["right_ankle"] == [
+        -80.0,
+        1,
+    ]
+    assert pose["raw"] == pose["landmarks"]
+
+
+def test_a_person_who_is_seen_whole_and_right_has_nothing_predicted_and_is_not_turned() -> None:
+    seen = replace(known(), predicted=np.zeros(33, np.bool_), turned=None)
+    (pose,) = json.loads(pose_message("door", result(seen)))["poses"]
+    assert pose["predicted"] == [] and "turned" not in pose
+
+
 def test_landmarks_are_rows_of_five_and_three_numbers() -> None:
     message = json.loads(pose_message("door", result(Pose(1, 1.0, LANDMARKS, WORLD))))
     (pose,) = message["poses"]
@@ -59,11 +95,12 @@ def test_landmarks_are_rows_of_five_and_three_numbers() -> None:
 
 
 @pytest.mark.parametrize("what", [np.nan, np.inf, -np.inf])
-def test_what_is_no_number_never_becomes_json(what: float) -> None:
-    broken = WORLD.copy()
-    broken[0, 0] = what
+@pytest.mark.parametrize("where", ["landmarks", "world", "angles", "raw"])
+def test_what_is_no_number_never_becomes_json(where: str, what: float) -> None:
+    broken = known()
+    getattr(broken, where)[0, 0] = what
     with pytest.raises(ValueError, match="JSON"):
-        pose_message("door", result(Pose(1, 1.0, LANDMARKS, broken)))
+        pose_message("door", result(broken))
 
 
 def test_frame_with_nobody_is_a_message_with_no_poses() -> None:
@@ -139,3 +176,21 @@ def test_listener_hears_the_state_first_and_nothing_after_it_has_left() -> None:
     feed.on_result(result())
     assert [json.loads(text)["state"] for text in listener.heard] == ["live"]
     assert listener.poses == []
+
+
+def test_listener_is_told_on_joining_if_another_model_runs_than_is_wanted() -> None:
+    feed, early, late = MessageFeed("door"), RecordingListener(), RecordingListener()
+    feed.listen(early)
+    feed.on_model(ModelStatus(1, 1))  # as everybody expects
+    assert early.heard == []
+    feed.on_model(ModelStatus(0, 1, "overload"))
+    feed.listen(late)
+    feed.on_model(ModelStatus(1, 1))
+    lighter = {"type": "model", "v": 1, "stream": "door", "model_complexity": 0, "wanted": 1}
+    lighter["reason"] = "overload"
+    wanted = {"type": "model", "v": 1, "stream": "door", "model_complexity": 1, "wanted": 1}
+    for listener in (early, late):
+        assert [json.loads(each) for each in listener.heard] == [lighter, wanted]
+    last = RecordingListener()
+    feed.listen(last)
+    assert last.heard == []

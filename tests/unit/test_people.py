@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from streamer.config import PoseConfig
-from streamer.pose.people import HIDDEN_S, SEARCH_INTERVAL_S, People
+from streamer.pose.people import HIDDEN_S, People
+from streamer.pose.zones import Zones
 from tests.rigs.people_world import (
     BLUE,
     GREEN,
@@ -90,7 +91,7 @@ def test_one_person_costs_little_more_where_several_are_allowed() -> None:
     several.followed(PoseConfig(num_poses=4), 20)
     assert alone.detections == 1
     assert len(several.looks) == len(alone.looks) == 600 + 1 - 1
-    assert several.detections < 1.4 * 20 / SEARCH_INTERVAL_S, (
+    assert several.detections < 1.4 * 20 / PoseConfig().search_interval_s, (
         "more often just after the first was found"
     )
 
@@ -160,7 +161,7 @@ def test_who_is_not_admitted_is_not_followed() -> None:
         world.detect,
         world.look,
         PoseConfig(num_poses=2),
-        lambda sighting: bool(sighting.landmarks[0, 0] < 320),
+        Zones([(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)]),
     )
     assert world.go_on(people, 0, 2)[-1] == {1: world.walkers[0]}
 

@@ -35,6 +35,14 @@ def test_turned_frame_has_its_upper_left_corner_below_and_four_turns_change_noth
     assert turned(frame, 0) is frame
 
 
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_every_plane_is_turned_whole(width: int, height: int, degrees: int) -> None:
+    frame = noise(width, height)
+    for straight, plane in zip(frame.planes(), turned(frame, degrees).planes(), strict=True):
+        assert np.array_equal(plane, np.rot90(straight, degrees // 90))
+
+
 def padded_picture(width: int, height: int) -> tuple[av.VideoFrame, list[NDArray[np.uint8]]]:
     """A picture in memory of FFmpeg's own, whose rows are padded, and its three planes."""
     picture = av.VideoFrame(width, height, "yuv420p")
@@ -145,6 +153,8 @@ def test_frame_that_was_given_stays_as_it_was(width: int, height: int) -> None:
 async def test_scaling_and_conversion_refuse_to_run_on_the_event_loop() -> None:
     with pytest.raises(RuntimeError, match="event loop"):
         small_rgb(noise(64, 48), 640)
+    with pytest.raises(RuntimeError, match="event loop"):
+        turned(noise(64, 48), 90)
     with pytest.raises(RuntimeError, match="event loop"):
         to_frame(av.VideoFrame(64, 48, "yuvj420p"), 0, 0.0, 0.0)
 

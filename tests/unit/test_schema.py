@@ -10,8 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from streamer.client import PoseFrame
-from streamer.messages import clock_message, pose_message, state_message
-from streamer.model import PoseResult, Status, StreamState
+from streamer.messages import clock_message, model_message, pose_message, state_message
+from streamer.model import ModelReason, ModelStatus, PoseResult, Status, StreamState
 from streamer.schema import AnyMessage, message_schema
 from streamer.wire import decode_pose
 from tests.fakes import make_frame, make_pose
@@ -59,6 +59,12 @@ def test_client_reads_both_forms_alike(sample: dict[str, Any]) -> None:
         assert pose.id == twin.id and pose.score == pytest.approx(twin.score, abs=1e-3)
         assert pose.landmarks == pytest.approx(twin.landmarks, abs=1e-3)
         assert pose.world == pytest.approx(twin.world, abs=1e-4)
+        assert pose.turned == twin.turned
+        for field in ("predicted", "angles", "raw"):
+            one, two = getattr(pose, field), getattr(twin, field)
+            assert (one is None) == (two is None)
+            if one is not None:
+                assert one.dtype == two.dtype and one == pytest.approx(two, abs=1e-3)
 
 
 @pytest.mark.parametrize("people", [0, 1, 3])
@@ -73,6 +79,11 @@ def test_state_message_fits(state: StreamState) -> None:
     validator.validate(json.loads(state_message("door", Status(state))))
     status = Status(state, "no video came for 5 s", "source-stalled", 2.04, 3)
     validator.validate(json.loads(state_message("door", status)))
+
+
+@pytest.mark.parametrize("reason", [None, "overload", "loading", "failed"])
+def test_model_message_fits(reason: ModelReason | None) -> None:
+    validator.validate(json.loads(model_message("door", ModelStatus(0, 1, reason))))
 
 
 def test_clock_message_fits() -> None:

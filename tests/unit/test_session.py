@@ -6,10 +6,11 @@ import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from streamer import screens
-from streamer.config import Idle
+from streamer.config import Idle, PoseConfig, Rotation
 from streamer.errors import (
     EstimatorError,
     SourceEnded,
@@ -20,7 +21,7 @@ from streamer.errors import (
     SourceStalled,
     SourceUnreachable,
 )
-from streamer.model import Forwarded, Packet, StreamState, VideoInfo
+from streamer.model import Forwarded, Frame, ModelStatus, Packet, StreamState, VideoInfo
 from streamer.session import MAX_UNFORWARDED_S, RetryPolicy, Session
 from tests.fakes import (
     PATIENCE_S,
@@ -46,7 +47,9 @@ class Bench:
         self.source = source
         self.estimators = FakeEstimators()
         self.painter = FakePainter()
-        self.session = Session("bench", source, self.estimators, self.painter, retry, idle)
+        self.session = Session(
+            "bench", source, self.estimators, PoseConfig(), self.painter, retry, idle
+        )
         self.sink = RecordingSink()
         self.session.subscribe(self.sink)
         self._next = 0
@@ -181,7 +184,7 @@ async def test_reconnect_begins_an_epoch_and_time_goes_on(bench: Bench) -> None:
     assert numbers == [(1, n) for n in range(5)] + [(2, n) for n in range(3)]
     times = [r.pts for r in bench.sink.results]
     assert times == sorted(set(times))
-    assert bench.estimators.built[0].resets == 2
+    assert bench.estimators.built[0].resets == 1
 
 
 async def test_attempts_count_up_until_a_frame_comes(benches: Benches) -> None:
@@ -428,6 +431,91 @@ async def test_source_that_stops_forwarding_is_noticed(bench: Bench) -> None:
     await viewer.until(lambda: viewer.forwarded[-1] is None)
 
 
+# -- cameras that hang askew ------------------------------------------------------------------------
+
+
+def bright_corner(pts: int) -> Frame:
+    """64x48, grey, and white in its upper left corner."""
+    frame = make_frame(pts)
+    frame.i420[:8, :8] = 235
+    return frame
+
+
+def white_corner(frame: Frame) -> tuple[str, str]:
+    luma = frame.planes()[0]
+    rows, columns = np.nonzero(luma == 235)
+    across = "left" if columns.max() < 8 else "right"
+    return ("upper" if rows.max() < 8 else "lower", across)
+
+
+@pytest.mark.parametrize(
+    ("rotation", "corner"),
+    [
+        (0, ("upper", "left")),
+        (90, ("upper", "right")),
+        (180, ("lower", "right")),
+        (270, ("lower", "left")),
+    ],
+)
+async def test_everybody_sees_the_picture_turned_clockwise(
+    bench: Bench, rotation: Rotation, corner: tuple[str, str]
+) -> None:
+    annotated, plain = bench.watch(), bench.watch(annotated=False)
+    bench.session.rotation = rotation
+    bench.session.start()
+    await bench.source.connected()
+    bench.source.open(VideoInfo(64, 48, "h264", 25.0))
+    await asyncio.to_thread(bench.source.put, bright_corner(0))
+    await bench.sink.results_come(1)
+    await plain.until(lambda: any(not each.is_notice for each in plain.pictures))
+    seen = [
+        bench.sink.results[0].frame,
+        *bench.estimators.frames,
+        *bench.painter.annotated,
+        *(each.frame for each in plain.pictures if not each.is_notice),
+    ]
+    assert len(seen) == 4
+    size = (64, 48) if rotation % 180 == 0 else (48, 64)
+    for frame in seen:
+        assert (white_corner(frame), frame.width, frame.height) == (corner, *size)
+    assert bench.session.video == VideoInfo(*size, "h264", 25.0)
+    assert annotated.pictures
+
+
+async def test_rotation_changes_while_the_stream_goes_on(bench: Bench) -> None:
+    bench.session.start()
+    await bench.source.connected()
+    turns: list[Rotation] = [0, 180, 180, 90, 0]
+    for number, rotation in enumerate(turns):
+        bench.session.rotation = rotation
+        await asyncio.to_thread(bench.source.put, bright_corner(number * FRAME))
+        await bench.sink.results_come(number + 1)
+    corners = [white_corner(result.frame) for result in bench.sink.results]
+    upright = ("upper", "left")
+    assert corners == [upright, *[("lower", "right")] * 2, ("upper", "right"), upright]
+    assert {result.epoch for result in bench.sink.results} == {1}
+    assert bench.sink.states == [StreamState.CONNECTING, StreamState.LIVE]
+    (estimator,) = bench.estimators.built
+    assert estimator.resets == 3  # wherever everything is elsewhere
+
+
+async def test_packets_of_a_camera_that_hangs_askew_go_to_nobody(bench: Bench) -> None:
+    viewer = bench.watch(annotated=False)
+    bench.session.screens.add_packets(viewer)
+    await bench.go_live()
+    bench.source.forward(packet(1, key=True))
+    await viewer.until(lambda: viewer.forwarded == [Forwarded("vp8")])
+    bench.session.rotation = 180
+    assert viewer.forwarded == [Forwarded("vp8"), None]  # at once: they are encoded for viewers
+    for number in range(2, 8):
+        bench.source.forward(packet(number, key=True))
+    assert len(viewer.packets) == 1
+    bench.session.rotation = 0
+    bench.source.forward(packet(8, key=True))
+    await viewer.until(lambda: viewer.forwarded[-1] == Forwarded("vp8"))
+    assert len(viewer.packets) == 2
+
+
 async def test_lost_source_forwards_nothing(bench: Bench) -> None:
     viewer = bench.watch(annotated=False)
     bench.session.screens.add_packets(viewer)
@@ -572,18 +660,37 @@ async def test_restart_mends_a_stream_whose_estimator_failed(bench: Bench) -> No
     assert viewer.pictures[-1].frame.width == 64
 
 
-async def test_reconfigured_session_uses_the_new_estimator_from_the_next_frame(
+async def test_options_of_a_live_session_reach_its_estimator_and_those_after_a_restart(
     bench: Bench,
 ) -> None:
     await bench.go_live()
-    later = FakeEstimators()
-    bench.session.reconfigure(later)
+    heavy = PoseConfig(model_complexity=2)
+    bench.session.configure(heavy)
     await bench.process(2)
-    assert len(later.frames) == 2
+    (estimator,) = bench.estimators.built
+    given = [each if isinstance(each, PoseConfig) else "frame" for each in estimator.log]
+    assert given == [PoseConfig(), "frame", heavy, "frame", "frame"]
+    assert [(r.epoch, r.seq) for r in bench.sink.results] == [(1, 0), (1, 1), (1, 2)]
     await bench.session.restart()
     await bench.source.connected()
     await bench.process(1)
-    assert len(later.frames) == 3
+    assert bench.estimators.built[-1].log[0] == heavy
+    assert bench.sink.models == [ModelStatus(1, 1), ModelStatus(2, 2)]
+
+
+async def test_figures_tell_which_model_runs(bench: Bench) -> None:
+    assert bench.session.stats().model_complexity is None
+    await bench.go_live()
+    assert bench.session.stats().model_complexity == 1
+    bench.estimators.is_loading = True
+    bench.session.configure(PoseConfig(model_complexity=2))
+    await bench.process(1)
+    stats = bench.session.stats()
+    assert (stats.model_complexity, stats.model_reason) == (1, "loading")
+    bench.estimators.is_loading = False
+    await bench.process(1)
+    stats = bench.session.stats()
+    assert (stats.model_complexity, stats.model_reason) == (2, None)
 
 
 # -- restart and the end ----------------------------------------------------------------------------

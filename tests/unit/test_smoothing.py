@@ -40,7 +40,7 @@ def pose(x_px: float, noise_px: NDArray[np.float64] | float = 0.0) -> Pair:
 
 
 def smoothed(
-    strength: Smoothing | None, at_s: Array, places_px: Array, noise_px: float = 0.0
+    strength: Smoothing | None, at_s: Array, places_px: NDArray[np.floating], noise_px: float = 0.0
 ) -> Array:
     """x of the 33 landmarks: (frames, 33)."""
     random = np.random.default_rng(3)
@@ -148,6 +148,15 @@ def test_a_change_of_strength_jumps_by_no_more_than_the_movement(
             assert smoother.strength == after
     steps = np.abs(np.diff(shown, axis=0))
     assert steps[29:32].max() < 2.0 + 6 * NOISE_PX
+
+
+def test_a_strength_that_is_set_before_the_first_frame_is_in_force_at_once() -> None:
+    early, late = PoseSmoother("default"), PoseSmoother(None)
+    late.strength = "default"
+    for number in range(3):
+        found = pose(100 + 5.0 * number)
+        shown = [each.smooth(*found, SCALE_PX, number / 30) for each in (early, late)]
+        assert all(map(np.array_equal, *shown))
 
 
 def test_off_gives_the_landmarks_as_found_and_soon_after_being_switched_off_too() -> None:

@@ -27,7 +27,7 @@ from streamer.errors import (
 )
 from streamer.model import StreamState
 from streamer.outputs.output import Output
-from streamer.ports import CameraSource, EstimatorFactory
+from streamer.ports import CameraSource
 from streamer.session import RetryPolicy, Session
 from streamer.state import StateFile
 from streamer.streams import Streams, Workshop, new_stream_id
@@ -62,7 +62,12 @@ class Rig:
 
     def make(self, max_streams: int = 4) -> Streams:
         workshop = Workshop(
-            self._source, self._estimator, self._painter, RetryPolicy(), self._output
+            self._source,
+            self._check_models,
+            self.estimators,
+            self._painter,
+            RetryPolicy(),
+            self._output,
         )
         return Streams(workshop, DEFAULT, VideoConfig(), max_streams, StateFile(self.file))
 
@@ -85,11 +90,10 @@ class Rig:
         self.painters.append((overlay, FakePainter()))
         return self.painters[-1][1]
 
-    def _estimator(self, pose: PoseConfig) -> EstimatorFactory:
-        if pose.model_complexity == 2:
+    def _check_models(self, pose: PoseConfig) -> None:
+        if 2 in pose.complexities:
             raise ModelError("not on this machine")
         self.poses.append(pose)
-        return self.estimators
 
 
 @pytest.fixture

@@ -4,12 +4,14 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from streamer.angles import ANGLES
 from streamer.errors import InvalidRequest
 from streamer.messages import pose_message
 from streamer.model import Pose, PoseResult
@@ -26,6 +28,20 @@ def person(number: int = 1) -> Pose:
     landmarks[:, 3:] = CHANCE.uniform(0, 1, (33, 2))
     world = CHANCE.uniform(-1, 1, (33, 3)).astype(np.float32)
     return Pose(number, 0.987, landmarks, world)
+
+
+def known(number: int = 1, *, turned: str | None = None, raw: bool = False) -> Pose:
+    """A person of whom all is known that may be."""
+    angles = np.empty((len(ANGLES), 2), np.float32)
+    angles[:, 0] = CHANCE.uniform(-90, 180, len(ANGLES))
+    angles[:, 1] = CHANCE.integers(0, 2, len(ANGLES))
+    return replace(
+        person(number),
+        predicted=CHANCE.uniform(0, 1, 33) < 0.3,
+        angles=angles,
+        turned=turned,
+        raw=person().landmarks if raw else None,
+    )
 
 
 def result(*poses: Pose, pts: int = 2_436_000) -> PoseResult:
@@ -51,15 +67,77 @@ def assert_same(decoded: dict[str, Any], expected: PoseResult) -> None:
         assert np.abs(np.array(pose["world"]) - np.array(other["world"])).max() <= 1.01e-4
 
 
+def further(pose: dict[str, Any]) -> dict[str, Any]:
+    """What not every pose has, but for its raw landmarks."""
+    return {key: pose[key] for key in ("predicted", "turned", "angles") if key in pose}
+
+
 @pytest.mark.parametrize("people", [0, 1, 2, 8])
 def test_binary_message_carries_the_same_as_json(people: int) -> None:
     expected = result(*(person(number) for number in range(1, people + 1)))
     assert_same(decode_pose(encode_pose(expected), "door"), expected)
 
 
+@pytest.mark.parametrize("people", [1, 2, 8])
+@pytest.mark.parametrize("raw", [False, True])
+def test_what_is_known_besides_is_the_same_as_in_json_to_the_digit(people: int, raw: bool) -> None:
+    turns = (None, "left_right", "front_back")
+    poses = [known(n, turned=turns[n % 3], raw=raw) for n in range(1, people + 1)]
+    expected = result(*poses)
+    decoded = decode_pose(encode_pose(expected), "door")
+    told = json.loads(pose_message("door", expected))
+    for pose, other in zip(decoded["poses"], told["poses"], strict=True):
+        assert list(pose) == list(other)
+        assert further(pose) == further(other)
+        if raw:
+            assert np.abs(np.array(pose["raw"]) - np.array(other["raw"])).max() <= 0.003
+    assert_same(decoded, expected)
+
+
+def test_what_only_some_of_the_people_have_is_left_out() -> None:
+    decoded = decode_pose(encode_pose(result(known(1), person(2))), "door")
+    assert [further(pose) for pose in decoded["poses"]] == [{}, {}]
+    only_angles = replace(known(2), predicted=None)
+    decoded = decode_pose(encode_pose(result(known(1), only_angles)), "door")
+    assert [list(further(pose)) for pose in decoded["poses"]] == [["angles"], ["angles"]]
+
+
+def test_reader_of_before_passes_over_what_is_known_besides() -> None:
+    message = bytearray(encode_pose(result(known(1, raw=True), known(2, raw=True))))
+    bare = bytearray(encode_pose(result(person(1), person(2))))
+    reserved = slice(20, 24)  # what came after the poses was nobody's
+    poses = slice(60, len(bare))
+    assert len(message) > len(bare) and any(message[reserved]) and not any(bare[reserved])
+    message[reserved] = bare[reserved]
+    decoded = decode_pose(bytes(message), "door")
+    assert [further(pose) for pose in decoded["poses"]] == [{}, {}]
+    message[poses] = bare[poses]
+    assert decode_pose(bytes(message), "door") == decode_pose(bytes(bare), "door")
+
+
+def test_blocks_and_sides_that_a_later_version_adds_are_passed_over() -> None:
+    message = bytearray(encode_pose(result(known())))
+    before = decode_pose(bytes(message), "door")
+    message[20] |= 1 << 5
+    assert decode_pose(bytes(message) + b"later", "door") == before
+    message[526 + 5] = 9
+    (pose,) = decode_pose(bytes(message), "door")["poses"]
+    assert "turned" not in pose
+
+
+def test_message_whose_blocks_are_cut_off_is_refused() -> None:
+    message = encode_pose(result(known(raw=True)))
+    for length in range(526, len(message), 7):
+        with pytest.raises(InvalidRequest):
+            decode_pose(message[:length], "door")
+
+
 def test_two_people_fit_one_chunk() -> None:
     assert len(encode_pose(result(person()))) == 526
     assert len(encode_pose(result(person(1), person(2)))) == 992 < SCTP_CHUNK_BYTES
+    assert len(encode_pose(result(known()))) == 592
+    assert len(encode_pose(result(known(1), known(2)))) == 1124 < SCTP_CHUNK_BYTES
+    assert len(encode_pose(result(known(raw=True)))) == 856 < SCTP_CHUNK_BYTES
 
 
 def test_stream_time_of_a_year_fits() -> None:
@@ -86,9 +164,9 @@ def test_numbers_are_rounded_to_the_nearest_step() -> None:
 
 
 @pytest.mark.parametrize("what", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("where", ["landmarks", "world"])
+@pytest.mark.parametrize("where", ["landmarks", "world", "angles", "raw"])
 def test_what_is_no_number_is_never_sent(where: str, what: float) -> None:
-    broken = person()
+    broken = known(raw=True)
     getattr(broken, where)[3, 1] = what
     with pytest.raises(ValueError, match="not all numbers"):
         encode_pose(result(broken))
@@ -132,7 +210,7 @@ def shown_code(language: str) -> str:
 def test_decoder_of_the_protocol_in_python_reads_our_messages() -> None:
     names: dict[str, Any] = {}
     exec(shown_code("python"), names)
-    expected = result(person(1), person(2))
+    expected = result(known(1), known(2))
     assert_same(names["decode_pose"](encode_pose(expected)), expected)
     assert names["decode_pose"](b"\2\1\0\0") is None
 
@@ -140,7 +218,7 @@ def test_decoder_of_the_protocol_in_python_reads_our_messages() -> None:
 def test_decoder_of_the_protocol_in_javascript_reads_our_messages() -> None:
     node = shutil.which("node")
     assert node, "the tests need Node: tests/setup.sh installs it"
-    expected = result(person(1), person(2))
+    expected = result(known(1), known(2))
     script = shown_code("js") + (
         f"const bytes = Uint8Array.from({list(encode_pose(expected))});\n"
         "console.log(JSON.stringify(decodePose(bytes.buffer)));\n"

@@ -6,8 +6,11 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from streamer.config import MAX_POSES, PoseConfig, PrivacyConfig
 from streamer.errors import EstimatorError, ModelError, StreamerError
-from streamer.model import Frame, PoseResult
+from streamer.model import Frame, ModelStatus, PoseResult
+from streamer.pose.zones import Zones
+from streamer.privacy import Obscurer, sought
 from streamer.screens import Screens
 from streamer.worker import MAX_ESTIMATOR_FAILURES, MAX_RESULTS_IN_FLIGHT, Intake, PoseWorker
 from tests.fakes import PATIENCE_S, FakeEstimators, FakePainter, RecordingScreen, make_frame
@@ -24,14 +27,19 @@ class Bench:
         self.intake = Intake()
         self.results: list[PoseResult] = []
         self.screens = Screens(asyncio.Event())
+        self.models: list[ModelStatus] = []
         self.failures: list[StreamerError] = []
         self.news = asyncio.Event()
         self.worker = PoseWorker(
             "bench",
             self.estimators,
+            PoseConfig(),
             self.painter,
+            Obscurer(PrivacyConfig()),
+            MAX_POSES,
             self.screens,
             self._on_result,
+            self.models.append,
             self._on_failure,
         )
 
@@ -206,14 +214,24 @@ async def test_fault_of_our_own_ends_the_worker_with_words_not_in_silence(
     assert "ZeroDivisionError: a bug" in caplog.text
 
 
-async def test_new_factory_takes_effect_with_the_next_frame(bench: Bench) -> None:
+async def test_options_reach_the_estimator_between_two_frames_and_the_newest_win(
+    bench: Bench,
+) -> None:
     await bench.process(0)
-    later = FakeEstimators()
-    bench.worker.make_estimator = later
-    await bench.process(1)
-    assert bench.estimators.built[0].closed == 1
-    assert [frame.pts for frame in later.frames] == [FRAME]
-    assert [(r.epoch, r.seq) for r in bench.results] == [(1, 0), (1, 1)]
+    bench.estimators.hold()
+    bench.put(1)
+    await bench.estimators.frames_come(2)
+    options = [PoseConfig(model_complexity=each) for each in (0, 2)]
+    for each in options:  # from this thread, while the worker's is inside of a frame
+        bench.worker.configure(each)
+    bench.put(2)
+    bench.estimators.let_go()
+    await bench.until(lambda: len(bench.results) == 3)
+    (estimator,) = bench.estimators.built
+    assert estimator.log == [PoseConfig(), 0, FRAME, options[1], 2 * FRAME]
+    assert len(estimator.threads) == 1
+    assert [(r.epoch, r.seq) for r in bench.results] == [(1, 0), (1, 1), (1, 2)]
+    assert bench.models == [ModelStatus(1, 1), ModelStatus(2, 2)]
 
 
 async def test_epoch_counts_its_own_drops(bench: Bench) -> None:
@@ -226,7 +244,7 @@ async def test_epoch_counts_its_own_drops(bench: Bench) -> None:
     bench.put_frame(make_frame(10_000 * FRAME), epoch=2)
     await bench.until(lambda: len(bench.results) == 3)
     assert [(r.epoch, r.seq, r.dropped) for r in bench.results] == [(1, 0, 2), (1, 1, 2), (2, 0, 0)]
-    assert bench.estimators.built[0].resets == 2
+    assert bench.estimators.built[0].resets == 1
 
 
 async def test_close_does_not_wait_for_a_frame_that_waits_in_the_slot(bench: Bench) -> None:
@@ -251,3 +269,18 @@ async def test_close_comes_back_when_results_wait_for_a_busy_loop(bench: Bench) 
 
 async def test_worker_that_never_started_can_be_closed() -> None:
     await Bench().worker.close()
+
+
+async def test_people_who_do_not_count_are_found_and_not_told_of(bench: Bench) -> None:
+    bench.worker.zones = Zones(ignore=[[(0.4, 0.4), (0.6, 0.4), (0.6, 0.6), (0.4, 0.6)]])
+    await bench.process(0)
+    bench.worker.zones = Zones()
+    await bench.process(1)
+    assert [len(result.poses) for result in bench.results] == [0, 1]
+
+
+def test_estimator_of_hidden_people_looks_beyond_the_zones_too() -> None:
+    pose = PoseConfig(region=[(0, 0), (1, 0), (1, 1)], ignore=[[(0, 0), (1, 0), (1, 1)]])
+    assert sought(pose, "off") == pose
+    hiding = sought(pose, "blur")
+    assert (hiding.region, hiding.ignore) == ([], [])
