@@ -90,7 +90,7 @@ class People:
                 self._take(owner, body, t_s)
         for body, owner in zip(bodies, owners, strict=True):
             if owner is None and self._is_new(body, t_s) and self._has_room(rgb, body, t_s):
-                self._people.append(self._new(body, t_s))
+                self._welcome(body, t_s)
         self._choose(rgb)
         self._describe(rgb, t_s, bodies)
         return [person for person in self._seen() if not person.disputed]
@@ -240,6 +240,15 @@ class People:
             middle = np.array([rgb.shape[1], rgb.shape[0]]) / 2
             return 1 / (float(np.linalg.norm(place - middle)) + size * NOISE)
         return 1.0
+
+    def _welcome(self, body: Body, t_s: float) -> None:
+        """Somebody new; but beside somebody in doubt it is rather that one, seen better."""
+        doubted = (each for each in self._seen() if not each.is_sure)
+        same = next((each for each in doubted if each.motion.is_near(body.place)), None)
+        if same is None:
+            self._people.append(self._new(body, t_s))
+        else:
+            self._take(same, body, t_s)
 
     def _new(self, body: Body, t_s: float) -> Person:
         person = Person(self._next_id, t_s, body.sighting, Motion(body.place, body.size, t_s))
