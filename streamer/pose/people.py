@@ -223,7 +223,7 @@ class People:
         waiting = [
             person
             for person in self._people
-            if person.is_sure
+            if (person.is_sure or (person.known and not is_plain))
             and (person.hidden_s is None or (person.is_awaited(t_s) and not is_plain))
         ]
         if len(waiting) < self.options.num_poses:
