@@ -73,7 +73,7 @@ class People:
         self._people = [
             person
             for person in self._people
-            if person.hidden_s is None or (person.is_sure and t_s - person.hidden_s < HIDDEN_S)
+            if person.hidden_s is None or (person.known and t_s - person.hidden_s < HIDDEN_S)
         ]
         self._find_crowds(t_s)
         seen = self._seen()
@@ -90,7 +90,7 @@ class People:
                 self._take(owner, body, t_s)
         for body, owner in zip(bodies, owners, strict=True):
             if owner is None and self._is_new(body, t_s) and self._has_room(rgb, body, t_s):
-                self._people.append(self._new(body, t_s))
+                self._welcome(body, t_s)
         self._choose(rgb)
         self._describe(rgb, t_s, bodies)
         return [person for person in self._seen() if not person.disputed]
@@ -235,7 +235,7 @@ class People:
         waiting = [
             person
             for person in self._people
-            if person.is_sure
+            if (person.is_sure or (person.known and not is_plain))
             and (person.hidden_s is None or (person.is_awaited(t_s) and not is_plain))
         ]
         if len(waiting) < self.options.num_poses:
@@ -253,6 +253,15 @@ class People:
             return 1 / (float(np.linalg.norm(place - middle)) + size * NOISE)
         return 1.0
 
+    def _welcome(self, body: Body, t_s: float) -> None:
+        """Somebody new; but beside somebody in doubt it is rather that one, seen better."""
+        doubted = (each for each in self._seen() if not each.is_sure)
+        same = next((each for each in doubted if each.motion.is_near(body.place)), None)
+        if same is None:
+            self._people.append(self._new(body, t_s))
+        else:
+            self._take(same, body, t_s)
+
     def _new(self, body: Body, t_s: float) -> Person:
         person = Person(self._next_id, t_s, body.sighting, Motion(body.place, body.size, t_s))
         self._next_id += 1
@@ -267,6 +276,7 @@ class People:
         if t_s == self._searched_s:
             person.is_detected = body.is_detected
         person.presence.update(body.sighting, t_s, detected=person.is_detected)
+        person.known = person.known or person.is_sure
         person.hidden_s = None
         person.frames += 1
 

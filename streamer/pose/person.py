@@ -39,7 +39,9 @@ class Person:
     """``sighting``: of the frame at hand, or the last one. ``first_s``: media time at which the person was
     found; ``hidden_s``: since when unseen, None if seen. ``detection``: the detector's last word that agrees
     with where the person is, and ``detected_s`` when it was; ``is_detected``: its last look showed somebody
-    about there. ``frames``: on how many the person was seen.
+    about there. ``frames``: on how many the person was seen. ``approach``: how the person came into a crowd,
+    None outside of one; ``disputed``: the body may be somebody else's; ``known``: was once more likely
+    somebody than nobody.
     """
 
     id: int
@@ -55,6 +57,7 @@ class Person:
     hidden_s: float | None = None
     approach: Motion | None = None
     disputed: bool = False
+    known: bool = False
     frames: int = 1
 
     def is_close(self, other: "Person", t_s: float) -> bool:

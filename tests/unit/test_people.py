@@ -54,6 +54,7 @@ def test_somebody_hidden_is_not_published_and_comes_back_under_the_same_id() -> 
     still = Walker(stay(320), BLUE)
     frames = World([hidden, still]).followed(PoseConfig(num_poses=2), 3.0)
     assert {len(frame) for frame in frames[40:50]} == {1}, "covered from 1.4 to 1.6 s"
+    assert {len(frame) for frame in frames[57:]} == {2}, "before the detector tells them apart"
     assert len(ids_of(frames, hidden)) == 1
     assert len(frames[-1]) == 2
 
