@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from streamer.pose.appearance import describe, difference
 from streamer.pose.matching import assign
 from streamer.pose.person import Body, Person
+from streamer.pose.presence import evidence
 
 DOUBT = 4.0
 """Squared standard deviations, from which on the detector is asked whether somebody else is there."""
@@ -95,8 +96,8 @@ def _cost(person: Person, body: Body, t_s: float, contrast: float) -> float:
         off_px = float(np.linalg.norm(way))
         total += min(person.approach.misfit(off_px, body.size, t_s), APPROACH)
     elif person.motion.is_near(body.place):
-        if person in body.seekers:
-            return min(total, LEAP)  # clothes look different on who turns, falls, or is blurred
+        if person in body.seekers and evidence(body.sighting) < 0:
+            return min(total, LEAP)  # of who is blurred, or falls, clothes tell nothing
         if person.hidden_s is None or person.is_awaited(t_s):
             total = min(total, LEAP)
     if person.hidden_s is not None or (body.seekers and person not in body.seekers):
