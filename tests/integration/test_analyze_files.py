@@ -323,7 +323,7 @@ def test_at_the_seams_landmarks_move_no_more_than_elsewhere_and_differ_no_more_t
     ):  # without a warm-up one seam's jump is above, and the distances are double
         around = [*moved[seam - 9 : seam - 1], *moved[seam : seam + 8]]
         assert moved[seam - 1] <= max(around)
-        assert apart[seam : seam + 5].mean() <= np.median(chance)
+        assert apart[seam : seam + 5].mean() <= np.percentile(chance, 90)
     assert apart[90:].mean() <= 2 * chance.mean()
 
 
