@@ -269,12 +269,13 @@ class Streams:
                 f"This server runs at most {self._max_streams} streams ([server] max_streams); "
                 "remove one, or try again later."
             )
-        self._workshop.check_models(pose)
+        options = sought(pose, privacy.mode)
+        self._workshop.check_models(options)
         session = Session(
             stream_id,
             source,
             self._workshop.estimator,
-            sought(pose, privacy.mode),
+            options,
             self._workshop.painter(overlay),
             self._workshop.retry,
             video.idle,
