@@ -42,12 +42,14 @@ Rgb = NDArray[np.uint8]
 @dataclass(slots=True, eq=False)
 class People:
     """Belongs to one thread. ``detect`` and ``look`` are the two networks; ``admits``: whether somebody
-    there is to be followed at all. ``options`` may be replaced between two frames."""
+    there is to be followed at all. ``options`` may be replaced between two frames. ``others``: bodies seen
+    in the last picture that may be somebody's, and that nobody published has."""
 
     detect: Callable[[Rgb, float], list[Detection]]
     look: Callable[[Rgb, Region], Sighting]
     options: PoseConfig
     zones: Zones = field(default_factory=Zones)
+    others: list[Sighting] = field(default_factory=list, init=False)
     _people: list[Person] = field(default_factory=list)
     _next_id: int = 1
     _searched_s: float = -math.inf
@@ -60,6 +62,7 @@ class People:
     def reset(self) -> None:
         """Nobody of before is there any more. Ids are never used again."""
         self._people.clear()
+        self.others = []
         self._searched_s = self._judged_s = -math.inf
         self._search.reset()
 
@@ -93,7 +96,10 @@ class People:
                 self._welcome(body, t_s)
         self._choose(rgb)
         self._describe(rgb, t_s, bodies)
-        return [person for person in self._seen() if not person.disputed]
+        published = [person for person in self._seen() if not person.disputed]
+        theirs = {id(person.sighting) for person in published}
+        self.others = [body.sighting for body in bodies if id(body.sighting) not in theirs]
+        return published
 
     def _find_crowds(self, t_s: float) -> None:
         for person in self._people:

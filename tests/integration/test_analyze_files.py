@@ -308,7 +308,7 @@ def test_at_the_seams_landmarks_move_no_more_than_elsewhere_and_differ_no_more_t
     (whole,) = plan_video(path, SEGMENT_FRAMES, WARM_UP_FRAMES).segments
     frames = list(read_frames(path, plan, whole, Faults()))
     alone, shaken = (
-        np.array([places(poses) for _, poses in estimated(each, PoseConfig(), Faults())])
+        np.array([places(poses) for _, poses, _ in estimated(each, PoseConfig(), Faults())])
         for each in (frames, brighter(frames))
     )
     assert len(cut) == len(alone) == 360

@@ -167,6 +167,24 @@ def test_who_is_not_admitted_is_not_followed() -> None:
     assert world.go_on(people, 0, 2)[-1] == {1: world.walkers[0]}
 
 
+def test_a_body_that_is_nobodys_yet_is_known_of() -> None:
+    """Who is to be hidden must be, also while it is not known who that is: here somebody comes right to
+    where another was seen last."""
+    gone = Walker(within(stay(320), (0, 1)), RED)
+    newcomer = Walker(within(stay(330), (1.1, 3)), BLUE, limbs=1)
+    world = World([gone, newcomer])
+    people = People(world.detect, world.look, PoseConfig(num_poses=8))
+    world.go_on(people, 0.0, 1.1)
+    for number in range(33, 60):
+        (frame,) = world.go_on(people, number / 30, (number + 1) / 30)
+        depths = [each.landmarks[0, 2] for each in people.others]
+        assert (list(frame.values()), depths) in [([], [1.0]), ([newcomer], [])]
+        assert number > 33 or not frame
+    assert frame, "after a while they are somebody"
+    people.reset()
+    assert not people.others
+
+
 def test_a_region_is_moved_ahead_of_somebody_fast_only() -> None:
     for speed, ahead in ((30.0, False), (900.0, True)):
         walker = Walker(lambda t, speed=speed: 50 + speed * t)  # type: ignore[misc]
