@@ -36,6 +36,10 @@ DESCRIBE_INTERVAL_S, APPEARANCE_S = 0.25, 2.0
 FOLLOWED_BY = 1.25
 """By how much larger, or nearer to the middle, somebody must be to be followed instead."""
 
+MAX_ID = 65535
+"""Of the message's binary form. An empty room in which now and then something resembles somebody takes
+that many in half a day."""
+
 Rgb = NDArray[np.uint8]
 
 
@@ -60,7 +64,7 @@ class People:
         self._search = Search(self.detect)
 
     def reset(self) -> None:
-        """Nobody of before is there any more. Ids are never used again."""
+        """Nobody of before is there any more. Ids are not used again, for as long as there are others."""
         self._people.clear()
         self.others = []
         self._searched_s = self._judged_s = -math.inf
@@ -269,10 +273,17 @@ class People:
             self._take(same, body, t_s)
 
     def _new(self, body: Body, t_s: float) -> Person:
-        person = Person(self._next_id, t_s, body.sighting, Motion(body.place, body.size, t_s))
-        self._next_id += 1
+        person = Person(self._free_id(), t_s, body.sighting, Motion(body.place, body.size, t_s))
         self._take(person, body, t_s)
         return person
+
+    def _free_id(self) -> int:
+        """The one that was free for longest."""
+        taken = {person.id for person in self._people}
+        while self._next_id in taken:
+            self._next_id = self._next_id % MAX_ID + 1
+        free, self._next_id = self._next_id, self._next_id % MAX_ID + 1
+        return free
 
     def _take(self, person: Person, body: Body, t_s: float) -> None:
         person.sighting = body.sighting

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from streamer.config import PoseConfig
-from streamer.pose.people import HIDDEN_S, People
+from streamer.pose.people import HIDDEN_S, MAX_ID, People
 from streamer.pose.zones import Zones
 from tests.rigs.people_world import (
     BLUE,
@@ -84,6 +84,17 @@ def test_ids_are_not_used_again_after_a_reset() -> None:
     people.reset()
     assert list(before[-1]) == [1]
     assert list(world.go_on(people, 0.5, 1)[-1]) == [2]
+
+
+def test_after_the_last_id_that_a_message_can_hold_come_the_first_ones_that_are_free() -> None:
+    stays = Walker(stay(100), RED)
+    come_and_go = [Walker(within(stay(500), (at, at + 1)), BLUE) for at in (1.0, 6.0, 11.0)]
+    world = World([stays, *come_and_go])
+    people = People(world.detect, world.look, PoseConfig(num_poses=2))
+    frames = world.go_on(people, 0.0, 0.5)
+    people._next_id = MAX_ID  # as after half a day
+    frames += world.go_on(people, 0.5, 12.0)
+    assert [ids_of(frames, walker) for walker in world.walkers] == [{1}, {MAX_ID}, {2}, {3}]
 
 
 def test_one_person_costs_little_more_where_several_are_allowed() -> None:
