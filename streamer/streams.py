@@ -243,11 +243,12 @@ class Streams:
         return stream
 
     def _privacy_of(self, config: StreamConfig, *, is_remembered: bool) -> PrivacyConfig:
-        """What was remembered before the server's own was locked does not count."""
+        """What was remembered before the server's own was locked does not count; and a lock that was
+        remembered was the server's: it ends with that."""
         own, locked = config.privacy, self._privacy.locked
         if own is None or (is_remembered and locked):
             return self._privacy
-        return own.model_copy(update={"locked": own.locked or locked})
+        return own.model_copy(update={"locked": locked or (own.locked and not is_remembered)})
 
     def _add(
         self,

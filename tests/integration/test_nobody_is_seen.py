@@ -309,6 +309,16 @@ async def test_the_lock_holds_for_a_camera_remembered_without_it(tmp_path: Path)
         assert service.streams.get("door").session.obscurer.mode == "blur"
 
 
+async def test_the_servers_lock_is_not_remembered_with_a_camera(tmp_path: Path) -> None:
+    async with serving(Service(tmp_path, privacy=LOCKED)) as http:
+        response = await add(http, privacy={"mode": LOCKED.mode})
+        assert (await response.json())["privacy"]["locked"]
+    service = Service(tmp_path)
+    async with serving(service) as http:
+        service.streams.load_kept()
+        assert (await set_privacy(http, mode="off"))["locked"] is False
+
+
 async def test_a_stream_remembers_its_mode(tmp_path: Path) -> None:
     async with serving(Service(tmp_path)) as http:
         await add(http)
