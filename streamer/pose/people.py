@@ -13,7 +13,7 @@ from streamer.pose.identity import DOUBT, misfit, owners_of
 from streamer.pose.motion import NOISE, Motion, Place
 from streamer.pose.networks import Detection, Sighting
 from streamer.pose.person import Body, Person
-from streamer.pose.presence import evidence
+from streamer.pose.presence import PLAIN, evidence
 from streamer.pose.regions import Region
 from streamer.pose.search import Search
 from streamer.pose.zones import Zones
@@ -26,9 +26,6 @@ SEEK_INTERVAL_S, SEEK_SCORE = 0.1, 0.15
 
 HIDDEN_S = 3.0
 """So long somebody unseen keeps the id."""
-
-PLAIN = 2.0
-"""Log-odds from which on somebody beside another person is a person, and not another view of that one."""
 
 DESCRIBE_INTERVAL_S, APPEARANCE_S = 0.25, 2.0
 """Between two looks at somebody's clothes, and the time constant at which light may change them."""
