@@ -11,7 +11,7 @@ from streamer.errors import ModelError
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Pose
 from streamer.pixels import small
 from streamer.pose.bundle import read_bundle
-from streamer.pose.figure import Figure
+from streamer.pose.figure import Figure, bare
 from streamer.pose.low_light import LowLight
 from streamer.pose.memory import give_back_memory
 from streamer.pose.networks import Detector, LandmarkNetwork
@@ -62,7 +62,9 @@ class LiveEstimator:
             self._figures[person.id].pose(person, rgb.shape[1], rgb.shape[0], t_s, self._options)
             for person in people
         ]
-        self._bystanders = tuple(pose for pose in poses if pose.score < self._options.min_score)
+        unsure = [pose for pose in poses if pose.score < self._options.min_score]
+        others = [bare(each, rgb.shape[1], rgb.shape[0]) for each in self._people.others]
+        self._bystanders = (*unsure, *others)
         return tuple(pose for pose in poses if pose.score >= self._options.min_score)
 
     @property
