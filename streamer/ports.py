@@ -62,7 +62,8 @@ class Estimator(Protocol):
     @property
     def bystanders(self) -> tuple[Pose, ...]:
         """Who else may be in the frame of the last ``estimate``, and is published for some reason not: too
-        low a score, too many people, outside the region. For those who hide people, and for nobody else.
+        low a score, too many people, somebody of whom it is not known who. For those who hide people, and
+        for nobody else.
         """
 
     def configure(self, options: PoseConfig) -> None:

@@ -27,6 +27,11 @@ SETTLE_S: Final = 1.0
 SEARCH_INTERVAL_S: Final = 0.1
 """Between two looks for people who have come in since: so long one may be seen while others are there."""
 
+MAX_CONFIDENCE: Final = 0.5
+"""More is not asked of those who are to be hidden, or whoever may change [pose] could have nobody found."""
+
+_CONFIDENCES: Final = ("min_detection_confidence", "min_tracking_confidence")
+
 MAX_LOST: Final = 16
 """Places remembered where somebody was lost; of more than these the oldest become one."""
 
@@ -45,6 +50,8 @@ def sought(pose: PoseConfig, mode: PrivacyMode) -> PoseConfig:
     if mode in HIDING_MODES:
         wanted |= {"num_poses": MAX_POSES, "region": [], "ignore": []}
         wanted["search_interval_s"] = min(pose.search_interval_s, SEARCH_INTERVAL_S)
+        wanted |= {name: min(getattr(pose, name), MAX_CONFIDENCE) for name in _CONFIDENCES}
+        wanted["low_light"] = "auto" if pose.low_light == "off" else pose.low_light
     return pose.model_copy(update=wanted)
 
 

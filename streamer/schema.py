@@ -41,7 +41,7 @@ class PoseEntry(Message):
 
     id: Count
     score: Share
-    """How sure it is that there is a person: the mean presence of the landmarks."""
+    """How likely it is that a person is there; of an uploaded picture, the mean presence of the landmarks."""
     landmarks: Annotated[list[Landmark], _All33]
     """MediaPipe's 33 in their order, in image coordinates."""
     world: Annotated[list[WorldLandmark], _All33]

@@ -243,11 +243,12 @@ class Streams:
         return stream
 
     def _privacy_of(self, config: StreamConfig, *, is_remembered: bool) -> PrivacyConfig:
-        """What was remembered before the server's own was locked does not count."""
+        """What was remembered before the server's own was locked does not count; and a lock that was
+        remembered was the server's: it ends with that."""
         own, locked = config.privacy, self._privacy.locked
         if own is None or (is_remembered and locked):
             return self._privacy
-        return own.model_copy(update={"locked": own.locked or locked})
+        return own.model_copy(update={"locked": locked or (own.locked and not is_remembered)})
 
     def _add(
         self,
@@ -269,12 +270,13 @@ class Streams:
                 f"This server runs at most {self._max_streams} streams ([server] max_streams); "
                 "remove one, or try again later."
             )
-        self._workshop.check_models(pose)
+        options = sought(pose, privacy.mode)
+        self._workshop.check_models(options)
         session = Session(
             stream_id,
             source,
             self._workshop.estimator,
-            sought(pose, privacy.mode),
+            options,
             self._workshop.painter(overlay),
             self._workshop.retry,
             video.idle,

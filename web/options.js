@@ -53,7 +53,7 @@ export class StreamOptions {
   show(info, isAnswer = false) {
     if (this.#changes > 0) return; // older than what the person has chosen meanwhile
     for (const group of this.#groups) group.show(info, isAnswer);
-    if (document.activeElement === this.#style) return;
+    if (!isAnswer && document.activeElement === this.#style) return;
     this.#showLook(info.overlay ?? DEFAULT_LOOK);
   }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from streamer.config import PoseConfig, PrivacyMode
 from streamer.model import Pose
+from streamer.pose.zones import Zones
 from streamer.privacy import sought
 
 FORMAT = 1
@@ -40,12 +41,13 @@ class Options:
         """``pose``, or more of it: everybody who is to be hidden."""
         if self.hidden == "off":
             return self.pose
-        return sought(self.pose, self.hidden).model_copy(update={"min_score": 0.0})
+        return sought(self.pose, self.hidden)
 
-    def told(self, everybody: tuple[Pose, ...]) -> tuple[Pose, ...]:
-        """Of those sought the ones that ``pose`` asks for."""
-        sure = (pose for pose in everybody if pose.score >= self.pose.min_score)
-        return tuple(itertools.islice(sure, self.pose.num_poses))
+    def told(self, found: tuple[Pose, ...]) -> tuple[Pose, ...]:
+        """Of those found the ones that ``pose`` asks for."""
+        zones = Zones(self.pose.region, self.pose.ignore) if self.hidden != "off" else Zones()
+        counting = (pose for pose in found if zones.admits(pose.landmarks))
+        return tuple(itertools.islice(counting, self.pose.num_poses))
 
     def key(self) -> dict[str, Any]:
         """What outputs depend on, as JSON has it."""

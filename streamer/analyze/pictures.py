@@ -36,14 +36,15 @@ class PictureTask:
         frame = read_picture(self.input.path)
         options = self.outputs.options
         alone = options.sought.model_copy(update={"static_image_mode": True})
-        everybody = _estimator(alone.model_dump_json()).estimate(frame, 0)
-        people = options.told(everybody)
+        estimator = _estimator(alone.model_dump_json())
+        found = estimator.estimate(frame, 0)
+        people = options.told(found)
         folder = self.outputs.begin(self.input)
         files = {s: folder / f"out{s}.new" for s in self.input.suffixes(options)}
         write_landmarks(files, iter([message_line(self.input.name, 0, frame, people)]))
         if PICTURE in files:
             obscurer = Obscurer(PrivacyConfig(mode=options.privacy), settle_s=0.0)
-            shown = obscurer.obscure(frame, everybody, 0)
+            shown = obscurer.obscure(frame, found + estimator.bystanders, 0)
             drawn = SkeletonPainter().annotate(shown, people)
             files[PICTURE].write_bytes(to_jpeg(drawn))
         summary = Summary(1, int(bool(people)))

@@ -94,16 +94,16 @@ class SegmentTask:
         count = seen = begin = 0
         with ExitStack() as stack:
             decoded = stack.enter_context(Ahead(frames, _AHEAD_FRAMES, "decode"))
-            poses = estimated(decoded, self.options.sought, faults)
-            found = stack.enter_context(Ahead(poses, _AHEAD_FRAMES, "pose"))
+            people_in = estimated(decoded, self.options.sought, faults)
+            found = stack.enter_context(Ahead(people_in, _AHEAD_FRAMES, "pose"))
             lines = stack.enter_context(
                 self.path.with_suffix(".jsonl.new").open("w", encoding="utf-8")
             )
             video = self._open_video(stack) if self.options.annotated else None
             before: list[Place] = []
-            for each, everybody in found:
-                people = self.options.told(everybody)
-                hidden = obscurer.obscure(each.frame, everybody, each.frame.pts)
+            for each, poses, bystanders in found:
+                people = self.options.told(poses)
+                hidden = obscurer.obscure(each.frame, poses + bystanders, each.frame.pts)
                 if each.is_warm_up:
                     before = places(people)
                     continue
@@ -124,8 +124,9 @@ class SegmentTask:
 
 def estimated(
     frames: Iterable[Decoded], options: PoseConfig, faults: Faults
-) -> Iterator[tuple[Decoded, tuple[Pose, ...]]]:
-    """Each frame with its poses. A frame that the estimator refuses twice has nobody in it."""
+) -> Iterator[tuple[Decoded, tuple[Pose, ...], tuple[Pose, ...]]]:
+    """Each frame with its poses, and who else may be there. A frame that the estimator refuses twice has
+    nobody in it."""
     estimator = LiveEstimator(find_model, options)
     try:
         for each in frames:
@@ -134,7 +135,7 @@ def estimated(
             except EstimatorError:
                 estimator.reset()
                 poses = _second_try(estimator, each, faults)
-            yield each, poses
+            yield each, poses, estimator.bystanders
     finally:
         estimator.close()
 

@@ -1,5 +1,7 @@
 """From what the network saw of one person to what is told of it: smoothed, judged, measured."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,7 @@ from streamer.model import Mask, Pose
 from streamer.pose.honesty import HeightScale, Honesty
 from streamer.pose.networks import LANDMARK_SIDE_PX, Sighting
 from streamer.pose.person import Person
+from streamer.pose.presence import evidence
 from streamer.pose.smoothing import PoseSmoother
 
 
@@ -49,6 +52,13 @@ class Figure:
             turned=verdict.turned,
             mask=_mask(sighting, width, height),
         )
+
+
+def bare(sighting: Sighting, width: int, height: int) -> Pose:
+    """A body that is nobody's, as it was seen in this frame alone: its id is 0."""
+    share = 1 / (1 + math.exp(-evidence(sighting)))
+    landmarks = sighting.landmarks / _in_pixels(width, height)
+    return Pose(0, share, landmarks, sighting.world, mask=_mask(sighting, width, height))
 
 
 def _in_pixels(width: int, height: int) -> NDArray[np.float32]:

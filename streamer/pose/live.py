@@ -11,8 +11,9 @@ from streamer.errors import ModelError
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Pose
 from streamer.pixels import small
 from streamer.pose.bundle import read_bundle
-from streamer.pose.figure import Figure
+from streamer.pose.figure import Figure, bare
 from streamer.pose.low_light import LowLight
+from streamer.pose.memory import give_back_memory
 from streamer.pose.networks import Detector, LandmarkNetwork
 from streamer.pose.people import People
 from streamer.pose.zones import Zones
@@ -41,7 +42,8 @@ class LiveEstimator:
         self._network = _open_network(self._running, options)
         self._loading: _Loading | None = None
         self._low_light = LowLight(options.low_light)
-        self._people = People(Detector(detector).detect, self._network.look, options)
+        self._detector = Detector(detector)
+        self._people = People(self._detector.detect, self._network.look, options)
         self._people.zones = Zones(options.region, options.ignore)
         self._figures: dict[int, Figure] = {}
         self._bystanders: tuple[Pose, ...] = ()
@@ -60,7 +62,9 @@ class LiveEstimator:
             self._figures[person.id].pose(person, rgb.shape[1], rgb.shape[0], t_s, self._options)
             for person in people
         ]
-        self._bystanders = tuple(pose for pose in poses if pose.score < self._options.min_score)
+        unsure = [pose for pose in poses if pose.score < self._options.min_score]
+        others = [bare(each, rgb.shape[1], rgb.shape[0]) for each in self._people.others]
+        self._bystanders = (*unsure, *others)
         return tuple(pose for pose in poses if pose.score >= self._options.min_score)
 
     @property
@@ -85,6 +89,9 @@ class LiveEstimator:
         if self._loading is not None:
             self._loading.join()
             self._loading = None
+        self._detector.close()
+        self._network.close()
+        give_back_memory()
 
     def _load(self) -> None:
         """Takes the network that was asked for, once it is there; until then the one before goes on. One is
@@ -102,6 +109,7 @@ class LiveEstimator:
         if loaded.network is None:
             self._wanted = self._running
             raise loaded.error
+        self._network.close()
         self._running, self._network = loaded.bundle, loaded.network
         self._model_complexity = loaded.options.model_complexity
         self._people.look = self._network.look

@@ -1,9 +1,5 @@
 """The estimator: MediaPipe's PoseLandmarker, one per session, in the session's worker thread."""
 
-import ctypes
-import functools
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +11,7 @@ from streamer.errors import EstimatorError, ModelError
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Pose
 from streamer.pixels import small_rgb
 from streamer.pose.landmarker import Found, Landmarker
+from streamer.pose.memory import give_back_memory
 from streamer.pose.models import Complexity, model_path
 
 INPUT_WIDTH_PX = 640
@@ -87,7 +84,7 @@ class MediaPipeEstimator:
         if self._landmarker is not None:
             self._landmarker.close()
             self._landmarker = None
-            _malloc_trim()(0)
+            give_back_memory()
 
     def _timestamp_ms(self, pts: int) -> int:
         """Media time in whole milliseconds, strictly increasing, as MediaPipe demands."""
@@ -119,7 +116,7 @@ class StillEstimator:
 
     def close(self) -> None:
         self._landmarker.close()
-        _malloc_trim()(0)
+        give_back_memory()
 
 
 def _open_landmarker(model: Path, options: PoseConfig, *, video: bool) -> Landmarker:
@@ -138,14 +135,6 @@ def _open_landmarker(model: Path, options: PoseConfig, *, video: bool) -> Landma
         raise ModelError(
             f"MediaPipe can't load {model.name}: {error}. Run `streamer models` to make it again."
         ) from error
-
-
-@functools.cache
-def _malloc_trim() -> Callable[[int], object]:
-    """glibc keeps what MediaPipe's threads have freed: 600 MB after forty sessions, of which 20 are in
-    use. This gives it back to the system; other C libraries do so by themselves."""
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-    return getattr(libc, "malloc_trim", lambda keep_bytes: None)
 
 
 def _pose(index: int, found: Found) -> Pose:

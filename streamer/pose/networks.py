@@ -75,7 +75,7 @@ class Sighting(NamedTuple):
 class _Network:
     def __init__(self, model: bytes) -> None:
         try:
-            self._interpreter = Interpreter(model_content=model, num_threads=1)
+            self._interpreter: Any = Interpreter(model_content=model, num_threads=1)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(
@@ -93,6 +93,10 @@ class _Network:
         del tensor  # LiteRT refuses to run while somebody looks into its memory
         self._interpreter.invoke()
 
+    def close(self) -> None:
+        """Frees its 20 to 60 MB now, whoever still knows the object."""
+        self._interpreter = None
+
     def output(self, place: int) -> Any:
         """The output's values, a view: gone with the next run."""
         return self._interpreter.tensor(self._outputs[place])()[0]
@@ -104,6 +108,9 @@ class Detector:
     def __init__(self, model: bytes) -> None:
         self._network = _Network(model)
         self._anchors = _anchors()
+
+    def close(self) -> None:
+        self._network.close()
 
     def detect(self, rgb: NDArray[np.uint8], min_score: float) -> list[Detection]:
         """``rgb``: shape (H, W, 3). Best first, no two of the same person."""
@@ -140,6 +147,9 @@ class LandmarkNetwork:
     def __init__(self, model: bytes, *, segmentation: bool) -> None:
         self._network = _Network(model)
         self._segmentation = segmentation
+
+    def close(self) -> None:
+        self._network.close()
 
     def look(self, rgb: NDArray[np.uint8], region: Region) -> Sighting:
         self._network.run(region.crop(rgb, LANDMARK_SIDE_PX), 1 / 255, 0.0)

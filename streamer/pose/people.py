@@ -13,7 +13,7 @@ from streamer.pose.identity import DOUBT, misfit, owners_of
 from streamer.pose.motion import NOISE, Motion, Place
 from streamer.pose.networks import Detection, Sighting
 from streamer.pose.person import Body, Person
-from streamer.pose.presence import evidence
+from streamer.pose.presence import PLAIN, evidence
 from streamer.pose.regions import Region
 from streamer.pose.search import Search
 from streamer.pose.zones import Zones
@@ -27,14 +27,15 @@ SEEK_INTERVAL_S, SEEK_SCORE = 0.1, 0.15
 HIDDEN_S = 3.0
 """So long somebody unseen keeps the id."""
 
-PLAIN = 2.0
-"""Log-odds from which on somebody beside another person is a person, and not another view of that one."""
-
 DESCRIBE_INTERVAL_S, APPEARANCE_S = 0.25, 2.0
 """Between two looks at somebody's clothes, and the time constant at which light may change them."""
 
 FOLLOWED_BY = 1.25
 """By how much larger, or nearer to the middle, somebody must be to be followed instead."""
+
+MAX_ID = 65535
+"""Of the message's binary form. An empty room in which now and then something resembles somebody takes
+that many in half a day."""
 
 Rgb = NDArray[np.uint8]
 
@@ -42,12 +43,14 @@ Rgb = NDArray[np.uint8]
 @dataclass(slots=True, eq=False)
 class People:
     """Belongs to one thread. ``detect`` and ``look`` are the two networks; ``admits``: whether somebody
-    there is to be followed at all. ``options`` may be replaced between two frames."""
+    there is to be followed at all. ``options`` may be replaced between two frames. ``others``: bodies seen
+    in the last picture that may be somebody's, and that nobody published has."""
 
     detect: Callable[[Rgb, float], list[Detection]]
     look: Callable[[Rgb, Region], Sighting]
     options: PoseConfig
     zones: Zones = field(default_factory=Zones)
+    others: list[Sighting] = field(default_factory=list, init=False)
     _people: list[Person] = field(default_factory=list)
     _next_id: int = 1
     _searched_s: float = -math.inf
@@ -58,8 +61,9 @@ class People:
         self._search = Search(self.detect)
 
     def reset(self) -> None:
-        """Nobody of before is there any more. Ids are never used again."""
+        """Nobody of before is there any more. Ids are not used again, for as long as there are others."""
         self._people.clear()
+        self.others = []
         self._searched_s = self._judged_s = -math.inf
         self._search.reset()
 
@@ -93,7 +97,10 @@ class People:
                 self._welcome(body, t_s)
         self._choose(rgb)
         self._describe(rgb, t_s, bodies)
-        return [person for person in self._seen() if person.is_certain(t_s)]
+        published = [person for person in self._seen() if person.is_certain(t_s)]
+        theirs = {id(person.sighting) for person in published}
+        self.others = [body.sighting for body in bodies if id(body.sighting) not in theirs]
+        return published
 
     def _find_crowds(self, t_s: float) -> None:
         for person in self._people:
@@ -263,10 +270,17 @@ class People:
             self._take(same, body, t_s)
 
     def _new(self, body: Body, t_s: float) -> Person:
-        person = Person(self._next_id, t_s, body.sighting, Motion(body.place, body.size, t_s))
-        self._next_id += 1
+        person = Person(self._free_id(), t_s, body.sighting, Motion(body.place, body.size, t_s))
         self._take(person, body, t_s)
         return person
+
+    def _free_id(self) -> int:
+        """The one that was free for longest."""
+        taken = {person.id for person in self._people}
+        while self._next_id in taken:
+            self._next_id = self._next_id % MAX_ID + 1
+        free, self._next_id = self._next_id, self._next_id % MAX_ID + 1
+        return free
 
     def _take(self, person: Person, body: Body, t_s: float) -> None:
         person.sighting = body.sighting

@@ -30,6 +30,15 @@ LIMIT: Final = 4.0
 """Of the log-odds of one frame and of all together, a score of 0.018 to 0.982: what is sure can still
 change within two time constants."""
 
+PLAIN: Final = 2.0
+"""Log-odds of one frame from which on somebody is plainly there."""
+
+PLAIN_WEIGHT: Final = 0.5
+"""How much such a frame counts at least if the detector agrees: two independent witnesses."""
+
+UNDETECTED: Final = -2.0
+"""Added to the log-odds of a frame in doubt if the detector, asked as well, sees nobody."""
+
 TIME_CONSTANT_S: Final = 0.25
 """What the frames of so long a time say counts as one independent observation: neighbouring frames
 err alike."""
@@ -60,15 +69,21 @@ class Presence:
         return 1 / (1 + math.exp(-self._log_odds))
 
     def update(self, sighting: Sighting, t_s: float, *, detected: bool) -> None:
-        """``detected``: the detector sees somebody there, too, at about this time. That alone makes nobody
-        a person, as it takes bottles for people; but who was one before (fallen, blurred, half hidden)
-        stays one. ``in_doubt`` asks for that."""
+        """``detected``: the detector sees somebody there, too, at about this time. It alone makes nobody a
+        person, as it takes bottles for people. But who was one before (fallen, blurred, half hidden) stays
+        one as long as it does, and goes sooner if it does not: ``in_doubt`` asks for that. And whoever is
+        plainly there for both is believed within two frames, also
+        where something else was followed before."""
         seen = evidence(sighting)
         self.in_doubt = seen < 0
         if self._last_s is None:
             self._log_odds = seen
         elif not (self.in_doubt and detected and self._log_odds > 0):
             weight = min(max(t_s - self._last_s, 0.0) / TIME_CONSTANT_S, 1.0)
+            if detected and seen >= PLAIN:
+                weight = max(weight, PLAIN_WEIGHT)
+            elif self.in_doubt and not detected:
+                seen = max(seen + UNDETECTED, -LIMIT)
             self._log_odds = min(max(self._log_odds + weight * seen, -LIMIT), LIMIT)
         self._last_s = t_s
 

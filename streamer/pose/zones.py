@@ -64,7 +64,7 @@ class Zones:
         if self._region is None:
             return None
         low, high = self._region.min(axis=0), self._region.max(axis=0)
-        around = (high - low) / 2
+        around = np.maximum((high - low) / 2, BORDER)  # a region may be a line, or a point
         left, top = np.clip(low - around, 0, 1)
         right, bottom = np.clip(high + around, 0, 1)
         if max(right - left, bottom - top) > MAX_CROPPED:

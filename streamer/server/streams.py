@@ -123,16 +123,16 @@ async def show_stream(request: web.Request) -> web.Response:
     problems=(403, 404, 503),
 )
 async def change_stream(request: web.Request) -> web.Response:
-    stream = _stream(request)
+    services, stream = request.app[SERVICES], _stream(request)
     patch = StreamPatch.model_validate(await read_json(request))
+    if patch.output is not None:
+        await services.check_source(RtspSource(url=patch.output.url))
+    # From here to the last change nothing is waited for: it would undo what others change meanwhile.
     pose = _changed(stream.pose, patch.pose) if patch.pose else None
     video = _changed(stream.video, patch.video_options) if patch.video_options else None
     overlay = _changed(stream.overlay, patch.overlay) if patch.overlay else None
     privacy = _unlocked(stream.privacy, patch.privacy) if patch.privacy else None
-    services = request.app[SERVICES]
     streams = services.streams
-    if patch.output is not None:
-        await services.check_source(RtspSource(url=patch.output.url))
     if privacy is not None:
         streams.set_privacy(stream, privacy)
     if pose is not None:

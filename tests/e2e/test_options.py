@@ -111,6 +111,7 @@ async def test_panel_changes_options_and_says_what_is_wrong(door: Any) -> None:
     await expect(model.locator(".message")).to_contain_text("run `streamer models heavy` once")
     await expect(option(page, "model_complexity")).to_have_value("1")
 
+    await refused_look_is_not_shown(page)
     await page.set_viewport_size(PHONE)
     assert await page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     for control in await page.locator("#options :is(select, input)").all():
@@ -118,6 +119,19 @@ async def test_panel_changes_options_and_says_what_is_wrong(door: Any) -> None:
         assert box is not None and 0 <= box["x"] and box["x"] + box["width"] <= PHONE["width"]
 
     await overload_is_told(page)
+
+
+async def refused_look_is_not_shown(page: Page) -> None:
+    async def refuse(route: Route) -> None:
+        await (route.abort() if route.request.method == "PATCH" else route.continue_())
+
+    style = page.locator("#look")
+    await page.route("**/api/v1/streams/door", refuse)
+    await style.focus()
+    await style.select_option("none")
+    await expect(page.locator("#option-message")).not_to_be_empty()
+    await expect(style).to_have_value("skeleton")
+    await page.unroute("**/api/v1/streams/door")
 
 
 async def overload_is_told(page: Page) -> None:

@@ -308,7 +308,7 @@ def test_at_the_seams_landmarks_move_no_more_than_elsewhere_and_differ_no_more_t
     (whole,) = plan_video(path, SEGMENT_FRAMES, WARM_UP_FRAMES).segments
     frames = list(read_frames(path, plan, whole, Faults()))
     alone, shaken = (
-        np.array([places(poses) for _, poses in estimated(each, PoseConfig(), Faults())])
+        np.array([places(poses) for _, poses, _ in estimated(each, PoseConfig(), Faults())])
         for each in (frames, brighter(frames))
     )
     assert len(cut) == len(alone) == 360
@@ -316,14 +316,16 @@ def test_at_the_seams_landmarks_move_no_more_than_elsewhere_and_differ_no_more_t
     apart = np.linalg.norm(cut - alone, axis=2).mean(axis=1)
     chance = np.linalg.norm(shaken - alone, axis=2).mean(axis=1)
     assert apart[:90].max() < 0.02  # the messages' rounding: nothing came before the first segment
-    for seam in (
+    seams = (
         90,
         180,
         270,
-    ):  # without a warm-up one seam's jump is above, and the distances are double
+    )  # without a warm-up one's jump is above, and the distances are three times that
+    for seam in seams:
         around = [*moved[seam - 9 : seam - 1], *moved[seam : seam + 8]]
         assert moved[seam - 1] <= max(around)
-        assert apart[seam : seam + 5].mean() <= np.median(chance)
+    # All three together: a single one is as large by chance.
+    assert np.mean([apart[seam : seam + 5] for seam in seams]) <= np.median(chance)
     assert apart[90:].mean() <= 2 * chance.mean()
 
 

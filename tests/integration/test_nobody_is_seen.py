@@ -16,7 +16,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, V
 from aiortc.mediastreams import MediaStreamError
 
 from streamer.app import make_estimator
-from streamer.config import PoseConfig, PrivacyConfig
+from streamer.config import AnySource, PoseConfig, PrivacyConfig
 from streamer.errors import SourceLost
 from streamer.model import Forwarded, Frame, Plane, Pose, StreamState
 from streamer.pixels import small_rgb, to_jpeg
@@ -278,6 +278,27 @@ async def test_a_refused_change_of_privacy_changes_nothing_else(tmp_path: Path) 
         assert stream.session.obscurer.mode == "blur"
 
 
+async def test_a_change_that_waits_for_a_name_does_not_undo_one_that_comes_meanwhile(
+    http: Http, service: Service
+) -> None:
+    await add(http)
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def check(source: AnySource) -> None:
+        asked.set()
+        await answered.wait()
+
+    service.services.check_source = check
+    slow = {"output": {"url": "rtsp://recorder.example/door"}, "privacy": {"hold_s": 5.0}}
+    waiting = asyncio.create_task(http.patch(DOOR, json=slow))
+    await asked.wait()
+    await set_privacy(http, mode="blur")
+    answered.set()
+    privacy = (await (await waiting).json())["privacy"]
+    assert (privacy["mode"], privacy["hold_s"]) == ("blur", 5.0)
+    await http.patch(DOOR, json={"output": None})
+
+
 async def test_the_lock_holds_for_a_camera_remembered_without_it(tmp_path: Path) -> None:
     async with serving(Service(tmp_path)) as http:
         response = await add(http, privacy={"mode": "cover_face"})
@@ -286,6 +307,16 @@ async def test_the_lock_holds_for_a_camera_remembered_without_it(tmp_path: Path)
     async with serving(service):
         service.streams.load_kept()
         assert service.streams.get("door").session.obscurer.mode == "blur"
+
+
+async def test_the_servers_lock_is_not_remembered_with_a_camera(tmp_path: Path) -> None:
+    async with serving(Service(tmp_path, privacy=LOCKED)) as http:
+        response = await add(http, privacy={"mode": LOCKED.mode})
+        assert (await response.json())["privacy"]["locked"]
+    service = Service(tmp_path)
+    async with serving(service) as http:
+        service.streams.load_kept()
+        assert (await set_privacy(http, mode="off"))["locked"] is False
 
 
 async def test_a_stream_remembers_its_mode(tmp_path: Path) -> None:
@@ -306,6 +337,9 @@ async def test_nobody_can_lock_what_they_could_not_unlock(http: Http) -> None:
     assert not (await set_privacy(http, mode="blur"))["locked"]
 
 
+BLIND = {"min_detection_confidence": 1, "min_tracking_confidence": 1, "low_light": "off"}
+
+
 async def test_for_hiding_people_everybody_is_looked_for_and_as_many_are_told_of_as_before(
     http: Http, service: Service
 ) -> None:
@@ -319,9 +353,18 @@ async def test_for_hiding_people_everybody_is_looked_for_and_as_many_are_told_of
     pose = (await response.json())["pose"]
     assert pose["num_poses"] == 1 and not pose["enable_segmentation"]
     assert service.streams.get("door").session.max_poses == 1
-    await set_privacy(http, mode="off")
+    await http.patch(DOOR, json={"pose": BLIND})
     camera.put(make_frame(3000))
     await service.estimators.frames_come(2)
+    assert estimator.options.min_detection_confidence == 0.5, "or nobody would be found any more"
+    assert estimator.options.min_tracking_confidence == 0.5
+    assert estimator.options.low_light == "auto"
+    await set_privacy(http, mode="off")
+    camera.put(make_frame(6000))
+    await service.estimators.frames_come(3)
+    assert (
+        estimator.options.min_detection_confidence == estimator.options.min_tracking_confidence == 1
+    )
     assert estimator.options.num_poses == 1 and not estimator.options.enable_segmentation
 
 

@@ -239,14 +239,17 @@ async def test_thread_that_hangs_inside_ffmpeg_is_left_behind_and_ends_when_it_c
         answer.wait()
         raise OSError(5, "released")
 
+    await become_true(lambda: not reader_threads())  # those of the tests before have ended
     monkeypatch.setattr(av, "open", hang)
     running = run_camera(rtsp_server(mounts).url("/h264"))
-    await become_true(hanging.is_set)
-    async with asyncio.timeout(2.0):  # the promise is one second; the machine may be busy
-        await running.cancel()
-    assert len(reader_threads()) == 1
-    assert "abandoned" in caplog.text
-    answer.set()
+    try:
+        await become_true(hanging.is_set)
+        async with asyncio.timeout(5.0):  # the promise is one second; the machine may be busy
+            await running.cancel()
+        assert len(reader_threads()) == 1
+        assert "abandoned" in caplog.text
+    finally:
+        answer.set()  # else this thread would hold up the end of all tests
     await become_true(lambda: not reader_threads())
 
 

@@ -645,3 +645,12 @@ def test_options_tell_apart_what_changes_the_outputs() -> None:
     each = Input(Path("x.png"), "x.png", is_picture=True, stem="x")
     options = Options(PoseConfig(), csv=True, parquet=True)
     assert each.suffixes(options) == (".jpg", LANDMARKS, CSV, PARQUET)
+
+
+def test_where_people_are_hidden_those_who_do_not_count_are_found_and_not_told_of() -> None:
+    left, right = (make_pose(left_shoulder=(x, 0.5), right_shoulder=(x, 0.5)) for x in (0.2, 0.8))
+    pose = PoseConfig(region=[(0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)], num_poses=1)
+    options = Options(pose, privacy="blur")
+    assert options.sought.region == [] and options.sought.num_poses == 8
+    assert options.told((left, right, right)) == (right,)
+    assert Options(pose).sought is pose

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from streamer.config import PoseConfig
-from streamer.pose.people import HIDDEN_S, People
+from streamer.pose.people import HIDDEN_S, MAX_ID, People
 from streamer.pose.zones import Zones
 from tests.rigs.people_world import (
     BLUE,
@@ -86,6 +86,17 @@ def test_ids_are_not_used_again_after_a_reset() -> None:
     assert list(world.go_on(people, 0.5, 1)[-1]) == [2]
 
 
+def test_after_the_last_id_that_a_message_can_hold_come_the_first_ones_that_are_free() -> None:
+    stays = Walker(stay(100), RED)
+    come_and_go = [Walker(within(stay(500), (at, at + 1)), BLUE) for at in (1.0, 6.0, 11.0)]
+    world = World([stays, *come_and_go])
+    people = People(world.detect, world.look, PoseConfig(num_poses=2))
+    frames = world.go_on(people, 0.0, 0.5)
+    people._next_id = MAX_ID  # as after half a day
+    frames += world.go_on(people, 0.5, 12.0)
+    assert [ids_of(frames, walker) for walker in world.walkers] == [{1}, {MAX_ID}, {2}, {3}]
+
+
 def test_one_person_costs_little_more_where_several_are_allowed() -> None:
     alone, several = World([Walker(stay(300))]), World([Walker(stay(300))])
     alone.followed(PoseConfig(num_poses=1), 20)
@@ -165,6 +176,24 @@ def test_who_is_not_admitted_is_not_followed() -> None:
         Zones([(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)]),
     )
     assert world.go_on(people, 0, 2)[-1] == {1: world.walkers[0]}
+
+
+def test_a_body_that_is_nobodys_yet_is_known_of() -> None:
+    """Who is to be hidden must be, also while it is not known who that is: here somebody comes right to
+    where another was seen last."""
+    gone = Walker(within(stay(320), (0, 1)), RED)
+    newcomer = Walker(within(stay(330), (1.1, 3)), BLUE, limbs=1)
+    world = World([gone, newcomer])
+    people = People(world.detect, world.look, PoseConfig(num_poses=8))
+    world.go_on(people, 0.0, 1.1)
+    for number in range(33, 60):
+        (frame,) = world.go_on(people, number / 30, (number + 1) / 30)
+        depths = [each.landmarks[0, 2] for each in people.others]
+        assert (list(frame.values()), depths) in [([], [1.0]), ([newcomer], [])]
+        assert number > 33 or not frame
+    assert frame, "after a while they are somebody"
+    people.reset()
+    assert not people.others
 
 
 def test_a_region_is_moved_ahead_of_somebody_fast_only() -> None:

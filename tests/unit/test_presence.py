@@ -100,3 +100,16 @@ def test_evidence_rises_with_the_flag_and_with_the_peaks() -> None:
     assert (
         evidence(sighting(0.6, 0.6)) < evidence(sighting(0.9, 0.6)) < evidence(sighting(0.9, 0.7))
     )
+
+
+def test_who_is_plainly_there_is_believed_within_two_frames_where_a_bottle_was_followed() -> None:
+    frames = [*[BOTTLE] * 60, *[PERSON] * 2]
+    assert watched(frames, detected=True).score >= 0.5
+    assert watched(frames, detected=False).score < 0.1
+
+
+def test_who_is_in_doubt_goes_sooner_if_the_detector_sees_nobody_either() -> None:
+    unsure = sighting(flag=0.97, sure=0.6, unsure=0.5)
+    assert -1.5 < evidence(unsure) < -0.2
+    assert watched([*[PERSON] * 30, *[unsure] * 15]).score < 0.5
+    assert watched([*[PERSON] * 30, *[unsure] * 15], detected=True).score > 0.9

@@ -12,6 +12,7 @@ from streamer.config import (
     OutputConfig,
     OverlayConfig,
     PoseConfig,
+    PrivacyConfig,
     RtspConfig,
     RtspSource,
     StreamConfig,
@@ -219,6 +220,14 @@ async def test_options_that_can_not_be_had_change_nothing(rig: Rig) -> None:
     with pytest.raises(ModelError):
         rig.streams.set_pose(stream, HEAVY)
     assert stream.pose == DEFAULT
+
+
+async def test_the_model_that_hiding_people_needs_is_asked_for_before_a_stream_begins(
+    rig: Rig,
+) -> None:
+    hidden = camera("door").model_copy(update={"privacy": PrivacyConfig(mode="silhouette")})
+    rig.streams.add_camera(hidden, keep=False)
+    assert rig.poses[-1].enable_segmentation
 
 
 # -- what is remembered -----------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from streamer.angles import ANGLES
 from streamer.errors import InvalidRequest
 from streamer.messages import pose_message
 from streamer.model import Pose, PoseResult
+from streamer.pose.people import MAX_ID
 from streamer.wire import decode_pose, encode_pose
 from tests.fakes import make_frame
 
@@ -65,6 +66,11 @@ def assert_same(decoded: dict[str, Any], expected: PoseResult) -> None:
         assert np.abs(landmarks[:, :3] - others[:, :3]).max() <= 0.5 / 16384 + 1e-5
         assert np.abs(landmarks[:, 3:] - others[:, 3:]).max() <= 0.5 / 255 + 0.6e-3
         assert np.abs(np.array(pose["world"]) - np.array(other["world"])).max() <= 1.01e-4
+
+
+def test_the_largest_id_that_people_get_fits() -> None:
+    (pose,) = decode_pose(encode_pose(result(person(MAX_ID))), "door")["poses"]
+    assert pose["id"] == MAX_ID
 
 
 def further(pose: dict[str, Any]) -> dict[str, Any]:

@@ -134,3 +134,10 @@ def test_crop_is_the_region_with_half_its_size_around_within_the_picture() -> No
 def test_large_region_is_not_worth_a_crop_nor_are_ignored_zones() -> None:
     assert Zones(LEFT_HALF).crop() is None
     assert Zones(ignore=[SCREEN]).crop() is None
+
+
+@pytest.mark.parametrize("at", [0.0, 0.5, 1.0])
+def test_region_that_is_a_point_or_a_line_has_something_around_it_to_look_at(at: float) -> None:
+    for corners in ([(at, at)] * 3, [(at, 0.4), (at, 0.5), (at, 0.6)]):
+        left, top, right, bottom = Zones(corners).crop() or (0, 0, 0, 0)
+        assert min(right - left, bottom - top) > 0.9 * BORDER
