@@ -31,6 +31,10 @@ until that is settled: it may be a mixture of both."""
 APPROACH = 2.0
 """The most that it counts if somebody in a crowd does not go on as before the crowd."""
 
+TURNS = 0.5
+"""Of the way that somebody is taken to have gone on as before, so much is uncertain: people stop and turn
+back, above all where they meet."""
+
 LOOKS_NOISE, UNLIKE, UNKNOWN_LOOKS = 0.15, 0.4, 2.0
 """Standard deviation of the difference of two looks at one person (0.06 to 0.3; of two persons 0.4 to
 0.6), and what counts if there is nothing to compare."""
@@ -42,7 +46,7 @@ ALONE = 0.5
 def owners_of(
     rgb: NDArray[np.uint8], t_s: float, bodies: list[Body], people: list[Person]
 ) -> list[Person | None]:
-    """For each body whose it is, None: nobody's of ``people``. Sets who of them is disputed."""
+    """For each body whose it is, None: nobody's of ``people``. Sets who of them is disputed or leapt."""
     for body in bodies:
         body.looks = describe(rgb, body.sighting.landmarks)
     contrast = _contrast(people)
@@ -59,16 +63,27 @@ def owners_of(
         owners[column] = owner = people[row]
         rival = min((costs[other, column] for other in hidden if other != row), default=math.inf)
         owner.disputed = bool(rival - _change(contrast) + DISPUTE < costs[row, column])
+        if _leaps(owner, bodies[column], people, t_s):
+            owner.leapt_s = t_s
     return owners
 
 
-def misfit(person: Person, body: Body, t_s: float) -> float:
+def _leaps(person: Person, body: Body, people: list[Person], t_s: float) -> bool:
+    """Does the motion contradict the clothes? Of a body half hidden they are those of the one in front."""
+    if person.approach is None:
+        return False
+    off = misfit(person, body, t_s)
+    others = (each for each in people if each is not person and each.approach is not None)
+    return off > DOUBT and any(misfit(other, body, t_s) < off for other in others)
+
+
+def misfit(person: Person, body: Body, t_s: float, *, turns: float = 0.0) -> float:
     """By the middle one of the distances of all landmarks from where the person's should be: two bodies
-    at one place still hold their limbs differently."""
+    at one place still hold their limbs differently. ``turns``: as of ``Motion.misfit``."""
     shift = person.motion.shift(t_s).astype(np.float32)
     ways = body.sighting.landmarks[:, :2] - person.sighting.landmarks[:, :2] - shift
     off_px = float(np.median(np.hypot(ways[:, 0], ways[:, 1])))
-    return person.motion.misfit(off_px, body.size, t_s)
+    return person.motion.misfit(off_px, body.size, t_s, turns=turns)
 
 
 def _contrast(people: list[Person]) -> float:
@@ -90,7 +105,7 @@ def _change(contrast: float) -> float:
 
 def _cost(person: Person, body: Body, t_s: float, contrast: float) -> float:
     """How ill ``body`` suits ``person``, in squared standard deviations."""
-    total = misfit(person, body, t_s)
+    total = misfit(person, body, t_s, turns=TURNS)
     if person.approach is not None:
         way = person.approach.place + person.approach.shift(t_s) - body.place
         off_px = float(np.linalg.norm(way))

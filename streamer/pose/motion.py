@@ -60,10 +60,11 @@ class Motion:
     def copy(self) -> "Motion":
         return Motion(self.place, self.size, self.seen_s, self._velocity.copy(), self._steps)
 
-    def misfit(self, off_px: float, size: float, t_s: float) -> float:
+    def misfit(self, off_px: float, size: float, t_s: float, *, turns: float = 0.0) -> float:
         """Squared, in standard deviations, of what is seen ``off_px`` from where it was predicted for
-        ``t_s``; 0 is as predicted."""
+        ``t_s``; 0 is as predicted. ``turns``: the share of the predicted way that is uncertain, too."""
         age_s = max(t_s - self.seen_s, 0.0)
-        off = off_px / self.size / (NOISE + DRIFT_PER_S * age_s)
+        way = turns * float(np.linalg.norm(self.shift(t_s))) / self.size
+        off = off_px / self.size / (NOISE + DRIFT_PER_S * age_s + way)
         growth = math.log(size / self.size) / (SIZE_NOISE + SIZE_DRIFT_PER_S * age_s)
         return off**2 + growth**2

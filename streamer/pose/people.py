@@ -97,7 +97,7 @@ class People:
                 self._welcome(body, t_s)
         self._choose(rgb)
         self._describe(rgb, t_s, bodies)
-        published = [person for person in self._seen() if not person.disputed]
+        published = [person for person in self._seen() if person.is_certain(t_s)]
         theirs = {id(person.sighting) for person in published}
         self.others = [body.sighting for body in bodies if id(body.sighting) not in theirs]
         return published
@@ -307,13 +307,16 @@ class People:
             self._people.remove(person)
 
     def _describe(self, rgb: Rgb, t_s: float, bodies: list[Body]) -> None:
-        """Looks at the clothes of those that nobody is close to, or, if they are unknown, beside."""
+        """Looks at the clothes of those who are plainly seen, with nobody close, or, if they are unknown,
+        beside: what is found where somebody only may be would be compared with from then on."""
         for person in self._seen():
             if t_s - person.described_s < DESCRIBE_INTERVAL_S:
                 continue
             if person.approach is not None and person.appearance is not None:
                 continue
             body = next(body for body in bodies if body.sighting is person.sighting)
+            if evidence(body.sighting) < PLAIN:
+                continue
             if any(body.is_beside(other) for other in bodies if other is not body):
                 continue
             looks = describe(rgb, body.sighting.landmarks) if body.looks is None else body.looks

@@ -16,6 +16,10 @@ PATIENCE_S = 0.5
 """So long a place among ``num_poses`` waits for somebody hidden, before others may have it; in a crowd,
 as long as they keep their id."""
 
+SETTLE_S = 0.25
+"""So long somebody who leapt to where another person should be is not published: a track that slid over
+is set right within that time, or was right."""
+
 SAME_BODY = 0.06
 """Middle of the shoulders and of the hips, mean distance in region sizes: 0.15 m. Two sightings nearer
 than that show one body; of two people so near to each other, one would hide the other."""
@@ -40,8 +44,8 @@ class Person:
     found; ``hidden_s``: since when unseen, None if seen. ``detection``: the detector's last word that agrees
     with where the person is, and ``detected_s`` when it was; ``is_detected``: its last look showed somebody
     about there. ``frames``: on how many the person was seen. ``approach``: how the person came into a crowd,
-    None outside of one; ``disputed``: the body may be somebody else's; ``known``: was once more likely
-    somebody than nobody.
+    None outside of one; ``disputed``: the body may be somebody else's; ``leapt_s``: when it last was where
+    somebody else should have been; ``known``: was once more likely somebody than nobody.
     """
 
     id: int
@@ -57,6 +61,7 @@ class Person:
     hidden_s: float | None = None
     approach: Motion | None = None
     disputed: bool = False
+    leapt_s: float = -math.inf
     known: bool = False
     frames: int = 1
 
@@ -75,6 +80,10 @@ class Person:
         if self.hidden_s is None:
             return False
         return self.approach is not None or t_s - self.hidden_s < PATIENCE_S
+
+    def is_certain(self, t_s: float) -> bool:
+        """Is the body at ``t_s`` nobody else's?"""
+        return not self.disputed and t_s - self.leapt_s >= SETTLE_S
 
     @property
     def is_sure(self) -> bool:

@@ -7,12 +7,14 @@ import pytest
 from numpy.typing import NDArray
 
 from streamer.pose.appearance import blend, describe, difference
+from streamer.pose.identity import owners_of
 from streamer.pose.matching import assign
 from streamer.pose.motion import Motion
-from streamer.pose.networks import Detection
+from streamer.pose.networks import Detection, Sighting
+from streamer.pose.person import SETTLE_S, Body, Person
 from streamer.pose.regions import Region
 from streamer.pose.search import SQUARE_INTERVAL_S, Search
-from tests.rigs.people_world import BLUE, RED, Walker, World, stay
+from tests.rigs.people_world import BLUE, RED, SIZE, Walker, World, stay
 
 
 def test_the_assignment_is_the_cheapest_of_all() -> None:
@@ -78,6 +80,30 @@ def test_a_walk_goes_on_as_before_at_any_rate_and_fades(fps: int) -> None:
     assert motion.shift(60.0)[0] == pytest.approx(60, abs=1)
     assert motion.misfit(0.0, 200.0, 2.1) == 0
     assert motion.misfit(20.0, 200.0, 2.1) > motion.misfit(20.0, 200.0, 3.0) > 0
+    assert motion.misfit(20.0, 200.0, 2.1) > motion.misfit(20.0, 200.0, 2.1, turns=0.5) > 0
+
+
+def standing(x: float) -> Sighting:
+    return World([Walker(stay(x))]).look(painted(RED)[0], Region(x, 240, SIZE, 0.0))
+
+
+def in_a_crowd(number: int, x: float, colour: tuple[int, int, int]) -> Person:
+    motion = Motion(Body(standing(x), []).place, SIZE, 0.0)
+    person = Person(number, 0.0, standing(x), motion, describe(*painted(colour)))
+    person.approach = motion.copy()
+    return person
+
+
+@pytest.mark.parametrize("x, leaps", [(322, True), (278, False)])
+def test_who_leaps_to_where_another_should_be_is_uncertain_for_a_moment(
+    x: float, leaps: bool
+) -> None:
+    red, blue = in_a_crowd(1, 300, RED), in_a_crowd(2, 322, BLUE)
+    blue.hidden_s = 0.0
+    picture = World([Walker(stay(x), RED)]).paint()
+    assert owners_of(picture, 0.05, [Body(standing(x), [red])], [red, blue]) == [red]
+    assert red.is_certain(0.05) is red.is_certain(0.05 + SETTLE_S / 2) is not leaps
+    assert red.is_certain(0.06 + SETTLE_S)
 
 
 class Views:
