@@ -167,6 +167,10 @@ class Streams:
                 logger.error("the camera %s can't be started: %s", config.id, error)
                 self._not_started.append(config)
 
+    def check(self, pose: PoseConfig, privacy: PrivacyConfig) -> None:
+        """Whether a stream could run so. Raises ModelError when a model is missing."""
+        self._workshop.check_models(sought(pose, privacy.mode))
+
     def set_pose(self, stream: Stream, pose: PoseConfig) -> None:
         options = sought(pose, stream.privacy.mode)
         self._workshop.check_models(options)

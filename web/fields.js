@@ -84,7 +84,7 @@ export function check(key, label, help) {
  */
 export function number(key, label, help, { min, max, step }) {
   const control = element("input", {
-    type: "number", name: key, min: String(min), max: String(max), step: String(step),
+    type: "number", name: key, min: String(min), max: String(max), step: String(step), required: "",
   });
   return {
     root: row(control, label, help),

@@ -26,8 +26,19 @@ FindModel = Callable[[int, bool], Path]
 """model_complexity and whether a segmentation mask is wanted -> the bundle. Raises ModelError when this
 machine does not have it."""
 
-_read_shared = functools.lru_cache(maxsize=8)(read_bundle)
-"""The networks' bytes, once for all streams."""
+
+@functools.lru_cache(maxsize=8)
+def _read_version(bundle: Path, changed_ns: int) -> tuple[bytes, bytes]:
+    return read_bundle(bundle)
+
+
+def _read_shared(bundle: Path) -> tuple[bytes, bytes]:
+    """The networks' bytes, once for all streams, for as long as the file is the same."""
+    try:
+        changed_ns = bundle.stat().st_mtime_ns
+    except OSError:
+        changed_ns = 0  # reading it tells what is wrong
+    return _read_version(bundle, changed_ns)
 
 
 class LiveEstimator:

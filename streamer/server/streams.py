@@ -133,6 +133,7 @@ async def change_stream(request: web.Request) -> web.Response:
     overlay = _changed(stream.overlay, patch.overlay) if patch.overlay else None
     privacy = _unlocked(stream.privacy, patch.privacy) if patch.privacy else None
     streams = services.streams
+    streams.check(pose or stream.pose, privacy or stream.privacy)  # all of a patch, or nothing
     if privacy is not None:
         streams.set_privacy(stream, privacy)
     if pose is not None:

@@ -129,7 +129,8 @@ async def test_model_that_is_not_here_is_an_answer_and_the_stream_goes_on(
         film = await film_on(service, http, frames)
         await film.play(3)
         for options in ({"model_complexity": 2}, {"adapt": True}):
-            response = await http.patch("/api/v1/streams/door", json={"pose": options})
+            patch = {"pose": options, "privacy": {"mode": "skeleton"}, "listed": False}
+            response = await http.patch("/api/v1/streams/door", json=patch)
             problem = await response.json()
             assert response.status == 503
             assert problem["type"].endswith("model-unavailable")
@@ -137,6 +138,7 @@ async def test_model_that_is_not_here_is_an_answer_and_the_stream_goes_on(
         await film.play(3)
         stream = await (await http.get("/api/v1/streams/door")).json()
     assert stream["pose"] == PoseConfig().model_dump()
+    assert (stream["privacy"]["mode"], stream["listed"]) == ("off", True), "all of it, or nothing"
     assert film.models == [ModelStatus(1, 1)]
 
 
