@@ -52,7 +52,7 @@ class PoseConfig(Section):
     min_tracking_confidence: Share = 0.5
     min_score: Share = 0.5
     num_poses: int = Field(default=1, ge=1, le=MAX_POSES)
-    search_interval_s: float = Field(default=0.25, ge=0.0, le=10.0)
+    search_interval_s: float = Field(default=0.5, ge=0.0, le=10.0)
     follow: Literal["sticky", "largest", "central"] = "sticky"
     height_m: float = Field(default=0.0, ge=0.0, le=3.0)
     low_light: Literal["auto", "off", "on"] = "auto"
