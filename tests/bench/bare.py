@@ -21,8 +21,8 @@ from mediapipe.tasks.python import BaseOptions, vision
 
 from streamer.config import PoseConfig
 from streamer.model import VIDEO_CLOCK_HZ, Frame
-from streamer.pose.mediapipe import MediaPipeEstimator
-from streamer.pose.models import Complexity, ensure_models
+from streamer.pose.live import LiveEstimator
+from streamer.pose.models import Complexity, ensure_models, find_model
 from tests.bench.child import run_json
 from tests.rigs.clips import prepare_clips
 from tests.rigs.probe_media import encode_numbered, load_pictures
@@ -101,8 +101,8 @@ def _published(pictures: Sequence[NDArray[np.uint8]], frames: int, landmarks: li
 
 
 def _ours(pictures: Sequence[NDArray[np.uint8]], frames: int) -> float:
-    (model,) = ensure_models([Complexity.FULL])
-    estimator = MediaPipeEstimator(model, PoseConfig())
+    ensure_models([Complexity.FULL])
+    estimator = LiveEstimator(find_model, PoseConfig())
 
     def estimate(number: int, picture: NDArray[np.uint8]) -> None:
         pts = number * VIDEO_CLOCK_HZ // FPS

@@ -103,11 +103,11 @@ def _in_thread() -> Iterator[tuple[Estimate, list[int]]]:
     from streamer.config import (
         PoseConfig,
     )  # here, so that the other variant's parent is without them
-    from streamer.pose.mediapipe import MediaPipeEstimator
-    from streamer.pose.models import Complexity, ensure_models
+    from streamer.pose.live import LiveEstimator
+    from streamer.pose.models import Complexity, ensure_models, find_model
 
-    (model,) = ensure_models([Complexity.FULL])
-    estimator = MediaPipeEstimator(model, PoseConfig())
+    ensure_models([Complexity.FULL])
+    estimator = LiveEstimator(find_model, PoseConfig())
     try:
         yield estimator.estimate, [os.getpid()]
     finally:

@@ -36,8 +36,8 @@ from streamer.messages import pose_message
 from streamer.model import VIDEO_CLOCK_HZ, Codec, Frame, Pose, PoseResult
 from streamer.overlay import SkeletonPainter
 from streamer.pixels import small_rgb, to_av, to_frame
-from streamer.pose.mediapipe import INPUT_WIDTH_PX, MediaPipeEstimator
-from streamer.pose.models import Complexity, ensure_models
+from streamer.pose.live import INPUT_WIDTH_PX, LiveEstimator
+from streamer.pose.models import Complexity, ensure_models, find_model
 from tests.bench.machine import describe_machine
 from tests.bench.table import figure, print_table
 from tests.decoded import decode
@@ -101,8 +101,9 @@ def _films() -> dict[str, list[Frame]]:
     }
 
 
-def _estimator() -> MediaPipeEstimator:
-    return MediaPipeEstimator(ensure_models([Complexity.FULL])[0], PoseConfig())
+def _estimator() -> LiveEstimator:
+    ensure_models([Complexity.FULL])
+    return LiveEstimator(find_model, PoseConfig())
 
 
 def _drawn(frames: Sequence[Frame]) -> list[Frame]:
