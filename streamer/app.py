@@ -22,11 +22,11 @@ from streamer.overlay import SkeletonPainter
 from streamer.ports import Estimator
 from streamer.pose.live import LiveEstimator
 from streamer.pose.models import find_model
+from streamer.retry import RetryPolicy
 from streamer.server.application import make_application
 from streamer.server.guard import is_exposed
 from streamer.server.https import listening, open_https
 from streamer.server.keys import Services
-from streamer.session import RetryPolicy
 from streamer.sources.discovery import CameraFinder
 from streamer.sources.file import FileCamera
 from streamer.sources.onvif import OnvifAsker

@@ -12,10 +12,8 @@ under any load. Plain pictures and the camera's own packets pass the worker by, 
 """
 
 import asyncio
-import contextlib
 import logging
 import math
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -36,16 +34,17 @@ from streamer.model import (
     Packet,
     Picture,
     PoseResult,
-    Rule,
     SessionStats,
     Status,
     StreamState,
     VideoInfo,
 )
+from streamer.notices import Notices, Situation
 from streamer.pixels import turned
 from streamer.ports import EstimatorFactory, Painter, Sink, Source
 from streamer.pose.zones import Zones
 from streamer.privacy import Obscurer
+from streamer.retry import RetryPolicy
 from streamer.screens import Screens, Watchers
 from streamer.telemetry import SessionMeter
 from streamer.timeline import Timeline
@@ -53,30 +52,10 @@ from streamer.worker import MIN_SIDE_PX, Intake, PoseWorker
 
 logger = logging.getLogger(__name__)
 
-NOTICE_INTERVAL_S = 0.5
-
 MIN_UNFORWARDED = 2
 MAX_UNFORWARDED_S = 0.5
 """Frames, and the time by which they came after the last forwarded packet: then the source forwards no
 more. A decoder that is behind shows frames that came before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How long to wait before the next try: quick at first, then capped, with jitter so that many
-    cameras behind one switch do not come back in the same instant."""
-
-    first_s: float = 0.5
-    factor: float = 1.6
-    cap_s: float = 3.0
-    jitter: float = 0.2
-    rejected_s: float = 300.0
-
-    def delay_s(self, attempt: int) -> float:
-        """``attempt`` counts from 1."""
-        exponent = min(attempt - 1, 16)  # far beyond the cap, and no overflow after a year of tries
-        delay = min(self.cap_s, self.first_s * self.factor**exponent)
-        return delay * random.uniform(1 - self.jitter, 1 + self.jitter)
 
 
 @dataclass(slots=True, eq=False)
@@ -177,7 +156,10 @@ class Session:
     def start(self) -> None:
         self._worker.start()
         self._supervisor = self._loop.create_task(self._supervise(), name=f"source-{self.name}")
-        self._notifier = self._loop.create_task(self._show_notices(), name=f"notice-{self.name}")
+        notices = Notices(
+            self.name, self.screens, self._notice_due, self._situation, self._stream_now
+        )
+        self._notifier = self._loop.create_task(notices.run(), name=f"notice-{self.name}")
 
     async def close(self) -> None:
         """Stops the source and the worker, and waits for both. Twice is safe."""
@@ -428,39 +410,9 @@ class Session:
         self._end_connection()
         self._set_status(Status(StreamState.FAILED, str(error), error.kind))
 
-    async def _show_notices(self) -> None:
-        """While no frame comes, viewers get the last picture, dimmed, with the reason."""
-        shown: tuple[str, Frame | None, Rule] | None = None
-        notice: Frame | None = None
-        while True:
-            self._notice_due.clear()
-            status, rule = self.status, self.obscurer.rule
-            if status.state is StreamState.LIVE or not self.screens:
-                await self._notice_due.wait()
-                continue
-            last = self.last_result.frame if self.last_result else None
-            due = (_notice_text(status, lost=last is not None), last, rule)
-            if notice is None or due != shown:
-                try:
-                    notice = await asyncio.to_thread(self._painter.notice, due[1], due[0])
-                except Exception:  # a notice that can't be drawn is no reason to draw no other
-                    logger.exception("stream %s: a notice could not be drawn", self.name)
-                    await self._notice_due.wait()
-                    continue
-                shown = due
-            if self.status is status:
-                pts = self._timeline.now(time.monotonic())
-                shot = Picture(notice, pts, is_notice=True, rule=rule)
-                self.screens.show_plain(shot)
-                self.screens.show_annotated(shot)
-                # Not wait_for: until Python 3.12 it may swallow a cancellation that comes with the news.
-                with contextlib.suppress(TimeoutError):  # no news: show it again
-                    async with asyncio.timeout(NOTICE_INTERVAL_S):
-                        await self._notice_due.wait()
+    def _situation(self) -> Situation:
+        last = self.last_result.frame if self.last_result else None
+        return Situation(self.status, last, self.obscurer.rule, self._painter)
 
-
-def _notice_text(status: Status, *, lost: bool) -> str:
-    """What viewers read in the picture while nothing comes."""
-    if status.state is StreamState.RECONNECTING:
-        return f"camera {'lost' if lost else 'not there'}, retrying\n{status.detail}"
-    return status.detail
+    def _stream_now(self) -> int:
+        return self._timeline.now(time.monotonic())

@@ -22,7 +22,8 @@ from streamer.outputs.stills import Stills
 from streamer.ports import CameraSource, EstimatorFactory, Painter, Source
 from streamer.pose.zones import Zones
 from streamer.privacy import sought
-from streamer.session import RetryPolicy, Session
+from streamer.retry import RetryPolicy
+from streamer.session import Session
 from streamer.sinks import MessageFeed, StateWatcher
 from streamer.state import StateFile
 

@@ -41,9 +41,10 @@ from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
 from streamer.ports import CameraSource, EstimatorFactory
 from streamer.pose.models import find_model
+from streamer.retry import RetryPolicy
 from streamer.server.application import make_application
 from streamer.server.keys import Services
-from streamer.session import RetryPolicy, Session
+from streamer.session import Session
 from streamer.sources.discovery import CameraFinder
 from streamer.sources.onvif import OnvifAsker
 from streamer.sources.usb import list_devices

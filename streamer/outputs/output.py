@@ -20,7 +20,8 @@ from streamer.errors import SourceForbidden, SourceRejected, StreamerError
 from streamer.model import ALWAYS, VIDEO_CLOCK_HZ, Packet, Picture, Rule, Status, StreamState
 from streamer.outputs.publication import Publication, connect
 from streamer.outputs.rtp import RtpPacker, describe
-from streamer.session import RetryPolicy, Session
+from streamer.retry import RetryPolicy
+from streamer.session import Session
 from streamer.sources.address import parse_rtsp_url, resolve
 
 logger = logging.getLogger(__name__)

@@ -24,7 +24,8 @@ from streamer.model import StreamState
 from streamer.outputs.output import Output
 from streamer.ports import CameraSource
 from streamer.pose.models import Complexity, ensure_models
-from streamer.session import RetryPolicy, Session
+from streamer.retry import RetryPolicy
+from streamer.session import Session
 from streamer.state import StateFile
 from tests.fakes import FakeSource, RecordingListener, RecordingSink, make_frame
 from tests.in_process import Http, Service, serving

@@ -15,7 +15,8 @@ from streamer.errors import SourceEnded, SourceLost
 from streamer.model import Frame, PoseResult, StreamState
 from streamer.ports import FrameReceiver
 from streamer.pose.models import Complexity, ensure_models
-from streamer.session import RetryPolicy, Session
+from streamer.retry import RetryPolicy
+from streamer.session import Session
 from tests.decoded import decode
 from tests.fakes import FakePainter, RecordingSink
 

@@ -15,7 +15,8 @@ from streamer.errors import SourceLost
 from streamer.model import Forwarded, Frame, Packet, Picture, Rule, StreamState
 from streamer.outputs.output import OutputEncoder
 from streamer.outputs.stills import Look, StillFeed
-from streamer.session import RetryPolicy, Session
+from streamer.retry import RetryPolicy
+from streamer.session import Session
 from streamer.webrtc.feeds import Coded, EncodedFeed, Feed, ForwardedFeed
 from streamer.webrtc.sending import VideoSender, ViewerEvents
 from tests.fakes import (

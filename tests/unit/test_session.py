@@ -22,7 +22,8 @@ from streamer.errors import (
     SourceUnreachable,
 )
 from streamer.model import Forwarded, Frame, ModelStatus, Packet, StreamState, VideoInfo
-from streamer.session import MAX_UNFORWARDED_S, RetryPolicy, Session
+from streamer.retry import RetryPolicy
+from streamer.session import MAX_UNFORWARDED_S, Session
 from tests.fakes import (
     PATIENCE_S,
     FakeEstimators,

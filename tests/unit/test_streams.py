@@ -29,7 +29,8 @@ from streamer.errors import (
 from streamer.model import StreamState
 from streamer.outputs.output import Output
 from streamer.ports import CameraSource
-from streamer.session import RetryPolicy, Session
+from streamer.retry import RetryPolicy
+from streamer.session import Session
 from streamer.state import StateFile
 from streamer.streams import Streams, Workshop, new_stream_id
 from tests.fakes import (
