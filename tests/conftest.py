@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,6 +9,7 @@ import pytest
 
 from tests.rigs.browser import PageWatch, launch_chromium
 from tests.rigs.clips import Clips, prepare_clips
+from tests.rigs.logs import logging_kept
 from tests.rigs.rtsp import RtspServer
 from tests.rigs.server import StreamerServer
 
@@ -44,13 +44,10 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(autouse=True)
 def logging_stays_as_it_was() -> Iterator[None]:
-    """A command of ours that a test runs in this process sets the logging up for itself."""
-    root, ours = logging.getLogger(), logging.getLogger("streamer")
-    before = (root.level, ours.level, root.handlers[:])
-    yield
-    root.setLevel(before[0])
-    ours.setLevel(before[1])
-    root.handlers[:] = before[2]
+    """A command of ours that a test runs in this process sets the logging up for itself. A fixture of a
+    wider scope that runs one has to see to it, too."""
+    with logging_kept():
+        yield
 
 
 @pytest.fixture(scope="session")

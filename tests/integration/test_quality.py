@@ -13,6 +13,7 @@ from streamer.evaluation.case import play
 from streamer.evaluation.manifest import load_manifest
 from streamer.evaluation.run import live_estimator
 from tests.rigs.labelled.making import prepare_quick
+from tests.rigs.logs import logging_kept
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,8 @@ def clips() -> Path:
 def figures(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Of one run, as its JSON has them."""
     file = tmp_path_factory.mktemp("eval") / "figures.json"
-    assert main(["eval", "--clips", str(clips), "--quick", "--json", str(file)]) == 0
+    with logging_kept():
+        assert main(["eval", "--clips", str(clips), "--quick", "--json", str(file)]) == 0
     found: dict[str, Any] = json.loads(file.read_text("utf-8"))
     return found
 
