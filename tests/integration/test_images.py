@@ -397,7 +397,7 @@ async def test_token_and_origin_rules_hold(
     http: aiohttp.ClientSession, running: StreamerServer, jpeg: bytes, path: str
 ) -> None:
     async with aiohttp.ClientSession(running.url) as stranger:
-        # Few bytes: the server does not read them, and those that it leaves would hold up the connection's end.
+        # Few bytes: what the server leaves unread would hold up the connection's end.
         await problem(await stranger.post(path, data=form(jpeg[:100])), 401, "token-needed")
     foreign = {"Origin": "http://evil.example"}
     await problem(await http.post(path, data=form(jpeg), headers=foreign), 403, "foreign-origin")
