@@ -23,7 +23,7 @@ test: .venv/models.stamp .venv/dev.stamp ## run every test but those in Firefox;
 	tests/setup.sh
 	$(BIN)/python -m tests.rigs.clips
 	$(BIN)/python -m tests.rigs.labelled --quick
-	$(BIN)/pytest -m "not firefox" $(ARGS)
+	tests/run.sh $(ARGS)
 
 test-firefox: .venv/models.stamp .venv/dev.stamp ## run the tests in Firefox
 	tests/setup.sh --firefox

@@ -111,13 +111,19 @@ class Child:
     def _read_line(self, timeout_s: float) -> str:
         process = self._process
         assert process is not None and process.stdout is not None
-        timer = threading.Timer(timeout_s, process.kill)
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(timeout_s, end)
         timer.start()
         line = process.stdout.readline()
-        is_late = not timer.is_alive()
         timer.cancel()
         if not line:
-            why = f"was silent for {timeout_s:g} s" if is_late else "ended"
+            process.wait()  # its output may end before it does
+            why = f"was silent for {timeout_s:g} s" if late.is_set() else "ended"
             raise BenchError(f"{self._name} {why}:\n{self.last_words()}")
         return line
 
