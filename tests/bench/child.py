@@ -122,6 +122,7 @@ class Child:
         line = process.stdout.readline()
         timer.cancel()
         if not line:
+            process.kill()
             process.wait()  # its output may end before it does
             why = f"was silent for {timeout_s:g} s" if late.is_set() else "ended"
             raise BenchError(f"{self._name} {why}:\n{self.last_words()}")
