@@ -10,6 +10,7 @@ from streamer.config import PoseConfig
 from streamer.errors import ModelError
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Pose
 from streamer.pixels import small
+from streamer.pose import INPUT_WIDTH_PX
 from streamer.pose.bundle import read_bundle
 from streamer.pose.figure import Figure, bare
 from streamer.pose.low_light import LowLight
@@ -17,10 +18,6 @@ from streamer.pose.memory import give_back_memory
 from streamer.pose.networks import Detector, LandmarkNetwork
 from streamer.pose.people import People
 from streamer.pose.zones import Zones
-
-INPUT_WIDTH_PX = 640
-"""Pictures are halved down to this width, but not below. The networks see 224 and 256 px: more than
-this costs conversion and gains nothing."""
 
 FindModel = Callable[[int, bool], Path]
 """model_complexity and whether a segmentation mask is wanted -> the bundle. Raises ModelError when this

@@ -10,13 +10,10 @@ from streamer.config import PoseConfig
 from streamer.errors import EstimatorError, ModelError
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Pose
 from streamer.pixels import small_rgb
+from streamer.pose import INPUT_WIDTH_PX
 from streamer.pose.landmarker import Found, Landmarker
 from streamer.pose.memory import give_back_memory
 from streamer.pose.models import Complexity, model_path
-
-INPUT_WIDTH_PX = 640
-"""Pictures are halved down to this width, but not below. MediaPipe's own networks see 224 and 256 px:
-more than this costs conversion and gains nothing."""
 
 _TICKS_PER_MS = VIDEO_CLOCK_HZ // 1000
 

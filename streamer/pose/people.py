@@ -42,8 +42,8 @@ Rgb = NDArray[np.uint8]
 
 @dataclass(slots=True, eq=False)
 class People:
-    """Belongs to one thread. ``detect`` and ``look`` are the two networks; ``admits``: whether somebody
-    there is to be followed at all. ``options`` may be replaced between two frames. ``others``: bodies seen
+    """Belongs to one thread. ``detect`` and ``look`` are the two networks; ``zones``: where people must be to
+    be followed at all. ``zones`` and ``options`` may be replaced between two frames. ``others``: bodies seen
     in the last picture that may be somebody's, and that nobody published has."""
 
     detect: Callable[[Rgb, float], list[Detection]]
@@ -285,14 +285,11 @@ class People:
     def _take(self, person: Person, body: Body, t_s: float) -> None:
         person.sighting = body.sighting
         person.motion.go(body.place, body.size, t_s, crowded=person.approach is not None)
-        if body.detection is not None:
-            person.detection, person.detected_s = body.detection, t_s
         if t_s == self._searched_s:
             person.is_detected = body.is_detected
         person.presence.update(body.sighting, t_s, detected=person.is_detected)
         person.known = person.known or person.is_sure
         person.hidden_s = None
-        person.frames += 1
 
     def _choose(self, rgb: Rgb) -> None:
         """Lets go of those that are too many: first of those that may be nobody."""

@@ -41,9 +41,8 @@ half as large again as the person."""
 @dataclass(slots=True, eq=False)
 class Person:
     """``sighting``: of the frame at hand, or the last one. ``first_s``: media time at which the person was
-    found; ``hidden_s``: since when unseen, None if seen. ``detection``: the detector's last word that agrees
-    with where the person is, and ``detected_s`` when it was; ``is_detected``: its last look showed somebody
-    about there. ``frames``: on how many the person was seen. ``approach``: how the person came into a crowd,
+    found; ``hidden_s``: since when unseen, None if seen. ``is_detected``: the detector's
+    last look showed somebody about there. ``approach``: how the person came into a crowd,
     None outside of one; ``disputed``: the body may be somebody else's; ``leapt_s``: when it last was where
     somebody else should have been; ``known``: was once more likely somebody than nobody.
     """
@@ -54,8 +53,6 @@ class Person:
     motion: Motion
     appearance: Appearance | None = None
     described_s: float = -math.inf
-    detection: Detection | None = None
-    detected_s: float = -math.inf
     is_detected: bool = False
     presence: Presence = field(default_factory=Presence)
     hidden_s: float | None = None
@@ -63,7 +60,6 @@ class Person:
     disputed: bool = False
     leapt_s: float = -math.inf
     known: bool = False
-    frames: int = 1
 
     def is_close(self, other: "Person", t_s: float) -> bool:
         """Will they be close to each other at ``t_s``?"""

@@ -36,7 +36,8 @@ from streamer.messages import pose_message
 from streamer.model import VIDEO_CLOCK_HZ, Codec, Frame, Pose, PoseResult
 from streamer.overlay import SkeletonPainter
 from streamer.pixels import small_rgb, to_av, to_frame
-from streamer.pose.live import INPUT_WIDTH_PX, LiveEstimator
+from streamer.pose import INPUT_WIDTH_PX
+from streamer.pose.live import LiveEstimator
 from streamer.pose.models import Complexity, ensure_models, find_model
 from tests.bench.machine import describe_machine
 from tests.bench.table import figure, print_table

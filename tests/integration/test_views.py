@@ -19,8 +19,9 @@ from streamer.config import PoseConfig
 from streamer.landmarks import NAMES
 from streamer.model import Frame
 from streamer.pixels import small, to_av, turned
+from streamer.pose import INPUT_WIDTH_PX
 from streamer.pose.low_light import LowLight
-from streamer.pose.mediapipe import INPUT_WIDTH_PX, StillEstimator
+from streamer.pose.mediapipe import StillEstimator
 from streamer.pose.models import Complexity, model_path
 from streamer.pose.zones import Zones
 from tests.decoded import decode
