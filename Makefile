@@ -58,6 +58,8 @@ lock: ## renew the lock files; needs uv
 	$(LOCK) --group build --output-file requirements.lock
 	$(LOCK) --group build --group dev --constraint requirements.lock \
 		--output-file requirements-dev.lock
+	$(LOCK) --group build --group dev --group audit --constraint requirements-dev.lock \
+		--output-file requirements-audit.lock
 
 clean: ## remove what the other targets made here; the models stay in the cache
 	rm -rf .venv .venv-yardsticks .cache build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \
@@ -83,6 +85,10 @@ clean: ## remove what the other targets made here; the models stay in the cache
 
 .venv/dev.stamp: requirements-dev.lock .venv/runtime.stamp
 	$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.venv/audit.stamp: requirements-audit.lock .venv/dev.stamp
+	$(PIP_INSTALL) --require-hashes -r requirements-audit.lock
 	@touch $@
 
 .venv-yardsticks/stamp: tests/bench/yardsticks.txt .venv/python.stamp
