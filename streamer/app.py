@@ -24,8 +24,9 @@ from streamer.pose.live import LiveEstimator
 from streamer.pose.models import find_model
 from streamer.retry import RetryPolicy
 from streamer.server.application import make_application
+from streamer.server.door import listening
 from streamer.server.guard import is_exposed
-from streamer.server.https import listening, open_https
+from streamer.server.https import open_https
 from streamer.server.keys import Services
 from streamer.sources.discovery import CameraFinder
 from streamer.sources.file import FileCamera
@@ -46,6 +47,10 @@ until it cancels it. Readers are told before (``slow_readers.Writes.hurry``)."""
 EXECUTOR_THREADS = 16
 """For short work and for waiting until threads have ended: more than asyncio's default, six on two cores,
 of which a few that take long would hold up everybody."""
+
+BACKLOG = 1024
+"""Connections that the system makes before we accept them. Beyond that a new one waits a second for its next
+try, however quickly we work off the crowd."""
 
 MAX_PROBES = 4
 """At a time: each decodes a camera's video for some seconds."""
@@ -72,9 +77,8 @@ async def serve(config: Config) -> None:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        await stack.enter_async_context(listening(runner, listener, https))
-        if plain is not None:
-            await stack.enter_async_context(listening(runner, plain, None))
+        ports = [(listener, https)] if plain is None else [(listener, https), (plain, None)]
+        await stack.enter_async_context(listening(runner, config.server, config.limits, *ports))
         _announce(listener, secure=https is not None)
         await stop.wait()
         services.ready = False
@@ -125,6 +129,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
             privacy=config.privacy,
             ready=True,
             max_picture_readers=config.server.max_picture_readers,
+            limits=config.limits,
         )
     finally:
         await images.close()
@@ -184,7 +189,7 @@ def _state_path(config: ServerConfig) -> Path:
 def _listener(config: ServerConfig, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     try:
-        return socket.create_server((config.host, port), family=family, backlog=128)
+        return socket.create_server((config.host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise ConfigError(
             f"Can't listen on {config.host} port {port}: {error.strerror}. Is another "

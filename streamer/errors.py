@@ -22,6 +22,8 @@
     ├── Conflict                the id is taken, or the stream is not of a kind that can do that
     ├── NoPicture               a stream has no picture to give now; try later
     ├── LimitReached            the server is full; try later
+    ├── TooManyRequests         one client asks for too much; slower, or less at a time
+    ├── StorageFull             what should be remembered can't be written to the disk
     └── MediaUnreachable        there is no way for a peer's video: no address, no TURN server that works
 
 Errors of other libraries become one of these where they enter, with ``from err``.
@@ -123,6 +125,14 @@ class NoPicture(StreamerError):
 
 class LimitReached(StreamerError):
     kind = "limit-reached"
+
+
+class TooManyRequests(StreamerError):
+    kind = "too-many-requests"
+
+
+class StorageFull(StreamerError):
+    kind = "storage-full"
 
 
 class MediaUnreachable(StreamerError):

@@ -27,6 +27,7 @@ from streamer.config import (
     AnySource,
     Config,
     ImagesConfig,
+    LimitsConfig,
     OutputConfig,
     PoseConfig,
     PrivacyConfig,
@@ -72,6 +73,7 @@ class Service:
         config: Config | None = None,
         images: ImagesConfig | None = None,
         privacy: PrivacyConfig | None = None,
+        limits: LimitsConfig | None = None,
     ) -> None:
         self.cameras: list[FakeSource] = []
         self.estimators = FakeEstimators()
@@ -113,6 +115,7 @@ class Service:
             privacy=privacy or PrivacyConfig(),
             ready=True,
             max_picture_readers=self.server_config.max_picture_readers,
+            limits=limits or LimitsConfig(),
         )
 
     def _camera(self, source: AnySource) -> CameraSource:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError, field_validator
 
+from streamer.config.limits import LimitsConfig
 from streamer.config.media import (
     MAX_BITRATE,
     MAX_POSES,
@@ -44,6 +45,7 @@ __all__ = [
     "IceServer",
     "Idle",
     "ImagesConfig",
+    "LimitsConfig",
     "MAX_BITRATE",
     "MAX_POSES",
     "OnvifConfig",
@@ -94,6 +96,7 @@ class Config(Section):
     rtsp: RtspConfig = RtspConfig()
     files: FilesConfig = FilesConfig()
     onvif: OnvifConfig = OnvifConfig()
+    limits: LimitsConfig = LimitsConfig()
     streams: list[StreamConfig] = []  # in TOML: [[streams]]
 
     @field_validator("streams")

@@ -1,6 +1,6 @@
 """The aiohttp application, put together from its parts."""
 
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from aiohttp import web
 
@@ -20,16 +20,16 @@ from streamer.server import (
     trust,
 )
 from streamer.server.guard import GUARD, Guard
+from streamer.server.http_protocol import turn_away
 from streamer.server.keys import OUTSIDE, SERVICES, Services
 from streamer.server.problems import problem_middleware
-
-MAX_BODY_BYTES: Final = 64 * 1024
 
 
 def make_application(config: ServerConfig, services: Services) -> web.Application:
     guard = Guard(config)
     app = web.Application(
-        middlewares=[guard.middleware, problem_middleware], client_max_size=MAX_BODY_BYTES
+        middlewares=[guard.middleware, problem_middleware, turn_away],
+        client_max_size=services.limits.max_json_bytes,
     )
     app.on_response_prepare.append(guard.add_headers)
     app[GUARD] = guard

@@ -8,7 +8,14 @@ from typing import Any
 from aiohttp import web
 
 from streamer.certificates import Authority
-from streamer.config import AnySource, OverlayConfig, PoseConfig, PrivacyConfig, VideoConfig
+from streamer.config import (
+    AnySource,
+    LimitsConfig,
+    OverlayConfig,
+    PoseConfig,
+    PrivacyConfig,
+    VideoConfig,
+)
 from streamer.images.service import Images
 from streamer.server.outside import Outside
 from streamer.sources.discovery import FoundCamera
@@ -44,6 +51,7 @@ class Services:
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     ready: bool = False
     max_picture_readers: int = 64
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
 
 
 SERVICES = web.AppKey("services", Services)

@@ -23,7 +23,9 @@ from streamer.errors import (
     SourceError,
     SourceForbidden,
     SourceRejected,
+    StorageFull,
     StreamerError,
+    TooManyRequests,
     Unsupported,
 )
 from streamer.server.keys import ANSWER_BEGUN, REQUEST_ID
@@ -42,6 +44,8 @@ _STATUSES: tuple[tuple[type[StreamerError], HTTPStatus], ...] = (
     (Conflict, HTTPStatus.CONFLICT),
     (NoPicture, HTTPStatus.SERVICE_UNAVAILABLE),
     (LimitReached, HTTPStatus.SERVICE_UNAVAILABLE),
+    (TooManyRequests, HTTPStatus.TOO_MANY_REQUESTS),
+    (StorageFull, HTTPStatus.INSUFFICIENT_STORAGE),
     (MediaUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
     (ModelError, HTTPStatus.SERVICE_UNAVAILABLE),
     (SourceForbidden, HTTPStatus.FORBIDDEN),
@@ -57,6 +61,7 @@ _KINDS: dict[int, str] = {
     HTTPStatus.REQUEST_TIMEOUT: "request-timeout",
     HTTPStatus.PRECONDITION_FAILED: "precondition-failed",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request-entity-too-large",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "uri-too-long",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported-media-type",
     HTTPStatus.EXPECTATION_FAILED: "expectation-failed",
 }
@@ -115,7 +120,7 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
 def _ours(request: web.Request, error: StreamerError) -> web.Response:
     for kind, status in _STATUSES:
         if isinstance(error, kind):
-            busy = isinstance(error, LimitReached | NoPicture)
+            busy = isinstance(error, LimitReached | NoPicture | TooManyRequests)
             headers = {"Retry-After": str(RETRY_AFTER_S)} if busy else None
             return problem(request, status, error.kind, str(error), headers)
     logger.error("request %s failed: %s", request.get(REQUEST_ID, ""), error)
