@@ -106,7 +106,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
         config.overlay,
         config.privacy,
     )
-    peers = Peers(config.webrtc, streams)
+    peers = Peers(config.webrtc, streams, config.limits)
     images = Images(config.images)
     probes = asyncio.Semaphore(MAX_PROBES)
     try:

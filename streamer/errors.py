@@ -128,7 +128,13 @@ class LimitReached(StreamerError):
 
 
 class TooManyRequests(StreamerError):
+    """``retry_after_s``: when it may be worth trying again."""
+
     kind = "too-many-requests"
+
+    def __init__(self, text: str, retry_after_s: int = 5) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
 
 
 class StorageFull(StreamerError):

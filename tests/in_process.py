@@ -98,7 +98,8 @@ class Service:
             state,
             privacy=privacy,
         )
-        self.peers = Peers(webrtc, self.streams)
+        limits = limits or LimitsConfig()
+        self.peers = Peers(webrtc, self.streams, limits)
         self.images = Images(images or ImagesConfig())
         self.services = Services(
             streams=self.streams,
@@ -115,7 +116,7 @@ class Service:
             privacy=privacy or PrivacyConfig(),
             ready=True,
             max_picture_readers=self.server_config.max_picture_readers,
-            limits=limits or LimitsConfig(),
+            limits=limits,
         )
 
     def _camera(self, source: AnySource) -> CameraSource:

@@ -23,17 +23,25 @@ from streamer.server.guard import GUARD, Guard
 from streamer.server.http_protocol import turn_away
 from streamer.server.keys import OUTSIDE, SERVICES, Services
 from streamer.server.problems import problem_middleware
+from streamer.server.rates import RATES, limited_changes, make_rates
 
 
 def make_application(config: ServerConfig, services: Services) -> web.Application:
     guard = Guard(config)
+    own_limits = {images.analyse_picture, *peers.HANDLERS}
     app = web.Application(
-        middlewares=[guard.middleware, problem_middleware, turn_away],
+        middlewares=[
+            guard.middleware,
+            problem_middleware,
+            turn_away,
+            limited_changes(but=own_limits),
+        ],
         client_max_size=services.limits.max_json_bytes,
     )
     app.on_response_prepare.append(guard.add_headers)
     app[GUARD] = guard
     app[SERVICES] = services
+    app[RATES] = make_rates(services.limits)
     slow_readers.add_writes(app)
     app.add_routes(streams.routes)
     app.add_routes(cameras.routes)

@@ -21,6 +21,10 @@ logger = logging.getLogger(__name__)
 ACCEPT_RETRY_S: Final = 1.0
 """After a failed accept: the process has no file descriptor left."""
 
+CROWD: Final = 32
+"""Connections that are accepted in one turn of the event loop, if so many wait: one a turn would leave those who
+mean well at the end of a long queue, all of them in one turn would stop everything else."""
+
 TLS_SHUTDOWN_S: Final = 1.0
 """For the other side's farewell, which many leave out."""
 
@@ -74,13 +78,16 @@ class Doorman:
         """Until cancelled."""
         self._listener.setblocking(False)
         admissions = set[asyncio.Task[None]]()  # each with a deadline
+        accepted = 0
         try:
             while True:
                 socket_, address = await self._accept()
                 admission = asyncio.create_task(self._admit(socket_, address), name="admission")
                 admissions.add(admission)
                 admission.add_done_callback(admissions.discard)
-                await asyncio.sleep(0)  # a crowd at the door must not stop all others
+                accepted += 1
+                if accepted % CROWD == 0:
+                    await asyncio.sleep(0)
         finally:
             await cancel_and_wait(*admissions)
 

@@ -19,7 +19,7 @@ from streamer.server.connections import Connection, Connections, Phase
 
 logger = logging.getLogger(__name__)
 
-LINGERING_S: Final = 3.0
+LINGERING_S: Final = 2.0
 """For a body that nobody wants any more, so that the client comes to read the answer."""
 
 MAX_FIELDS: Final = 100

@@ -12,9 +12,9 @@ from streamer.model import VideoMode
 from streamer.server.guard import read_text
 from streamer.server.keys import OUTSIDE, SERVICES
 from streamer.server.openapi import Answer, Query, describe, json_answer, text_body
+from streamer.server.rates import take_offer
 from streamer.server.shapes import IceConfiguration
 from streamer.webrtc.peers import Answer as PeerAnswer
-from streamer.webrtc.sdp import MAX_OFFER_BYTES
 
 routes = web.RouteTableDef()
 
@@ -48,7 +48,7 @@ _VIDEO = Query(
 )
 async def open_webcam(request: web.Request) -> web.Response:
     mode = _video_mode(request)
-    offer = await read_text(request, SDP, MAX_OFFER_BYTES)
+    offer = await _read_offer(request)
     peers = request.app[SERVICES].peers
     return _created(request, await peers.open_webcam(offer, request.match_info.get("id"), mode))
 
@@ -63,7 +63,7 @@ async def open_webcam(request: web.Request) -> web.Response:
     problems=(409, 503),
 )
 async def open_whip(request: web.Request) -> web.Response:
-    offer = await read_text(request, SDP, MAX_OFFER_BYTES)
+    offer = await _read_offer(request)
     peers = request.app[SERVICES].peers
     answer = await peers.open_whip(offer, request.match_info.get("id"))
     return _with_links(_created(request, answer), peers.ice_links())
@@ -80,7 +80,7 @@ async def open_whip(request: web.Request) -> web.Response:
 )
 async def open_whep(request: web.Request) -> web.Response:
     mode = _video_mode(request)
-    offer = await read_text(request, SDP, MAX_OFFER_BYTES)
+    offer = await _read_offer(request)
     peers = request.app[SERVICES].peers
     answer = await peers.open_whep(offer, request.match_info["id"], mode)
     return _with_links(_created(request, answer), peers.ice_links())
@@ -132,7 +132,7 @@ async def read_peer(request: web.Request) -> web.Response:
 async def add_candidates(request: web.Request) -> web.Response:
     peers, peer = request.app[SERVICES].peers, request.match_info["id"]
     _check_ice_session(request, peers.ice_tag(peer))
-    fragment = await read_text(request, SDP_FRAGMENT, MAX_OFFER_BYTES)
+    fragment = await read_text(request, SDP_FRAGMENT, _max_sdp_bytes(request))
     await peers.add_candidates(peer, fragment)
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
@@ -149,6 +149,20 @@ async def close_peer(request: web.Request) -> web.Response:
 async def ice_servers(request: web.Request) -> web.Response:
     configuration = request.app[SERVICES].peers.ice_configuration()
     return web.json_response(configuration, headers={"Cache-Control": "no-store"})
+
+
+HANDLERS = frozenset({open_webcam, open_whip, open_whep, add_candidates, close_peer})
+"""That change something, and have limits of their own: offers a minute, candidates, peers."""
+
+
+async def _read_offer(request: web.Request) -> str:
+    """Raises TooManyRequests."""
+    take_offer(request)
+    return await read_text(request, SDP, _max_sdp_bytes(request))
+
+
+def _max_sdp_bytes(request: web.Request) -> int:
+    return request.app[SERVICES].limits.max_sdp_bytes
 
 
 def _video_mode(request: web.Request) -> VideoMode:

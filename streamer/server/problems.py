@@ -120,8 +120,9 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
 def _ours(request: web.Request, error: StreamerError) -> web.Response:
     for kind, status in _STATUSES:
         if isinstance(error, kind):
-            busy = isinstance(error, LimitReached | NoPicture | TooManyRequests)
-            headers = {"Retry-After": str(RETRY_AFTER_S)} if busy else None
+            headers = None
+            if isinstance(error, LimitReached | NoPicture | TooManyRequests):
+                headers = {"Retry-After": str(getattr(error, "retry_after_s", RETRY_AFTER_S))}
             return problem(request, status, error.kind, str(error), headers)
     logger.error("request %s failed: %s", request.get(REQUEST_ID, ""), error)
     return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, error.kind, str(error))

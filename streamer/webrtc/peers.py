@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from streamer.config import StreamId, WebRtcConfig
+from streamer.config import LimitsConfig, StreamId, WebRtcConfig
 from streamer.errors import Conflict, InvalidOffer, LimitReached, NotFound
 from streamer.model import StreamState, VideoMode
 from streamer.sinks import StateWatcher
@@ -42,9 +42,12 @@ class Answer:
 class Peers:
     """Every peer of the service, by an id that nobody guesses."""
 
-    def __init__(self, config: WebRtcConfig, streams: Streams) -> None:
+    def __init__(
+        self, config: WebRtcConfig, streams: Streams, limits: LimitsConfig | None = None
+    ) -> None:
         patches.apply()
         self._config = config
+        self._limits = limits or LimitsConfig()
         self._streams = streams
         self._gathering = Gathering(config)
         self._peers: dict[str, Peer] = {}
@@ -64,13 +67,13 @@ class Peers:
 
     async def open_webcam(self, sdp: str, stream_id: str | None, mode: VideoMode) -> Answer:
         """Camera up, video back. With an id: the same publisher is coming back."""
-        offer = _publishing_offer(sdp)
+        offer = self._publishing_offer(sdp)
         stream, source = self._place("webcam", stream_id, listed=False, resume_only=True)
         return await self._open(offer, stream, source, mode if offer.receives_video else "none")
 
     async def open_whip(self, sdp: str, stream_id: str | None) -> Answer:
         """WHIP (RFC 9725): camera up, nothing back."""
-        offer = _publishing_offer(sdp)
+        offer = self._publishing_offer(sdp)
         if offer.videos > 1:  # section 4.4.2: rather no session than one of which half is missing
             raise InvalidOffer("The SDP offer sends several videos: publish each under its own id.")
         stream, source = self._place("whip", stream_id, listed=stream_id is not None)
@@ -78,7 +81,7 @@ class Peers:
 
     async def open_whep(self, sdp: str, stream_id: str, mode: VideoMode) -> Answer:
         """WHEP: a viewer of a stream that is there."""
-        offer = parse_offer(sdp)
+        offer = parse_offer(sdp, self._limits)
         if mode != "none" and not offer.receives_video:
             raise InvalidOffer("The SDP offer takes no video: a viewer's m=video is recvonly.")
         return await self._open(offer, self._streams.get(stream_id), None, mode)
@@ -169,7 +172,8 @@ class Peers:
 
     def _new_peer(self, stream: Stream, source: PeerSource | None) -> Peer:
         renditions = self._renditions_of(stream)
-        peer = Peer(secrets.token_urlsafe(24), stream, renditions, self._gathering, self._config)
+        peer_id, config = secrets.token_urlsafe(24), self._config
+        peer = Peer(peer_id, stream, renditions, self._gathering, config, self._limits)
         self._peers[peer.id] = peer
         peer.on_closed(lambda: self._on_departed(peer))
         if source is not None:
@@ -192,6 +196,14 @@ class Peers:
             )
         return renditions
 
+    def _publishing_offer(self, sdp: str) -> Offer:
+        offer = parse_offer(sdp, self._limits)
+        if not offer.sends_video:
+            raise InvalidOffer(
+                "The SDP offer sends no video: a publisher's m=video is not recvonly."
+            )
+        return offer
+
     def _on_departed(self, peer: Peer) -> None:
         del self._peers[peer.id]
         self._departed[peer.id] = peer.stream.id if peer.publishes else None
@@ -202,10 +214,3 @@ class Peers:
         source.detach()
         if stream.session.status.state in (StreamState.FAILED, StreamState.PAUSED):
             self._streams.remove_soon(stream)  # nothing waits for it there
-
-
-def _publishing_offer(sdp: str) -> Offer:
-    offer = parse_offer(sdp)
-    if not offer.sends_video:
-        raise InvalidOffer("The SDP offer sends no video: a publisher's m=video is not recvonly.")
-    return offer

@@ -20,8 +20,6 @@ from streamer.config import (
     WebRtcConfig,
 )
 from streamer.errors import ConfigError, ModelError
-from streamer.server import guard
-from streamer.webrtc.sdp import MAX_OFFER_BYTES
 from tests.fakes import RecordingSink, make_frame
 from tests.in_process import SDP, Http, Service, WebcamPeer, serving
 
@@ -246,7 +244,9 @@ async def test_body_that_is_too_large_is_refused(http: Http) -> None:
     big = b'{"x": "' + b"y" * LimitsConfig().max_json_bytes + b'"}'
     response = await http.post("/api/v1/streams", data=big, headers=JSON)
     await problem(response, 413, "request-entity-too-large")
-    response = await http.post("/webcam", data=b"v" * (MAX_OFFER_BYTES + 1), headers=SDP)
+    response = await http.post(
+        "/webcam", data=b"v" * (LimitsConfig().max_sdp_bytes + 1), headers=SDP
+    )
     await problem(response, 413, "request-entity-too-large")
 
 
