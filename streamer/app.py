@@ -105,6 +105,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
         state,
         config.overlay,
         config.privacy,
+        config.limits,
     )
     peers = Peers(config.webrtc, streams, config.limits)
     images = Images(config.images)

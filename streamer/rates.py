@@ -12,19 +12,24 @@ MAX_CLIENTS: Final = 4096
 
 
 class Bucket:
-    """A token bucket: ``per_minute`` at once, and then as many spread over each minute. ``clock``: monotonic,
-    in seconds."""
+    """A token bucket: ``at_once`` (left out: as many as in a minute), and then ``per_minute`` spread over
+    each minute. ``clock``: monotonic, in seconds."""
 
-    def __init__(self, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._size = per_minute
-        self._tokens = per_minute
+    def __init__(
+        self,
+        per_minute: float,
+        clock: Callable[[], float] = time.monotonic,
+        at_once: float | None = None,
+    ) -> None:
+        self._per_s = per_minute / 60.0
+        self._tokens = self._size = per_minute if at_once is None else at_once
         self._clock = clock
         self._filled_mono = clock()
 
     def take(self) -> bool:
         """One; False where there is none."""
         now = self._clock()
-        self._tokens += (now - self._filled_mono) * self._size / 60.0
+        self._tokens += (now - self._filled_mono) * self._per_s
         self._tokens, self._filled_mono = min(self._tokens, self._size), now
         if self._tokens < 1.0:
             return False
@@ -34,7 +39,7 @@ class Bucket:
     @property
     def wait_s(self) -> float:
         """After a vain ``take``: until there is one."""
-        return (1.0 - self._tokens) * 60.0 / self._size
+        return (1.0 - self._tokens) / self._per_s
 
 
 class Rate:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from streamer.config import (
     AnySource,
+    LimitsConfig,
     OutputConfig,
     OverlayConfig,
     PoseConfig,
@@ -94,6 +95,7 @@ class Streams:
         state: StateFile,
         overlay: OverlayConfig | None = None,
         privacy: PrivacyConfig | None = None,
+        limits: LimitsConfig | None = None,
     ) -> None:
         self._workshop = workshop
         self._pose = pose
@@ -101,6 +103,7 @@ class Streams:
         self._overlay = overlay or OverlayConfig()
         self._privacy = privacy or PrivacyConfig()
         self._max_streams = max_streams
+        self._limits = limits or LimitsConfig()
         self._state = state
         self._streams: dict[str, Stream] = {}
         self._removals: set[asyncio.Task[None]] = set()
@@ -287,6 +290,7 @@ class Streams:
             video.idle,
             video.rotation,
             privacy,
+            self._limits,
         )
         session.max_poses = pose.num_poses
         session.zones = Zones(pose.region, pose.ignore)

@@ -90,6 +90,7 @@ class Service:
             output=self._output,
         )
         state = StateFile(folder / "streams.json")
+        limits = limits or LimitsConfig()
         self.streams = Streams(
             workshop,
             PoseConfig(),
@@ -97,8 +98,8 @@ class Service:
             self.server_config.max_streams,
             state,
             privacy=privacy,
+            limits=limits,
         )
-        limits = limits or LimitsConfig()
         self.peers = Peers(webrtc, self.streams, limits)
         self.images = Images(images or ImagesConfig())
         self.services = Services(

@@ -32,7 +32,7 @@ class LimitsConfig(Section):
     max_message_bytes: int = Field(default=4096, ge=256)
     messages_per_minute: int = Field(default=1200, ge=1)
 
-    max_pixels: int = Field(default=3840 * 2160, ge=1)
+    max_pixels: int = Field(default=3840 * 2160, ge=1, le=3840 * 2160)
     max_fps: float = Field(default=60.0, ge=1.0)
     size_changes_per_minute: int = Field(default=30, ge=1)
 

@@ -22,8 +22,8 @@ ACCEPT_RETRY_S: Final = 1.0
 """After a failed accept: the process has no file descriptor left."""
 
 CROWD: Final = 32
-"""Connections that are accepted in one turn of the event loop, if so many wait: one a turn would leave those who
-mean well at the end of a long queue, all of them in one turn would stop everything else."""
+"""Connections that are accepted in one turn of the event loop, if so many wait: one a turn would leave those
+who mean well at the end of a long queue, all of them in one turn would stop everything else."""
 
 TLS_SHUTDOWN_S: Final = 1.0
 """For the other side's farewell, which many leave out."""

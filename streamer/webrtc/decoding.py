@@ -11,6 +11,7 @@ from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
 
 from streamer.aio import assert_off_loop
+from streamer.errors import SourceUnusable
 from streamer.model import VIDEO_CLOCK_HZ, Codec, Packet, VideoInfo
 from streamer.pixels import to_frame
 from streamer.ports import FrameReceiver
@@ -113,6 +114,7 @@ class VideoDecoder:
         try:
             return self._context.decode(encoded)
         except (av.FFmpegError, MemoryError) as error:
+            _check_size(self._context, packet)
             # Its state stays: what follows can still be decoded, or asks for the same key frame.
             now = time.monotonic()
             if now - self._complained_mono > COMPLAINT_INTERVAL_S:
@@ -145,6 +147,20 @@ class VideoDecoder:
                         lambda: self._closed or len(self._waiting) >= MAX_BURST, left_s
                     )
         self._shown = (pts, time.monotonic())
+
+
+def _check_size(context: VideoCodecContext, packet: Packet) -> None:
+    """FFmpeg decodes nothing that is too large, and does not say so. Raises SourceUnusable."""
+    width, height = context.width, context.height
+    if packet.codec == "vp8" and packet.is_keyframe and len(packet.data) >= 10:
+        # It does not even keep the size (RFC 6386, section 9.1: 14 bits each, little-endian).
+        width, height = (
+            int.from_bytes(packet.data[place : place + 2], "little") & 0x3FFF for place in (6, 8)
+        )
+    if width * height > MAX_PIXELS:
+        raise SourceUnusable(
+            f"the video has {width}x{height}, more than 3840x2160: send a smaller one"
+        )
 
 
 def _context(codec: Codec) -> VideoCodecContext:

@@ -5,8 +5,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from aiortc import RTCSctpTransport
-
 from streamer.config import LimitsConfig
 from streamer.rates import Bucket
 
@@ -14,13 +12,13 @@ logger = logging.getLogger(__name__)
 
 
 class FloodGate:
-    """Counts the pieces of messages as they come in; ``on_flood`` is called once, with what was too much, and
-    nothing is taken any more."""
+    """Counts the pieces of messages that an ``RTCSctpTransport`` takes in. ``on_flood`` is called once, with
+    what was too much, and nothing is taken any more."""
 
     def __init__(
-        self, transport: RTCSctpTransport, limits: LimitsConfig, on_flood: Callable[[str], None]
+        self, transport: Any, limits: LimitsConfig, on_flood: Callable[[str], None]
     ) -> None:
-        self._transport: Any = transport
+        self._transport = transport
         self._limits = limits
         self._on_flood = on_flood
         self._bucket = Bucket(limits.messages_per_minute)
