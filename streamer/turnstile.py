@@ -12,7 +12,7 @@ from streamer.rates import Bucket
 SLACK: Final = 1.05
 """A camera of just ``max_fps`` is never quite exact."""
 
-BURST_S: Final = 0.25
+BURST_S: Final = 2.0
 """Frames that come together behind a gap in the network are not too many."""
 
 

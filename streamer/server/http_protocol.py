@@ -3,7 +3,6 @@ has not: for half a head, for half a body, and for an answer that nobody takes."
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -16,6 +15,7 @@ from aiohttp.typedefs import Handler
 from streamer.config import LimitsConfig
 from streamer.errors import StreamerError
 from streamer.server.connections import Connection, Connections, Phase
+from streamer.server.problems import bare_problem
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ class HttpProtocol(web.RequestHandler):
         if self._connection.phase is not Phase.PARTING:
             self.enter(Phase.PARTING)
         if self.transport is not None:
-            body = _problem(status, detail).encode()
+            body = bare_problem(status, detail).encode()
             head = (
                 f"HTTP/1.1 {int(status)} {status.phrase}\r\nServer: {SERVER}\r\n"
                 "Content-Type: application/problem+json\r\n"
@@ -191,30 +191,8 @@ async def turn_away(request: web.Request, handler: Handler) -> web.StreamRespons
 
 def _answer(status: HTTPStatus, detail: str) -> web.Response:
     response = web.Response(
-        status=status, text=_problem(status, detail), content_type="application/problem+json"
+        status=status, text=bare_problem(status, detail), content_type="application/problem+json"
     )
     response.headers["Server"] = SERVER
     response.force_close()
     return response
-
-
-def _problem(status: HTTPStatus, detail: str) -> str:
-    """RFC 9457, without a request id: there is no request yet."""
-    kind = _KINDS[status]
-    return json.dumps(
-        {
-            "type": f"urn:streamer:problem:{kind}",
-            "title": kind.replace("-", " ").capitalize(),
-            "status": int(status),
-            "detail": detail,
-            "request_id": "",
-        }
-    )
-
-
-_KINDS: Final = {
-    HTTPStatus.BAD_REQUEST: "bad-request",
-    HTTPStatus.REQUEST_TIMEOUT: "request-timeout",
-    HTTPStatus.REQUEST_URI_TOO_LONG: "uri-too-long",
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "header-too-large",
-}

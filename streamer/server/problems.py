@@ -64,7 +64,13 @@ _KINDS: dict[int, str] = {
     HTTPStatus.REQUEST_URI_TOO_LONG: "uri-too-long",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported-media-type",
     HTTPStatus.EXPECTATION_FAILED: "expectation-failed",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "header-too-large",
 }
+
+
+def bare_problem(status: HTTPStatus, detail: str) -> str:
+    """The body of a problem of which there is no request yet, or not one that can be read."""
+    return _body(status, _KINDS[status], detail, "")
 
 
 def problem(
@@ -75,18 +81,23 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """``kind`` is the stable part of the type; ``detail`` says what to do."""
-    body = {
-        "type": f"urn:streamer:problem:{kind}",
-        "title": kind.replace("-", " ").capitalize(),
-        "status": int(status),
-        "detail": redact(detail),
-        "request_id": request.get(REQUEST_ID, ""),
-    }
     return web.Response(
         status=status,
-        text=json.dumps(body),
+        text=_body(status, kind, detail, request.get(REQUEST_ID, "")),
         content_type="application/problem+json",
         headers=headers,
+    )
+
+
+def _body(status: HTTPStatus, kind: str, detail: str, request_id: str) -> str:
+    return json.dumps(
+        {
+            "type": f"urn:streamer:problem:{kind}",
+            "title": kind.replace("-", " ").capitalize(),
+            "status": int(status),
+            "detail": redact(detail),
+            "request_id": request_id,
+        }
     )
 
 

@@ -13,7 +13,7 @@ from streamer.model import Codec, Packet, StreamState, VideoInfo
 from streamer.overlay import SkeletonPainter
 from streamer.retry import RetryPolicy
 from streamer.session import Session
-from streamer.turnstile import Turnstile
+from streamer.turnstile import SLACK, Turnstile
 from streamer.webrtc import decoding
 from streamer.webrtc.decoding import VideoDecoder
 from tests.fakes import FakeEstimators, FakeSource, RecordingSink, make_frame
@@ -32,9 +32,9 @@ def test_frames_beyond_the_limit_are_not_let_in_and_a_burst_is() -> None:
         return count
 
     assert let_in(30, 10) == 300
-    assert 290 <= let_in(120, 10) <= 330
-    clock.now_s += 1.0
-    assert all(turnstile.lets_in() for _ in range(7))  # a quarter of a second, all at once
+    assert let_in(120, 10) <= 10 * 30 * SLACK + 2 * 30 * SLACK
+    clock.now_s += 2.0
+    assert sum(turnstile.lets_in() for _ in range(100)) == 63  # of two seconds, all at once
 
 
 def test_video_of_too_many_pixels_is_refused_in_words() -> None:
@@ -95,7 +95,7 @@ async def test_frames_too_many_are_counted_as_dropped_and_seen_by_nobody(sized: 
     await asyncio.sleep(0)
     stats = session.stats()
     assert stats.frames_in == 20
-    assert stats.frames_dropped >= 18  # two at once, of which one may be replaced by the other
+    assert stats.frames_dropped >= 16  # four at once, of which three may be replaced
 
 
 # -- a publisher ------------------------------------------------------------------------------------
