@@ -96,7 +96,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
         output=lambda session, output, limits: Output(session, output, config.rtsp, retry, limits),
     )
     await asyncio.to_thread(_try_estimator, config.pose)
-    state = StateFile(_state_path(config.server))
+    state = StateFile(_state_path(config.server), config.limits.min_free_bytes)
     streams = Streams(
         workshop,
         config.pose,

@@ -89,8 +89,8 @@ class Service:
             retry=RetryPolicy(),
             output=self._output,
         )
-        state = StateFile(folder / "streams.json")
         limits = limits or LimitsConfig()
+        state = StateFile(folder / "streams.json", limits.min_free_bytes)
         self.streams = Streams(
             workshop,
             PoseConfig(),

@@ -53,6 +53,11 @@ class Services:
     max_picture_readers: int = 64
     limits: LimitsConfig = field(default_factory=LimitsConfig)
 
+    @property
+    def storage_ok(self) -> bool:
+        """Whether what should be remembered over a restart is."""
+        return self.streams.storage_ok
+
 
 SERVICES = web.AppKey("services", Services)
 REQUEST_ID = web.RequestKey("request_id", str)

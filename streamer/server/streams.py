@@ -19,7 +19,7 @@ from streamer.config import (
     StreamId,
     VideoConfig,
 )
-from streamer.errors import Locked
+from streamer.errors import Locked, StorageFull
 from streamer.model import StreamState
 from streamer.outputs.output import Output
 from streamer.server.guard import read_json
@@ -83,7 +83,7 @@ async def list_streams(request: web.Request) -> web.Response:
     "Adds a camera",
     body=json_body(StreamRequest),
     answers={201: Answer("Added", json_body(StreamInfo), {"Location": "The stream's address"})},
-    problems=(403, 409, 503),
+    problems=(403, 409, 503, 507),
 )
 async def create_stream(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
@@ -101,6 +101,11 @@ async def create_stream(request: web.Request) -> web.Response:
         output=body.output,
     )
     stream = services.streams.add_camera(config, keep=True)
+    try:
+        await services.streams.saved()
+    except StorageFull as error:
+        await services.streams.remove(stream)
+        raise StorageFull(f"The camera was not added. {error}") from error
     return web.json_response(
         stream_json(stream),
         status=HTTPStatus.CREATED,
@@ -120,7 +125,7 @@ async def show_stream(request: web.Request) -> web.Response:
     "Changes a stream's options, live",
     body=json_body(StreamPatch),
     answers={200: json_answer(StreamInfo)},
-    problems=(403, 404, 503),
+    problems=(403, 404, 503, 507),
 )
 async def change_stream(request: web.Request) -> web.Response:
     services, stream = request.app[SERVICES], _stream(request)
@@ -146,6 +151,13 @@ async def change_stream(request: web.Request) -> web.Response:
         streams.set_listed(stream, patch.listed)
     if "output" in patch.model_fields_set:
         await streams.set_output(stream, patch.output)
+    if stream.kept:
+        try:
+            await streams.saved()
+        except StorageFull as error:
+            raise StorageFull(
+                f"The change holds, but no longer than the server runs. {error}"
+            ) from error
     return web.json_response(stream_json(stream))
 
 
