@@ -44,7 +44,7 @@ from streamer.ports import CameraSource, EstimatorFactory
 from streamer.pose.models import find_model
 from streamer.retry import RetryPolicy
 from streamer.server.application import make_application
-from streamer.server.keys import Services
+from streamer.server.keys import SERVICES, Services
 from streamer.session import Session
 from streamer.sources.discovery import CameraFinder
 from streamer.sources.onvif import OnvifAsker
@@ -152,6 +152,12 @@ async def serving(service: Service) -> AsyncIterator[Http]:
             yield http
         finally:
             await service.close()
+
+
+def limit(http: Http, **changed: float) -> None:
+    """Other [limits] from here on, for what reads them anew each time."""
+    services = http.server.app[SERVICES]  # type: ignore[attr-defined]
+    services.limits = services.limits.model_copy(update=changed)
 
 
 def has_connection(http: Http, address: tuple[str, int]) -> bool:
