@@ -45,7 +45,7 @@ def parse_offer(sdp: str, limits: LimitsConfig = _DEFAULTS) -> Offer:
     """
     if len(sdp) > limits.max_sdp_bytes:
         raise InvalidOffer(f"The SDP offer is longer than {limits.max_sdp_bytes} bytes.")
-    if sdp.count("\n") > limits.max_sdp_lines:
+    if len(sdp.splitlines()) > limits.max_sdp_lines:  # as aiortc splits them
         raise InvalidOffer(f"The SDP offer has more than {limits.max_sdp_lines} lines.")
     candidates = len(_CANDIDATE.findall(sdp))
     if candidates > limits.max_candidates:

@@ -1,11 +1,12 @@
-"""What is answered to those who want too much, hold on too long or say too little; and that it harms nobody."""
+"""What is answered to those who want too much, or hold on with too little; and that it harms nobody."""
 
 import asyncio
 import contextlib
 import json
+import os
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,13 @@ async def said(port: int, words: bytes, drop: bytes = b"") -> bytes:
     return b"" if answer.exception() else answer.result()
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """For what has no event."""
+    async with asyncio.timeout(2 * PATIENCE_S):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 def problem(answer: bytes, status: int, kind: str) -> None:
     """Checks a raw answer; no version of anything is in it."""
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -127,11 +135,8 @@ async def test_answer_that_nobody_takes_is_not_kept(tmp_path: Path) -> None:
     async with running(app, LimitsConfig(answer_timeout_s=0.2)) as server:
         _, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
         writer.write(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
-        async with asyncio.timeout(PATIENCE_S):
-            while len(server.connections) == 0:
-                await asyncio.sleep(0)
-            while len(server.connections):
-                await asyncio.sleep(0.02)
+        await until(lambda: len(server.connections) == 1)
+        await until(lambda: len(server.connections) == 0)
         writer.close()
 
 
@@ -244,7 +249,7 @@ async def test_peer_may_not_trickle_for_ever(tmp_path: Path) -> None:
             (await http.patch(opened.headers["Location"], data=each, headers=fragment)).status
             for each in (candidate, candidate, "", "", "")
         ]
-        assert answers == [204, 400, 204, 204, 429]
+        assert answers == [204, 400, 400, 400, 429]
     await peer.close()
 
 
@@ -262,14 +267,13 @@ async def test_peer_that_floods_its_channels_is_closed(tmp_path: Path, flood: st
                 peer.news.clear()
                 await peer.news.wait()
             assert len(service.peers) == 1
-            channel = peer.connection.createDataChannel("more")
-            if flood == "channels":
-                for number in range(8):
-                    peer.connection.createDataChannel(str(number))
-            while len(service.peers):
-                if channel.readyState == "open" and flood != "channels":
-                    channel.send("x" * (60_000 if flood == "bytes" else 1))
-                await asyncio.sleep(0.02)
+            sctp: Any = peer.connection.sctp
+            (channel,) = sctp._data_channels.values()
+            for number in range(8 if flood == "channels" else 0):
+                peer.connection.createDataChannel(str(number))
+            for _ in range(0 if flood == "channels" else 100):
+                channel.send("x" * (60_000 if flood == "bytes" else 1))
+            await until(lambda: len(service.peers) == 0)
     await peer.close()
 
 
@@ -297,7 +301,7 @@ async def test_camera_that_can_not_be_remembered_is_not_added(tmp_path: Path) ->
         assert "was not added" in told["detail"] and str(tmp_path) not in told["detail"]
         assert await (await http.get("/api/v1/streams")).json() == []
         assert not service.services.storage_ok
-        assert list(tmp_path.glob("streams*")) == []
+        assert "streams.json" not in os.listdir(tmp_path)
 
 
 async def test_change_that_can_not_be_remembered_holds_until_the_end(tmp_path: Path) -> None:
@@ -326,10 +330,7 @@ async def test_server_remembers_again_by_itself(
         await http.post("/api/v1/streams", json={"id": "door", "source": CAMERA})
         service.streams._state._min_free_bytes = 1 << 62
         assert (await http.delete("/api/v1/streams/door")).status == 204
-        async with asyncio.timeout(PATIENCE_S):
-            while service.services.storage_ok:
-                await asyncio.sleep(0.01)
-            service.streams._state._min_free_bytes = 0
-            while not service.services.storage_ok:
-                await asyncio.sleep(0.01)
+        await until(lambda: not service.services.storage_ok)
+        service.streams._state._min_free_bytes = 0
+        await until(lambda: service.services.storage_ok)
         assert json.loads((tmp_path / "streams.json").read_text()) == []
