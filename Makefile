@@ -9,7 +9,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml
 
-.PHONY: help setup run test test-firefox check types bench bench-yardsticks eval lock clean
+.PHONY: help setup run test test-firefox check types bench bench-yardsticks eval lock clean slowloris schemathesis
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -95,3 +95,10 @@ clean: ## remove what the other targets made here; the models stay in the cache
 	$(BIN)/python -m venv .venv-yardsticks
 	.venv-yardsticks/bin/python -m pip install --disable-pip-version-check --no-deps -r $<
 	@touch $@
+
+slowloris: .venv/models.stamp .venv/dev.stamp ## 500 sockets that hold on with nothing, beside healthy requests and a reader
+	$(BIN)/python -m tests.rigs.clips
+	$(BIN)/python -m tests.rigs.slow_loris $(ARGS)
+
+schemathesis: .venv/models.stamp .venv/dev.stamp ## thousands of requests made from the API's description, without and with a token
+	$(BIN)/python -m tests.rigs.generated_requests $(ARGS)

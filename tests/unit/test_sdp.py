@@ -114,6 +114,8 @@ def test_offer_of_unbounded_size_is_refused() -> None:
         parse_offer(crlf(SESSION + VIDEO + "a=x:" + "y" * LIMITS.max_sdp_bytes + "\n"))
     with pytest.raises(InvalidOffer, match="sections"):
         parse_offer(crlf(SESSION + VIDEO + DATA * LIMITS.max_media_sections))
+    with pytest.raises(InvalidOffer, match="lines"):
+        parse_offer(crlf(SESSION + VIDEO + "a=x\n" * LIMITS.max_sdp_lines))
     with pytest.raises(InvalidOffer, match="candidates"):
         parse_offer(crlf(SESSION + VIDEO + HOST_CANDIDATE * (LIMITS.max_candidates + 1)))
 
