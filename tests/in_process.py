@@ -89,7 +89,7 @@ class Service:
             retry=RetryPolicy(),
             output=self._output,
         )
-        limits = limits or LimitsConfig()
+        limits = limits or LimitsConfig(max_fps=1000.0)  # fakes are quicker than any camera
         state = StateFile(folder / "streams.json", limits.min_free_bytes)
         self.streams = Streams(
             workshop,

@@ -95,8 +95,11 @@ def problem(answer: bytes, status: int, kind: str) -> None:
 @pytest.mark.parametrize("drop", [b"", b"x"])
 async def test_half_a_head_is_not_waited_for(tmp_path: Path, drop: bytes) -> None:
     async with serving_within(tmp_path, header_timeout_s=0.2) as server:
-        problem(await said(server.port, HEAD, drop), 408, "request-timeout")
+        answer = await said(server.port, HEAD, drop)
+        if answer or not drop:  # who goes on sending may lose it
+            problem(answer, 408, "request-timeout")
         assert len(server.connections) == 0
+        assert server.connections.figures.late == 1
 
 
 async def test_second_request_has_the_same_deadline(tmp_path: Path) -> None:
@@ -196,7 +199,9 @@ async def test_head_that_is_too_long_is_told_so(
 async def test_head_that_grows_without_end_is_ended(tmp_path: Path) -> None:
     async with serving_within(tmp_path, max_header_bytes=4096) as server:
         answer = await said(server.port, HEAD + b"a\r\n", b"Y: " + b"b" * 500 + b"\r\n")
-        problem(answer, 431, "header-too-large")
+        if answer:  # who goes on sending may lose it
+            problem(answer, 431, "header-too-large")
+        assert server.connections.figures.late == 0
 
 
 async def test_no_answer_names_a_version(http: Http) -> None:

@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from streamer.config import Config, LimitsConfig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text("utf-8")
@@ -14,7 +12,7 @@ ROW = re.compile(r"^\| `(?:\[(\w+)\] )?(\w+)` \| `([0-9.]+)` \| (.+) \| (.+) \|$
 def test_page_names_every_limit_with_its_default() -> None:
     config, listed = Config(), set()
     for section, key, value, _, _ in ROW.findall(PAGE):
-        part: BaseModel = getattr(config, section or "limits")
+        part = getattr(config, section or "limits")
         assert str(getattr(part, key)) == value, key
         listed |= set() if section else {key}
     assert listed == set(LimitsConfig.model_fields)
