@@ -1,24 +1,11 @@
 """Puts the parts together: who comes in with what, and who may stay."""
 
-import math
-from dataclasses import replace
-
 from streamer.access.book import TokenBook, config_caller
 from streamer.access.callers import EVERYBODY, Caller
 from streamer.access.sessions import Sessions
 from streamer.access.throttle import Throttle
 from streamer.access.tickets import Tickets
-from streamer.errors import StreamerError
-
-
-class TooManyAttempts(StreamerError):
-    """Of wrong tokens."""
-
-    kind = "too-many-attempts"
-
-    def __init__(self, retry_after_s: float) -> None:
-        super().__init__("Too many wrong tokens came from there; try again in a moment.")
-        self.retry_after_s = max(1, math.ceil(retry_after_s))
+from streamer.errors import TooManyAttempts
 
 
 class Keeper:
@@ -37,11 +24,11 @@ class Keeper:
         if caller is not None:
             return caller
         wait_s = self.throttle.wait_s(address)
-        if not wait_s and self.book.is_config_token(secret):
-            return config_caller()
-        self.throttle.was_wrong(address)
         if wait_s:
             raise TooManyAttempts(wait_s)
+        if self.book.is_config_token(secret):
+            return config_caller()
+        self.throttle.was_wrong(address)
         return None
 
     def by_session(self, cookie: str) -> Caller | None:
@@ -60,9 +47,7 @@ class Keeper:
         if not caller.session:
             return self.book.current(caller.token) == caller
         signed_in = self.sessions.signed_in(caller.session)
-        return signed_in is not None and self.book.current(caller.token) == replace(
-            signed_in, session=""
-        )
+        return signed_in is not None and self.book.current(caller.token) == signed_in
 
     def forget_ended(self) -> None:
         self.sessions.end_those(lambda caller: self.book.current(caller.token) != caller)

@@ -40,9 +40,7 @@ class Sessions:
         ends = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=self._lasts_s)
         expires = min(ends, signed_in.expires or ends)
         caller = replace(signed_in, expires=expires, session=digest(secret))
-        self._open[caller.session] = _Session(
-            signed_in, caller, self._clock() + self._lasts_s
-        )
+        self._open[caller.session] = _Session(signed_in, caller, self._clock() + self._lasts_s)
         return secret, caller
 
     def find(self, secret: str) -> Caller | None:
@@ -54,6 +52,11 @@ class Sessions:
         """Whom the session's token was for; None once it has ended."""
         session = self._open.get(session_id)
         return session.signed_in if session is not None and self._holds(session) else None
+
+    def left_s(self, caller: Caller) -> int:
+        """Until the session ends, or the token does."""
+        assert caller.expires is not None
+        return max(0, round((caller.expires - datetime.now(UTC)).total_seconds()))
 
     def end(self, session_id: str) -> None:
         self._open.pop(session_id, None)
