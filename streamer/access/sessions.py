@@ -71,5 +71,5 @@ class Sessions:
 
     def _make_room(self, token_id: str) -> None:
         own = [key for key, each in self._open.items() if each.caller.token == token_id]
-        for session_id in own[: len(own) - MAX_OF_A_TOKEN + 1]:
+        for session_id in own[: max(0, len(own) - MAX_OF_A_TOKEN + 1)]:
             del self._open[session_id]
