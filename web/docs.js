@@ -4,6 +4,7 @@ import { requestJson, sentence } from "./api.js";
 import { url } from "./base.js";
 import { byId, element } from "./dom.js";
 import { t } from "./i18n.js";
+import { showRole } from "./me.js";
 
 /** @typedef {Record<string, any>} Schema JSON Schema */
 /**
@@ -192,3 +193,4 @@ function openTarget() {
 }
 
 void show();
+void showRole();
