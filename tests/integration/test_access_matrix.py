@@ -214,7 +214,7 @@ async def asked(tmp_path: Path) -> Asked:
     config = ServerConfig(port=8080, base_path=BASE, allowed_origins=[FRIEND])
     service = Service(tmp_path, server=config, tokens=book)
     app = make_application(config, service.services)
-    app[ACCESS].keeper.throttle = Throttle(burst=1_000_000)  # test_access.py has those
+    app[ACCESS].keeper.throttle_of_file = Throttle(burst=1_000_000)  # test_access.py has those
     await service.close()
     return Asked(app, secrets)
 
