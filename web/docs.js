@@ -15,6 +15,7 @@ import { showRole } from "./me.js";
  * @property {string} [description]
  * @property {{name: string, in: string, required?: boolean, description?: string, schema: Schema}[]} [parameters]
  * @property {{content: Record<string, {schema: Schema}>}} [requestBody]
+ * @property {string} x-role
  * @property {Record<string, {description: string, content?: Record<string, {schema: Schema}>, headers?: Record<string, {description: string}>}>} responses
  */
 
@@ -68,6 +69,8 @@ function operationOf(method, path, operation) {
     element("h3", {}, operation.summary),
     element("p", { class: "address" }, badge, element("code", {}, path)),
   );
+  const role = operation["x-role"];
+  if (role !== "none") shown.append(element("p", { class: "muted" }, t("Takes the role {role}.", { role })));
   if (operation.description) shown.append(element("p", { class: "muted" }, operation.description));
   if (operation.parameters) {
     const rows = operation.parameters.map(({ name, required, description, schema }) =>

@@ -384,6 +384,7 @@ export const words = {
   "Access token": "访问令牌",
   "Ask whoever runs this server for one. It comes from “streamer token create”, or from the configuration: [server] token.":
     "请向服务器的管理者索取。它由“streamer token create”生成，或写在配置的 [server] token 中。",
+  "Takes the role {role}.": "需要 {role} 权限。",
   "Your access has ended. Sign in to go on.": "您的访问权限已失效，请重新登录。",
   "Your token may not do that. Sign in with one that may.": "您的令牌无权进行此操作，请使用有权限的令牌登录。",
   "There is no stream to watch yet.": "还没有可以观看的视频流。",
