@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import signal
 import socket
 import threading
@@ -12,16 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 from streamer.aio import assert_off_loop
 from streamer.config import WorkersConfig
 from streamer.errors import WorkerDied, WorkerHung
+from streamer.isolation import lives
 from streamer.isolation.channel import Channel, ChannelBroken, ChannelClosed
-from streamer.isolation.memory import SharedMemory, new_memory
-from streamer.isolation.nursery import Born, nursery
 from streamer.isolation.roles import ROLES
 from streamer.isolation.worker import CRASH
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-END_LOOK_S: Final = 0.002
+    from streamer.isolation.lives import Life
 
 LAST_LOOK_S: Final = 0.05
 """Between the end of a child's messages and its own, if it died."""
@@ -46,7 +44,7 @@ class Child:
         self._name = name
         self._config = config or WorkersConfig()
         self._channel: Channel | None = None
-        self._born_as: Born | None = None
+        self._life: Life | None = None
         self._lock = threading.Lock()
         self._killed = threading.Event()
 
@@ -54,32 +52,22 @@ class Child:
         """Within milliseconds. Raises WorkerDied when there can be no child now."""
         assert_off_loop()
         here, there = socket.socketpair()
+        most = self._config.max_memory_mb << 20
+        title = f"streamer-worker {self._role} {self._name}"
         try:
             with there:
-                born, memory = self._born(there)
+                life = lives.begin(ROLES[self._role], title, most, there)
         except OSError as error:
             here.close()
             raise WorkerDied(f"No worker can be started: {error.strerror}.") from error
         except BaseException:
             here.close()
             raise
-        memory.set_pulse(time.monotonic())
         with self._lock:
-            self._born_as, self.pid = born, born.pid
-            self._channel = Channel(here, memory, is_child=False)
+            self._life, self.pid = life, life.pid
+            self._channel = Channel(here, life.memory, is_child=False)
         if self._killed.is_set():
             self.kill()
-
-    def _born(self, connection: socket.socket) -> tuple[Born, SharedMemory]:
-        descriptor = new_memory()
-        try:
-            memory = SharedMemory(descriptor)
-            title = f"streamer-worker {self._role} {self._name}"
-            most = self._config.max_memory_mb << 20
-            descriptors = (connection.fileno(), descriptor)
-            return nursery.start(ROLES[self._role], title, most, descriptors), memory
-        finally:
-            os.close(descriptor)
 
     def send(
         self, header: dict[str, Any], *buffers: "ReadableBuffer", timeout_s: float | None = None
@@ -133,33 +121,29 @@ class Child:
 
     def finish(self) -> None:
         """Asks it to end by itself."""
-        if self._channel is not None:
-            self._channel.finish()
+        with self._lock:
+            if self._channel is not None and self._life is not None:
+                self._channel.finish()
+                self._life.finish()
 
     def kill(self) -> None:
         """At once, from any thread. ``receive`` raises WorkerDied."""
         self._killed.set()
         with self._lock:
-            if self._born_as is None or self._channel is None:
-                return
-            self._channel.cut()
-            if self._born_as.descriptor is None:
-                nursery.kill(self._born_as.number)
-                return
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._born_as.descriptor, signal.SIGKILL)
+            if self._channel is not None and self._life is not None:
+                self._channel.cut()
+                self._life.kill()
 
     def close(self) -> None:
         """Ends it and waits until it is gone; twice is safe."""
         self.kill()
         with self._lock:
             channel, self._channel = self._channel, None
-            born, self._born_as = self._born_as, None
-        if channel is None or born is None:
+            life, self._life = self._life, None
+        if channel is None or life is None:
             return
-        _exit_code(born, END_TIMEOUT_S)
-        if born.descriptor is not None:
-            os.close(born.descriptor)
+        life.exit_code(END_TIMEOUT_S)
+        life.close()
         channel.close()
 
     def _connected(self) -> Channel:
@@ -185,16 +169,8 @@ class Child:
         """How it ended, as far as it is known a moment later."""
         if self._killed.is_set():
             return ": it was ended"
-        code = None if self._born_as is None else _exit_code(self._born_as, LAST_LOOK_S)
+        code = None if self._life is None else self._life.exit_code(LAST_LOOK_S)
         if code is not None and code < 0:
             with contextlib.suppress(ValueError):
                 return f" of {signal.Signals(-code).name}"
         return "" if code is None else f" with exit code {code}"
-
-
-def _exit_code(born: Born, timeout_s: float) -> int | None:
-    """Once it has ended, within this time; None: not known."""
-    deadline = time.monotonic() + timeout_s
-    while (code := nursery.exit_code(born.number)) is None and time.monotonic() < deadline:
-        time.sleep(END_LOOK_S)
-    return code

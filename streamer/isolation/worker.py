@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from streamer.isolation.channel import Channel, ChannelBroken, ChannelClosed
@@ -30,11 +30,23 @@ MAX_LAST_WORDS: Final = 2000  # characters
 
 
 class Worker:
-    """The child's end. ``finished``: the parent has no more for it and waits for its end."""
+    """The child's end of the channel."""
 
     def __init__(self, channel: Channel) -> None:
-        self.finished = threading.Event()
         self._channel = channel
+        self._finished = threading.Event()
+        self._on_finish: Callable[[], None] = lambda: None
+
+    def when_finished(self, act: Callable[[], None]) -> None:
+        """Calls it, in another thread, once the parent waits for our end."""
+        self._on_finish = act
+        if self._finished.is_set():
+            act()
+
+    def finish(self) -> None:
+        """The parent waits for our end."""
+        self._finished.set()
+        self._on_finish()
 
     def receive(self) -> tuple[dict[str, Any], memoryview]:
         """The next message, whenever it comes; its body holds until the next. Raises ChannelClosed at
@@ -46,6 +58,9 @@ class Worker:
     def send(self, header: dict[str, Any], *buffers: "ReadableBuffer") -> None:
         """Raises ChannelClosed, TimeoutError; ValueError when the body does not fit into a slot."""
         self._channel.send(header, *buffers, timeout_s=SEND_TIMEOUT_S)
+
+    def close(self) -> None:
+        self._channel.close()
 
     @contextlib.contextmanager
     def working(self, limit_s: float) -> Iterator[None]:
@@ -92,5 +107,5 @@ def _beat(worker: Worker, connection: socket.socket, memory: SharedMemory) -> No
         for _, event in poll.poll(PULSE_S * 1000):
             if event & (select.POLLHUP | select.POLLERR | select.POLLNVAL):
                 os._exit(0)
-            worker.finished.set()
+            worker.finish()
             poll.modify(connection, 0)

@@ -21,11 +21,11 @@ class Worker:
 def workers_of(server_pid: int) -> list[Worker]:
     """Those that live, oldest first."""
     parents = _parents()
-    found = []
-    for pid in sorted(parents):
-        if server_pid in _ancestors(pid, parents) and (title := _TITLE.fullmatch(_title(pid))):
-            found.append(Worker(pid, title[1], title[2]))
-    return found
+    return [
+        Worker(pid, title[1], title[2])
+        for pid in sorted(parents)
+        if server_pid in _ancestors(pid, parents) and (title := _TITLE.fullmatch(_title(pid)))
+    ]
 
 
 def nursery_of(server_pid: int) -> int | None:
