@@ -180,13 +180,14 @@ def _serve(arguments: argparse.Namespace) -> int:
 
     keys = ("host", "port", "tls", "http_port", "tls_cert", "tls_key", "insecure_lan", "log_level")
     given = {key: value for key in keys if (value := getattr(arguments, key)) is not None}
-    config = load_config(arguments.config, overrides={"server": given})
-    configure_logging(config.server.log_level)
+    read_config = partial(load_config, arguments.config, overrides={"server": given})
+    config = read_config()
+    configure_logging(config.server.log_level, config.server.log_format)
     poses = [config.pose, *(stream.pose for stream in config.streams if stream.pose)]
     complexities = {Complexity(each) for pose in poses for each in pose.complexities}
     for segmentation in (False, True):  # a privacy mode may be asked for at any time
         ensure_models(complexities, segmentation=segmentation)
-    asyncio.run(serve(config))
+    asyncio.run(serve(config, read_config))
     return 0
 
 

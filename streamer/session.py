@@ -15,7 +15,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from streamer.aio import cancel_and_wait
@@ -27,6 +27,7 @@ from streamer.errors import (
     SourceRejected,
     StreamerError,
 )
+from streamer.logs import now_about
 from streamer.model import (
     Forwarded,
     Frame,
@@ -46,7 +47,7 @@ from streamer.pose.zones import Zones
 from streamer.privacy import Obscurer
 from streamer.retry import RetryPolicy
 from streamer.screens import Screens, Watchers
-from streamer.telemetry import SessionMeter
+from streamer.telemetry import Histogram, SessionMeter
 from streamer.timeline import Timeline
 from streamer.worker import MIN_SIDE_PX, Intake, PoseWorker
 
@@ -243,6 +244,16 @@ class Session:
         self._set_forwardable(self._forwardable)
         self._notice_due.set()
 
+    @property
+    def frame_age_s(self) -> float | None:
+        """Since the newest processed frame reached the server; None before the first."""
+        return self._meter.frame_age_s
+
+    @property
+    def stage_times(self) -> Mapping[str, Histogram]:
+        """What all frames took in each stage, seconds."""
+        return self._meter.stages
+
     def stats(self) -> SessionStats:
         intake = self._connection.intake
         stats = self._meter.snapshot(
@@ -299,6 +310,7 @@ class Session:
             sink.on_status(status)
 
     async def _supervise(self) -> None:
+        now_about(stream=self.name)
         attempt = 0
         while True:
             self._timeline.restart()

@@ -8,6 +8,7 @@ from streamer.config import ServerConfig
 from streamer.errors import ConfigError
 from streamer.server import (
     cameras,
+    health,
     images,
     landmarks,
     metrics,
@@ -19,7 +20,9 @@ from streamer.server import (
     streams,
     trust,
 )
+from streamer.server.gate import gate
 from streamer.server.guard import GUARD, Guard
+from streamer.server.journal import JOURNAL, Journal
 from streamer.server.keys import OUTSIDE, SERVICES, Services
 from streamer.server.problems import problem_middleware
 
@@ -27,12 +30,14 @@ MAX_BODY_BYTES: Final = 64 * 1024
 
 
 def make_application(config: ServerConfig, services: Services) -> web.Application:
-    guard = Guard(config)
+    guard, journal = Guard(config), Journal()
     app = web.Application(
-        middlewares=[guard.middleware, problem_middleware], client_max_size=MAX_BODY_BYTES
+        middlewares=[journal.middleware, guard.middleware, problem_middleware, gate],
+        client_max_size=MAX_BODY_BYTES,
     )
     app.on_response_prepare.append(guard.add_headers)
     app[GUARD] = guard
+    app[JOURNAL] = journal
     app[SERVICES] = services
     slow_readers.add_writes(app)
     app.add_routes(streams.routes)
@@ -43,6 +48,7 @@ def make_application(config: ServerConfig, services: Services) -> web.Applicatio
     landmarks.add_landmarks(app, config.max_readers)
     stills.add_stills(app)
     metrics.add_metrics(app)
+    health.add_health(app)
     pages.add_pages(app)
     openapi.add_document(app)
     if config.base_path:

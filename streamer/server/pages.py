@@ -1,4 +1,4 @@
-"""The pages, their files, signing in, and the health of the service."""
+"""The pages, their files, and signing in."""
 
 import asyncio
 import logging
@@ -9,15 +9,13 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from streamer.model import StreamState
 from streamer.server.guard import GUARD, SESSION_COOKIE, read_json
-from streamer.server.keys import OUTSIDE, SERVICES
-from streamer.server.openapi import Answer, describe, json_answer, json_body
+from streamer.server.keys import OUTSIDE
+from streamer.server.openapi import Answer, describe, json_body
 from streamer.server.problems import problem
-from streamer.server.shapes import Health, Login, Readiness
+from streamer.server.shapes import Login
 
 WEB_FOLDER: Final = Path(__file__).resolve().parents[2] / "web"
-STALE_AFTER_MS: Final = 10_000
 _BASE: Final = '<base href="/">'
 _PAGES: Final = {
     "/": "index.html",
@@ -89,30 +87,3 @@ async def sign_in(request: web.Request) -> web.Response:
         path=request[OUTSIDE].prefix or "/",
     )
     return response
-
-
-@routes.get("/healthz")
-@describe("Service", "Whether the process serves", answers={200: json_answer(Health)})
-async def health(request: web.Request) -> web.Response:
-    """200 while the process serves. ``stale_streams``: how many are live and yet without new frames."""
-    stale = 0
-    for stream in request.app[SERVICES].streams:
-        age_ms = stream.session.stats().frame_age_ms
-        if stream.session.status.state is StreamState.LIVE and (age_ms or 0) > STALE_AFTER_MS:
-            stale += 1
-    return web.json_response({"status": "ok", "stale_streams": stale})
-
-
-@routes.get("/readyz")
-@describe(
-    "Service",
-    "Whether it accepts work",
-    answers={
-        200: json_answer(Readiness),
-        503: json_answer(Readiness, "Starting, or shutting down"),
-    },
-)
-async def readiness(request: web.Request) -> web.Response:
-    ready = request.app[SERVICES].ready
-    status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-    return web.json_response({"ready": ready}, status=status)

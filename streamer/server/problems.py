@@ -20,13 +20,15 @@ from streamer.errors import (
     NoPicture,
     NotFound,
     PictureTooLarge,
+    ShuttingDown,
     SourceError,
     SourceForbidden,
     SourceRejected,
+    Starting,
     StreamerError,
     Unsupported,
 )
-from streamer.server.keys import ANSWER_BEGUN, REQUEST_ID
+from streamer.server.keys import ANSWER_BEGUN, PROBLEM, REQUEST_ID
 from streamer.telemetry import redact
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,8 @@ _STATUSES: tuple[tuple[type[StreamerError], HTTPStatus], ...] = (
     (Conflict, HTTPStatus.CONFLICT),
     (NoPicture, HTTPStatus.SERVICE_UNAVAILABLE),
     (LimitReached, HTTPStatus.SERVICE_UNAVAILABLE),
+    (Starting, HTTPStatus.SERVICE_UNAVAILABLE),
+    (ShuttingDown, HTTPStatus.SERVICE_UNAVAILABLE),
     (MediaUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
     (ModelError, HTTPStatus.SERVICE_UNAVAILABLE),
     (SourceForbidden, HTTPStatus.FORBIDDEN),
@@ -70,6 +74,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """``kind`` is the stable part of the type; ``detail`` says what to do."""
+    request[PROBLEM] = kind
     body = {
         "type": f"urn:streamer:problem:{kind}",
         "title": kind.replace("-", " ").capitalize(),
@@ -115,7 +120,7 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
 def _ours(request: web.Request, error: StreamerError) -> web.Response:
     for kind, status in _STATUSES:
         if isinstance(error, kind):
-            busy = isinstance(error, LimitReached | NoPicture)
+            busy = isinstance(error, LimitReached | NoPicture | Starting | ShuttingDown)
             headers = {"Retry-After": str(RETRY_AFTER_S)} if busy else None
             return problem(request, status, error.kind, str(error), headers)
     logger.error("request %s failed: %s", request.get(REQUEST_ID, ""), error)
