@@ -207,6 +207,19 @@ def certificate_until(file: Path) -> float:
     return x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc.timestamp()
 
 
+def certificate_names(file: Path) -> set[str]:
+    """What the first certificate of a PEM file is for: names, and addresses as text. Raises OSError,
+    ValueError."""
+    certificate = x509.load_pem_x509_certificate(file.read_bytes())
+    try:
+        kind = x509.SubjectAlternativeName
+        return {
+            str(each.value) for each in certificate.extensions.get_extension_for_class(kind).value
+        }
+    except x509.ExtensionNotFound:
+        return set()
+
+
 def common_name(certificate: x509.Certificate) -> str:
     (attribute,) = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(attribute.value)

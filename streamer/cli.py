@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_probe(commands)
     _add_analyze(commands)
     _add_eval(commands)
+    _add_doctor(commands)
     _add_models(commands)
     _add_bench(commands)
     return parser
@@ -126,6 +127,15 @@ def _add_eval(commands: Any) -> None:
     option = partial(add, dest="options", type=_option, action="append", default=[])
     option("--set", metavar="KEY=VALUE", help="an option of [pose], as in TOML")
     evaluation.set_defaults(run=_eval)
+
+
+def _add_doctor(commands: Any) -> None:
+    doctor = commands.add_parser(
+        "doctor", help="look at all that the service needs; say what to do"
+    )
+    doctor.add_argument("--config", type=Path, metavar="FILE")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.set_defaults(run=_doctor)
 
 
 def _add_models(commands: Any) -> None:
@@ -263,6 +273,22 @@ def _eval(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"streamer: {error}\n")
         return 2
     return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from streamer.doctor import examine
+    from streamer.doctor.finding import as_json, lines
+
+    configure_logging("error")
+    findings = []
+    for finding in examine(arguments.config):
+        findings.append(finding)
+        if not arguments.json:
+            sys.stdout.writelines(f"{line}\n" for line in lines([finding]))
+            sys.stdout.flush()
+    if arguments.json:
+        sys.stdout.write(as_json(findings) + "\n")
+    return int(any(each.level == "problem" for each in findings))
 
 
 def _models(arguments: argparse.Namespace) -> int:
