@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
     from tests.soak.samples import Sample
 
-PANELS = (("memory", "MB"), ("files", ""), ("threads", ""), ("processes", ""))
+PANELS = (
+    (("PSS", "RSS"), "MB"),
+    (("files",), "files"),
+    (("threads",), "threads"),
+    (("processes",), "processes"),
+)
+"""How the names of a panel's figures begin, and what is written beside it."""
 
 
 def plot(samples: Sequence[Sample], skip_s: float, cycle_s: float, file: Path) -> None:
@@ -27,10 +33,10 @@ def plot(samples: Sequence[Sample], skip_s: float, cycle_s: float, file: Path) -
     hours = [sample.at_s / 3600 for sample in samples]
     series = series_of(samples)
     figure, axes = pyplot.subplots(len(PANELS) + 1, 1, figsize=(9, 12), sharex=True)
-    for axis, (begin, unit) in zip(axes, PANELS, strict=False):
-        chosen = {name: values for name, values in series.items() if name.startswith(begin)}
+    for axis, (begins, label) in zip(axes, PANELS, strict=False):
+        chosen = {name: values for name, values in series.items() if name.startswith(begins)}
         _lines(axis, hours, chosen, cycle_s / 3600)
-        axis.set_ylabel(unit or begin)
+        axis.set_ylabel(label)
     for stream in samples[0].streams:
         at, rates = _rates(samples, stream)
         axes[-1].plot(at, rates, linewidth=0.8, label=stream)

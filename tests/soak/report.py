@@ -112,13 +112,13 @@ def series_of(samples: Sequence[Sample]) -> dict[str, list[float]]:
     """The figures whose growth is looked at: name -> one value a sample."""
     tree = [sample.processes for sample in samples]
     series = {
-        "memory of all processes (PSS), MB": [sum(p.pss_bytes for p in all_) / MB for all_ in tree],
-        "memory of the service (RSS), MB": [all_[0].rss_bytes / MB for all_ in tree],
+        "PSS of all processes in MB": [sum(p.pss_bytes for p in all_) / MB for all_ in tree],
+        "RSS of the service in MB": [all_[0].rss_bytes / MB for all_ in tree],
     }
     lasting = set.intersection(*({p.pid for p in all_[1:]} for all_ in tree))
     for process in tree[0]:
         if process.pid in lasting:
-            name = f"memory of {process.role} {process.pid} (RSS), MB"
+            name = f"RSS of {process.role} {process.pid} in MB"
             series[name] = [
                 next(p.rss_bytes for p in all_ if p.pid == process.pid) / MB for all_ in tree
             ]
@@ -139,7 +139,7 @@ def _growths(samples: Sequence[Sample], cycle_s: float, is_judged: bool) -> list
             continue
         went = trend(at, lowest)
         to_reach, passed = "", None
-        if what.startswith("memory"):
+        if what.startswith(("PSS", "RSS")):
             to_reach = f"< {MAX_MEMORY_SLOPE_MB_PER_H:g}"
             passed = went.robust < MAX_MEMORY_SLOPE_MB_PER_H
         elif not what.startswith("streamer_"):
