@@ -9,7 +9,7 @@
     │   ├── SourceNotFound      the server answers, the path is unknown
     │   ├── SourceUnusable      something answers, but not with video that we can decode
     │   ├── SourceStalled       connected, but no frame came for too long
-    │   └── SourceLost          it was live and ended
+    │   └── SourceLost          it was live and ended (also: SourceWorkerDied, its process did)
     ├── SourceRejected          a camera refused the credentials: trying again soon would lock the account
     ├── SourceForbidden         the address is not one that the configuration allows
     ├── SourceEnded             the end, on purpose: not a failure
@@ -71,6 +71,10 @@ class SourceStalled(SourceError):
 
 class SourceLost(SourceError):
     kind = "source-lost"
+
+
+class SourceWorkerDied(SourceLost):
+    kind = "worker-died"
 
 
 class SourceRejected(StreamerError):

@@ -73,9 +73,9 @@ class SwitchingEstimator:
             self._estimator.reset()
 
     def close(self) -> None:
-        if self._estimator is not None:
-            self._estimator.close()
-            self._estimator = None
+        estimator, self._estimator = self._estimator, None
+        if estimator is not None:
+            estimator.close()
 
     def _ready(self) -> Estimator:
         """The estimator, with the options that are due."""
