@@ -14,14 +14,22 @@ from typing import Any
 
 from aiohttp import web
 
-from streamer.config import AnySource, Config, FileSource, PoseConfig, ServerConfig, UsbSource
+from streamer.config import (
+    AnySource,
+    Config,
+    FileSource,
+    PoseConfig,
+    ServerConfig,
+    UsbSource,
+    WorkersConfig,
+)
 from streamer.errors import ConfigError, LimitReached
 from streamer.images.service import Images
 from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
-from streamer.ports import Estimator
-from streamer.pose.live import LiveEstimator
+from streamer.ports import Estimator, EstimatorFactory
 from streamer.pose.models import find_model
+from streamer.pose.remote import RemoteEstimator
 from streamer.retry import RetryPolicy
 from streamer.server.application import make_application
 from streamer.server.guard import is_exposed
@@ -83,15 +91,16 @@ async def serve(config: Config) -> None:
 @contextlib.asynccontextmanager
 async def _services(config: Config) -> AsyncIterator[Services]:
     retry = RetryPolicy(cap_s=config.rtsp.retry_cap_s, rejected_s=config.rtsp.rejected_retry_s)
+    estimators = estimator_factory(config.workers)
     workshop = Workshop(
         camera_source=lambda source: camera_source(source, config),
         check_models=check_models,
-        estimator=make_estimator,
+        estimator=estimators,
         painter=SkeletonPainter,
         retry=retry,
         output=lambda session, output, limits: Output(session, output, config.rtsp, retry, limits),
     )
-    await asyncio.to_thread(_try_estimator, config.pose)
+    await asyncio.to_thread(_try_estimator, config.pose, estimators)
     state = StateFile(_state_path(config.server))
     streams = Streams(
         workshop,
@@ -143,9 +152,17 @@ def camera_source(source: AnySource, config: Config) -> RtspCamera | FileCamera 
             return RtspCamera(source, config.rtsp)
 
 
-def make_estimator(pose: PoseConfig) -> Estimator:
-    """Raises ModelError when the model that the options name is not on this machine, or broken."""
+def make_estimator(pose: PoseConfig, name: str = "") -> Estimator:
+    """In this process. Raises ModelError when the model that the options name is not on this machine, or
+    broken."""
+    from streamer.pose.live import LiveEstimator  # with the networks' runtime: 25 MB
+
     return LiveEstimator(find_model, pose)
+
+
+def estimator_factory(workers: WorkersConfig) -> EstimatorFactory:
+    """For estimators each in a process of its own."""
+    return lambda pose, name: RemoteEstimator(name, find_model, pose, workers)
 
 
 def check_models(pose: PoseConfig) -> None:
@@ -154,10 +171,10 @@ def check_models(pose: PoseConfig) -> None:
         find_model(complexity, pose.enable_segmentation)
 
 
-def _try_estimator(pose: PoseConfig) -> None:
+def _try_estimator(pose: PoseConfig, make: EstimatorFactory) -> None:
     """Loads the model once, so that a broken one is known before anybody connects."""
     check_models(pose)
-    make_estimator(pose).close()
+    make(pose, "first").close()
 
 
 async def _probe(camera: Camera, probes: asyncio.Semaphore) -> dict[str, Any]:

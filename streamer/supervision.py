@@ -18,11 +18,11 @@ from typing import Any
 from streamer.aio import cancel_and_wait
 from streamer.breaker import Breaker
 from streamer.errors import (
+    DecoderDied,
     SourceEnded,
     SourceError,
     SourceForbidden,
     SourceRejected,
-    SourceWorkerDied,
     StreamerError,
 )
 from streamer.model import Status, StreamState
@@ -152,7 +152,7 @@ class Supervisor:
         match error:
             case _WorkerGaveUp(error=cause, wait_s=wait_s):
                 return _status(StreamState.FAILED, cause, wait_s, attempt)
-            case SourceWorkerDied():
+            case DecoderDied():
                 pause = self._readers.note_death(time.monotonic())
                 state = StreamState.FAILED if pause.is_open else StreamState.RECONNECTING
                 return _status(state, error, pause.wait_s, attempt)

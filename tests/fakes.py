@@ -183,7 +183,7 @@ class FakeEstimators:
         self._open = threading.Event()
         self._open.set()
 
-    def __call__(self, options: PoseConfig) -> Estimator:
+    def __call__(self, options: PoseConfig, name: str = "") -> Estimator:
         if self.unbuildable is not None:
             raise self.unbuildable
         self.built.append(FakeEstimator(self, options))

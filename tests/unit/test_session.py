@@ -13,6 +13,7 @@ from streamer import screens
 from streamer.breaker import MAX_DEATHS
 from streamer.config import Idle, PoseConfig, Rotation
 from streamer.errors import (
+    DecoderDied,
     EstimatorError,
     ModelError,
     SourceEnded,
@@ -22,7 +23,6 @@ from streamer.errors import (
     SourceRejected,
     SourceStalled,
     SourceUnreachable,
-    SourceWorkerDied,
 )
 from streamer.model import (
     Forwarded,
@@ -727,7 +727,7 @@ async def test_source_whose_process_died_is_opened_again_at_once(benches: Benche
     bench = Bench(FakeSource(), NEVER)
     benches.append(bench)
     await bench.go_live()
-    bench.source.end(SourceWorkerDied("its process died"))
+    bench.source.end(DecoderDied("its process died"))
     await bench.source.connected()
     await bench.process(1)
     waiting = next(each for each in bench.sink.statuses if each.retry_in_s is not None)
@@ -739,7 +739,7 @@ async def test_source_whose_process_died_is_opened_again_at_once(benches: Benche
 async def test_source_whose_processes_keep_dying_fails_the_stream_for_a_while(
     benches: Benches,
 ) -> None:
-    bench = Bench(FakeSource(*[SourceWorkerDied("its process died")] * MAX_DEATHS))
+    bench = Bench(FakeSource(*[DecoderDied("its process died")] * MAX_DEATHS))
     benches.append(bench)
     bench.session.start()
     await bench.state_is(StreamState.FAILED)
