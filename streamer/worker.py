@@ -259,7 +259,7 @@ def _told(error: Exception) -> StreamerError:
     """What is told of what made the worker give up."""
     if isinstance(error, EstimatorError):
         return EstimatorError(
-            f"no poses: {error}, again and again. It is tried again later; a restart of the stream tries "
-            "now. If it stays so, choose a lighter model, and look into the server's log"
+            f"finding people keeps failing: {str(error).rstrip('.')}. It is tried again later; a restart of "
+            "the stream tries now. If it stays so, the server's log has more, and a lighter model may help"
         )
     return StreamerError("the server failed on this stream; its log has the details")

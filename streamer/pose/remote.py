@@ -67,6 +67,11 @@ class RemoteEstimator:
     def model_complexity(self) -> int:
         return self._model_complexity
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._child.pid
+
     def reset(self) -> None:
         self._ask({"do": "reset"}, self._hang_timeout_s)
 

@@ -122,7 +122,7 @@ class Stream:
     def __init__(self, variant: str, number: int) -> None:
         self.latencies_ms: list[float] = []
         self.slot: LatestSlot[Frame] = LatestSlot()
-        self._make = lambda: _make(variant, number)
+        self._variant, self._number = variant, number
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._work)
         self._thread.start()
@@ -142,7 +142,7 @@ class Stream:
         self._thread.join()
 
     def _work(self) -> None:
-        with closing(self._make()) as estimator:
+        with closing(_make(self._variant, self._number)) as estimator:
             while (frame := self.slot.take()) is not None:
                 estimator.estimate(frame, frame.pts)
                 self._loop.call_soon_threadsafe(self._on_result, frame)
