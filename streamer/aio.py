@@ -2,12 +2,21 @@
 
 import asyncio
 import contextvars
+import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+SILENCE_S = 10.0
+"""Between two words about faults in one kind of listener: they come with every frame."""
+
+_spoken_mono: dict[type, float] = {}
 
 
 class LatestSlot(Generic[T]):
@@ -49,6 +58,19 @@ class LatestSlot(Generic[T]):
             self._closed = True
             self._item = None
             self._changed.notify_all()
+
+
+def tell_all(listeners: Iterable[T], tell: Callable[[T], object]) -> None:
+    """Each of them, as they are now: a fault in one is logged, and costs the others nothing. From any
+    thread."""
+    for listener in tuple(listeners):
+        try:
+            tell(listener)
+        except Exception:
+            kind, now = type(listener), time.monotonic()
+            if now - _spoken_mono.get(kind, -SILENCE_S) >= SILENCE_S:
+                _spoken_mono[kind] = now
+                logger.exception("a %s is at fault, and was passed over", kind.__name__)
 
 
 def in_daemon_thread(name: str, work: Callable[[], T]) -> Future[T]:

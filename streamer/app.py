@@ -14,15 +14,23 @@ from typing import Any
 from aiohttp import web
 
 from streamer.aio import cancel_and_wait
-from streamer.config import AnySource, Config, FileSource, PoseConfig, ServerConfig, UsbSource
+from streamer.config import (
+    AnySource,
+    Config,
+    FileSource,
+    PoseConfig,
+    ServerConfig,
+    UsbSource,
+    WorkersConfig,
+)
 from streamer.draining import CLOSE_TIMEOUT_S, NEWS_S, Stop, close_together
 from streamer.errors import ConfigError, LimitReached, ModelError
 from streamer.images.service import Images
 from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
-from streamer.ports import Estimator
-from streamer.pose.live import LiveEstimator
+from streamer.ports import Estimator, EstimatorFactory
 from streamer.pose.models import find_model
+from streamer.pose.remote import RemoteEstimator
 from streamer.reloading import Reload, on_hangup
 from streamer.retry import RetryPolicy
 from streamer.server.application import make_application
@@ -92,7 +100,8 @@ async def serve(config: Config, read_config: Callable[[], Config] | None = None)
 
 async def _begin(config: Config, services: Services) -> None:
     """What takes a while: until it is done, whoever comes is told so. Raises ModelError, ConfigError."""
-    await asyncio.to_thread(_try_estimator, config.pose)
+    factory = estimator_factory(config.workers)
+    await asyncio.to_thread(_try_estimator, config.pose, factory)
     for stream in config.streams:
         services.streams.add_camera(stream, keep=False)
     services.streams.load_kept()
@@ -119,10 +128,11 @@ async def close_all(runner: web.AppRunner, services: Services) -> None:
 def make_services(config: Config) -> Services:
     """All parts of the service. None of them does anything yet."""
     retry = RetryPolicy(cap_s=config.rtsp.retry_cap_s, rejected_s=config.rtsp.rejected_retry_s)
+    estimators = estimator_factory(config.workers)
     workshop = Workshop(
         camera_source=lambda source: camera_source(source, config),
         check_models=check_models,
-        estimator=make_estimator,
+        estimator=estimators,
         painter=SkeletonPainter,
         retry=retry,
         output=lambda session, output, limits: Output(session, output, config.rtsp, retry, limits),
@@ -172,9 +182,17 @@ def camera_source(source: AnySource, config: Config) -> RtspCamera | FileCamera 
             return RtspCamera(source, config.rtsp)
 
 
-def make_estimator(pose: PoseConfig) -> Estimator:
-    """Raises ModelError when the model that the options name is not on this machine, or broken."""
+def make_estimator(pose: PoseConfig, name: str = "") -> Estimator:
+    """In this process. Raises ModelError when the model that the options name is not on this machine, or
+    broken."""
+    from streamer.pose.live import LiveEstimator  # with the networks' runtime: 25 MB
+
     return LiveEstimator(find_model, pose)
+
+
+def estimator_factory(workers: WorkersConfig) -> EstimatorFactory:
+    """For estimators each in a process of its own."""
+    return lambda pose, name: RemoteEstimator(name, find_model, pose, workers)
 
 
 def check_models(pose: PoseConfig) -> None:
@@ -183,10 +201,10 @@ def check_models(pose: PoseConfig) -> None:
         find_model(complexity, pose.enable_segmentation)
 
 
-def _try_estimator(pose: PoseConfig) -> None:
+def _try_estimator(pose: PoseConfig, make: EstimatorFactory) -> None:
     """Loads the model once, so that a broken one is known before anybody connects."""
     check_models(pose)
-    make_estimator(pose).close()
+    make(pose, "first").close()
 
 
 def _models_are_there(pose: PoseConfig) -> Reason | None:

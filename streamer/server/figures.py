@@ -114,11 +114,22 @@ def _children() -> Iterator[Metric]:
     tasks = Path("/proc/self/task")
     if not tasks.is_dir():
         return
-    children = {child for task in tasks.iterdir() for child in _read(task / "children").split()}
+    children = _descendants(os.getpid())
     sizes = [_read(Path("/proc") / child / "statm").split() for child in children]
     resident = sum(int(size[1]) for size in sizes if size) * _PAGE_BYTES
     yield _one("workers", "Processes that work for the service.", len(children))
     yield _one("workers_memory_bytes", "Resident memory of all of them.", resident)
+
+
+def _descendants(pid: int) -> set[str]:
+    """A thread's children are those that it started; one of ours has children of its own."""
+    tasks = Path(f"/proc/{pid}/task")
+    try:
+        files = [task / "children" for task in tasks.iterdir()]
+    except OSError:
+        return set()  # it has ended meanwhile
+    children = {child for file in files for child in _read(file).split()}
+    return children.union(*(_descendants(int(child)) for child in children))
 
 
 def _read(file: Path) -> str:

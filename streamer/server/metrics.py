@@ -295,4 +295,4 @@ def _label(stream: Stream) -> str:
 
 
 def _counts(stats: SessionStats) -> Counter[str]:
-    return Counter({name: getattr(stats, name, 0) for name in _COUNTED})
+    return Counter({name: getattr(stats, name) for name in _COUNTED})

@@ -78,6 +78,8 @@ class Stats(Shape):
     pose_fps: float
     frame_age_ms: float | None
     reconnects: Count
+    worker_restarts: Count
+    """How often the estimator, or the process that reads the source, died or hung and was replaced."""
     model_complexity: int | None
     """Of the model that runs now."""
     model_reason: Literal["overload", "loading", "failed"] | None
