@@ -24,8 +24,10 @@ from streamer.config import (
     WorkersConfig,
 )
 from streamer.draining import CLOSE_TIMEOUT_S, NEWS_S, Stop, close_together
-from streamer.errors import ConfigError, LimitReached, ModelError
+from streamer.errors import ConfigError, LimitReached, ModelError, WorkerDied
 from streamer.images.service import Images
+from streamer.isolation.lives import CAN_FORK
+from streamer.isolation.nursery import nursery
 from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
 from streamer.ports import Estimator, EstimatorFactory
@@ -165,6 +167,7 @@ def make_services(config: Config) -> Services:
         checks=(
             partial(_models_are_there, config.pose),
             partial(_state_is_kept, state_path.parent),
+            _workers_start,
         ),
         state_folder=state_path.parent,
         max_picture_readers=config.server.max_picture_readers,
@@ -218,6 +221,15 @@ def _models_are_there(pose: PoseConfig) -> Reason | None:
 def _state_is_kept(folder: Path) -> Reason | None:
     trouble = trouble_with_folder(folder)
     return None if trouble is None else Reason("state-not-writable", trouble)
+
+
+def _workers_start() -> Reason | None:
+    try:
+        if CAN_FORK:
+            nursery.warm_up()
+    except WorkerDied as error:
+        return Reason("workers-broken", str(error))
+    return None
 
 
 async def _probe(camera: Camera, probes: asyncio.Semaphore) -> dict[str, Any]:
