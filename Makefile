@@ -106,3 +106,8 @@ chaos: .venv/models.stamp .venv/dev.stamp ## put faults into a running service; 
 
 soak: .venv/models.stamp .venv/dev.stamp ## run under full load for HOURS=1 and report what grows
 	$(BIN)/python -m tests.soak --hours $(HOURS) $(ARGS)
+
+.PHONY: sigterm
+
+sigterm: .venv/models.stamp .venv/dev.stamp ## end a loaded service 20 times: exit 0 within 10 s
+	$(BIN)/python -m tests.chaos sigterm --times 20

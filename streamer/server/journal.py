@@ -46,8 +46,8 @@ class Journal:
         self.answered[f"{status // 100}xx"] += 1
         if problem is not None:
             self.refused[problem] += 1
-        if status < HTTPStatus.BAD_REQUEST and request.method in _READING:
-            return
+        if problem is None and request.method in _READING:
+            return  # it got what it asked for; who asks whether we are ready may hear that we are not
         path, client = _shown_path(request), _client(request)
         is_ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
         logger.log(
