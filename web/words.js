@@ -31,6 +31,7 @@ const CAMERA_TROUBLE = new Map([
   ["source-stalled", t("camera silent")],
   ["source-lost", t("camera lost")],
   ["model-unavailable", t("model missing")],
+  ["shutting-down", t("server restarting")],
 ]);
 
 /** @type {Record<PageState, string>} */

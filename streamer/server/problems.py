@@ -21,14 +21,16 @@ from streamer.errors import (
     NotAllowed,
     NotFound,
     PictureTooLarge,
+    ShuttingDown,
     SourceError,
     SourceForbidden,
     SourceRejected,
+    Starting,
     StreamerError,
     TooManyAttempts,
     Unsupported,
 )
-from streamer.server.keys import ANSWER_BEGUN, REQUEST_ID
+from streamer.server.keys import ANSWER_BEGUN, PROBLEM, REQUEST_ID
 from streamer.telemetry import redact
 
 logger = logging.getLogger(__name__)
@@ -46,6 +48,8 @@ _STATUSES: tuple[tuple[type[StreamerError], HTTPStatus], ...] = (
     (Conflict, HTTPStatus.CONFLICT),
     (NoPicture, HTTPStatus.SERVICE_UNAVAILABLE),
     (LimitReached, HTTPStatus.SERVICE_UNAVAILABLE),
+    (Starting, HTTPStatus.SERVICE_UNAVAILABLE),
+    (ShuttingDown, HTTPStatus.SERVICE_UNAVAILABLE),
     (MediaUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
     (ModelError, HTTPStatus.SERVICE_UNAVAILABLE),
     (SourceForbidden, HTTPStatus.FORBIDDEN),
@@ -74,6 +78,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """``kind`` is the stable part of the type; ``detail`` says what to do."""
+    request[PROBLEM] = kind
     body = {
         "type": f"urn:streamer:problem:{kind}",
         "title": kind.replace("-", " ").capitalize(),
@@ -129,7 +134,8 @@ def _ours(request: web.Request, error: StreamerError) -> web.Response:
 def _retry_after_s(error: StreamerError) -> int | None:
     if isinstance(error, TooManyAttempts):
         return error.retry_after_s
-    return RETRY_AFTER_S if isinstance(error, LimitReached | NoPicture) else None
+    busy = isinstance(error, LimitReached | NoPicture | Starting | ShuttingDown)
+    return RETRY_AFTER_S if busy else None
 
 
 def _words(error: web.HTTPException) -> str:

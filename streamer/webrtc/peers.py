@@ -47,6 +47,7 @@ class Peers:
     def __init__(self, config: WebRtcConfig, streams: Streams) -> None:
         patches.apply()
         self._config = config
+        self.max_peers = config.max_peers
         self._streams = streams
         self._gathering = Gathering(config)
         self._peers: dict[str, Peer] = {}
@@ -174,9 +175,9 @@ class Peers:
             self._streams.remove_soon(stream)
 
     def _check_room(self) -> None:
-        if len(self._peers) >= self._config.max_peers:
+        if len(self._peers) >= self.max_peers:
             raise LimitReached(
-                f"This server takes at most {self._config.max_peers} peers ([webrtc] max_peers); "
+                f"This server takes at most {self.max_peers} peers ([webrtc] max_peers); "
                 "try again when one has left."
             )
 
