@@ -13,6 +13,8 @@ from typing import Any
 
 from aiohttp import web
 
+from streamer.access.book import TokenBook
+from streamer.access.store import TokenFile, tokens_path
 from streamer.aio import cancel_and_wait
 from streamer.config import (
     AnySource,
@@ -67,7 +69,9 @@ MAX_PROBES = 4
 async def serve(config: Config, read_config: Callable[[], Config] | None = None) -> None:
     """Serves until SIGINT or SIGTERM; SIGHUP reads the configuration again, with ``read_config``. Raises
     ConfigError or ModelError when it can't start."""
-    _check_exposure(config.server)
+    tokens = TokenBook(TokenFile(tokens_path(config.server)), config.server.token)
+    await asyncio.to_thread(tokens.look)
+    _check_exposure(config.server, tokens)
     stop = Stop()
     stop.listen()
     loop = asyncio.get_running_loop()
@@ -79,6 +83,7 @@ async def serve(config: Config, read_config: Callable[[], Config] | None = None)
         plain = stack.enter_context(_listener(config.server, http_port)) if http_port else None
         https = await open_https(config.server, _state_path(config.server).parent / "tls")
         services = make_services(config)
+        services.tokens = tokens
         services.authority = https.authority if https else None
         services.certificate_until = https.until if https else lambda: None
         app = make_application(config.server, services)
@@ -178,11 +183,11 @@ def camera_source(source: AnySource, config: Config) -> RtspCamera | FileCamera 
     """Raises InvalidRequest when the source can't be one."""
     match source:
         case FileSource():
-            return FileCamera(source, config.files)
+            return FileCamera(source, config.files, config.workers)
         case UsbSource():
-            return UsbCamera(source)
+            return UsbCamera(source, config.workers)
         case _:
-            return RtspCamera(source, config.rtsp)
+            return RtspCamera(source, config.rtsp, config.workers)
 
 
 def make_estimator(pose: PoseConfig, name: str = "") -> Estimator:
@@ -239,13 +244,13 @@ async def _probe(camera: Camera, probes: asyncio.Semaphore) -> dict[str, Any]:
         return asdict(await probe(camera))
 
 
-def _check_exposure(config: ServerConfig) -> None:
-    if is_exposed(config) and not (config.token or config.insecure_lan):
+def _check_exposure(config: ServerConfig, tokens: TokenBook) -> None:
+    if is_exposed(config) and not (tokens.is_guarded or config.insecure_lan):
         way = f"Through {'a proxy' if config.trusted_proxies else config.host}"
         raise ConfigError(
             f"{way} other machines can reach this server and watch its cameras. Set an "
-            "access token ([server] token, or STREAMER_SERVER__TOKEN), or say --insecure-lan if "
-            "everybody in your network may."
+            "access token (`streamer token create`, [server] token, or STREAMER_SERVER__TOKEN), or say "
+            "--insecure-lan if everybody in your network may."
         )
 
 

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
+from streamer.access import Role
 from streamer.model import StreamState
 from streamer.server.keys import SERVICES, Services
 from streamer.server.openapi import describe, json_answer
@@ -64,7 +65,9 @@ def add_health(app: web.Application) -> None:
 
 
 @routes.get("/healthz")
-@describe("Service", "Whether the process serves", answers={200: json_answer(Health)})
+@describe(
+    "Service", "Whether the process serves", role=Role.NONE, answers={200: json_answer(Health)}
+)
 async def health(request: web.Request) -> web.Response:
     """200 while the process serves. ``stale_streams``: how many are live and yet without new frames."""
     services = request.app[SERVICES]
@@ -90,6 +93,7 @@ async def health(request: web.Request) -> web.Response:
 @describe(
     "Service",
     "Whether it accepts work",
+    role=Role.NONE,
     answers={
         200: json_answer(Readiness),
         503: json_answer(Readiness, "It does not; `reasons` says why"),
