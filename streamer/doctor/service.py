@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from streamer.access.book import TokenBook
+from streamer.access.store import TokenFile, tokens_path
 from streamer.config import Config, ServerConfig
 from streamer.doctor.finding import Finding, ok, problem, warning
 from streamer.pose.models import SHA256, Complexity, model_path
@@ -132,19 +134,21 @@ def disk(folder: Path) -> Iterator[Finding]:
 
 
 def exposure(server: ServerConfig, file: Path | None) -> Iterator[Finding]:
+    tokens = TokenBook(TokenFile(tokens_path(server)), server.token)
+    tokens.look()
     if not is_exposed(server):
         yield ok("access", f"only this machine reaches {server.host}")
-    elif not (server.token or server.insecure_lan):
+    elif not (tokens.is_guarded or server.insecure_lan):
         yield problem(
             "access",
             f"others reach {server.host}, and nobody needs a token: the server will not start",
-            "set [server] token, or say insecure_lan if everybody in your network may watch",
+            "`streamer token create`, or say insecure_lan if everybody in your network may watch",
         )
-    elif server.insecure_lan and not server.token:
+    elif not tokens.is_guarded:
         yield warning(
             "access",
             "everybody in the network may watch and change everything",
-            "set [server] token",
+            "`streamer token create`, and take insecure_lan out",
         )
     else:
         yield ok("access", "a token is needed")
