@@ -145,6 +145,7 @@ class Child:
         life.exit_code(END_TIMEOUT_S)
         life.close()
         channel.close()
+        life.memory.close()
 
     def _connected(self) -> Channel:
         if self._channel is None:

@@ -91,7 +91,9 @@ class RemoteReader:
         self.edge = LiveEdge(self._receiver.put)
 
     def start(self) -> None:
-        self._thread = asyncio.wrap_future(in_daemon_thread("camera-reader", self.run))
+        self._thread = asyncio.wrap_future(
+            in_daemon_thread(f"{self._order['what']}-reader", self.run)
+        )
 
     @property
     def ended(self) -> "asyncio.Future[None]":
