@@ -28,8 +28,7 @@ from streamer.config import (
 from streamer.draining import CLOSE_TIMEOUT_S, NEWS_S, Stop, close_together
 from streamer.errors import ConfigError, LimitReached, ModelError, WorkerDied
 from streamer.images.service import Images
-from streamer.isolation.lives import CAN_FORK
-from streamer.isolation.nursery import nursery
+from streamer.isolation import lives
 from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
 from streamer.ports import Estimator, EstimatorFactory
@@ -108,7 +107,9 @@ async def serve(config: Config, read_config: Callable[[], Config] | None = None)
 async def _begin(config: Config, services: Services) -> None:
     """What takes a while: until it is done, whoever comes is told so. Raises ModelError, ConfigError."""
     factory = estimator_factory(config.workers)
-    await asyncio.to_thread(_try_estimator, config.pose, factory)
+    await asyncio.gather(
+        asyncio.to_thread(_try_estimator, config.pose, factory), asyncio.to_thread(lives.prepare)
+    )
     for stream in config.streams:
         services.streams.add_camera(stream, keep=False)
     services.streams.load_kept()
@@ -129,7 +130,11 @@ async def close_all(runner: web.AppRunner, services: Services) -> None:
         peers=services.peers.close(),
         streams=services.streams.close(),
     )
-    await close_together(IMAGES_CLOSE_TIMEOUT_S, pictures=services.images.close())
+    await close_together(
+        IMAGES_CLOSE_TIMEOUT_S,
+        pictures=services.images.close(),
+        workers=asyncio.to_thread(lives.end),
+    )
 
 
 def make_services(config: Config) -> Services:
@@ -157,7 +162,7 @@ def make_services(config: Config) -> Services:
     probes = asyncio.Semaphore(MAX_PROBES)
     return Services(
         streams=streams,
-        peers=Peers(config.webrtc, streams),
+        peers=Peers(config.webrtc, streams, config.workers),
         probe=lambda source: _probe(camera_source(source, config), probes),
         check_source=lambda source: camera_source(source, config).check(),
         devices=lambda: asyncio.to_thread(list_devices),
@@ -230,8 +235,7 @@ def _state_is_kept(folder: Path) -> Reason | None:
 
 def _workers_start() -> Reason | None:
     try:
-        if CAN_FORK:
-            nursery.warm_up()
+        lives.prepare()
     except WorkerDied as error:
         return Reason("workers-broken", str(error))
     return None

@@ -531,6 +531,8 @@ export const problems = {
   "source-unusable": "摄像头没有提供可用的视频",
   "source-stalled": "摄像头太久没有传来画面",
   "source-lost": "与摄像头的连接中断",
+  "worker-died": "处理视频的进程意外中断，正在重新启动",
+  "worker-hung": "处理视频的进程没有响应，已被结束",
   "wrong-credentials": "摄像头拒绝了用户名或密码",
   "address-not-allowed": "不允许连接这个地址",
   "invalid-request": "请求的内容有误",

@@ -29,6 +29,8 @@ from streamer.errors import (
     StreamerError,
     TooManyAttempts,
     Unsupported,
+    WorkerDied,
+    WorkerHung,
 )
 from streamer.server.keys import ANSWER_BEGUN, PROBLEM, REQUEST_ID
 from streamer.telemetry import redact
@@ -55,6 +57,8 @@ _STATUSES: tuple[tuple[type[StreamerError], HTTPStatus], ...] = (
     (SourceForbidden, HTTPStatus.FORBIDDEN),
     (SourceRejected, HTTPStatus.BAD_GATEWAY),
     (SourceError, HTTPStatus.BAD_GATEWAY),
+    (WorkerDied, HTTPStatus.SERVICE_UNAVAILABLE),
+    (WorkerHung, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
 # Not HTTPStatus.phrase: Python 3.13 has changed some.
