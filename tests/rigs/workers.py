@@ -66,7 +66,7 @@ def _parents() -> dict[int, int]:
 
 def _ancestors(pid: int, parents: dict[int, int]) -> set[int]:
     found: set[int] = set()
-    while pid in parents and pid not in found:
-        pid = parents[pid]
-        found.add(pid)
+    while (parent := parents.get(pid)) is not None:
+        found.add(parent)
+        pid = parent
     return found
