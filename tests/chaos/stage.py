@@ -169,7 +169,11 @@ async def running(*coroutines: Any) -> AsyncIterator[None]:
 
 
 def make_clip(
-    path: Path, size: tuple[int, int] = SIZE, fps: int = FPS, codec: str = "h264"
+    path: Path,
+    size: tuple[int, int] = SIZE,
+    fps: int = FPS,
+    codec: str = "h264",
+    seconds: int = CLIP_S,
 ) -> Path:
     """The tests' person in another size, frame rate and codec ("h264", "h265", "mjpeg"), without
     B-frames and with a key frame each second; the name decides the container."""
@@ -187,7 +191,7 @@ def make_clip(
             assert frame.time is not None
             if frame.time < count / fps:
                 continue
-            if count == CLIP_S * fps:
+            if count == seconds * fps:
                 break
             small = frame.reformat(*size, format=pixels)
             small.pict_type = PictureType.NONE
