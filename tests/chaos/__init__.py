@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-SCENARIOS = ("camera_killed", "camera_stalled", "camera_changes")
+SCENARIOS = ("camera_killed", "camera_stalled", "camera_changes", "slow_reader", "full_disk")
 """Modules, in the order in which they run. Each is imported only when it is wanted."""
 
 
