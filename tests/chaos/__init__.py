@@ -15,7 +15,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-SCENARIOS = ("camera_killed", "camera_stalled", "camera_changes", "slow_reader", "full_disk")
+SCENARIOS = (
+    "camera_killed",
+    "camera_stalled",
+    "camera_changes",
+    "worker_killed",
+    "slow_reader",
+    "full_disk",
+)
 """Modules, in the order in which they run. Each is imported only when it is wanted."""
 
 
