@@ -20,8 +20,11 @@ SCENARIOS = (
     "camera_stalled",
     "camera_changes",
     "worker_killed",
+    "browser_killed",
+    "network",
     "slow_reader",
     "full_disk",
+    "churn",
 )
 """Modules, in the order in which they run. Each is imported only when it is wanted."""
 
