@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 import aiohttp
 
+from streamer.app import EXECUTOR_THREADS
 from tests.chaos import Result
 from tests.in_process import WebcamPeer
 from tests.rigs.processes import usage_of_tree
@@ -21,9 +23,16 @@ PEERS_A_TIME = 20
 """``times`` is 50 in the long form: 1,000 peers."""
 
 WARM_UP_PEERS = 60
+ROUNDS = 12
+OF_ROUNDS = 3
+"""Memory at rest varies by a tenth, as the allocator keeps more or less of it: what counts is the median of
+the last rounds beside that of the first ones."""
+
 AT_ONCE = 5
 MAX_GROWTH = 0.05
-BACK_WITHIN_S = 60.0
+REST_WITHIN_S = 20.0
+"""8 s in which a silent peer is given up, and what the machine needs for it."""
+
 # A publisher that vanished may come back to its stream; here nobody does.
 CONFIG = "[server]\nmax_streams = 40\n[webrtc]\nresume_timeout_s = 0.1\nconnect_timeout_s = 5.0\n"
 
@@ -48,34 +57,46 @@ class Holdings:
         )
 
     def is_within(self, start: Holdings) -> bool:
-        """Nothing is left of what came since, and the memory is about the same."""
+        """Nothing is left of what came since; how much memory there is does not matter."""
         return (
             self.files <= start.files
             and self.threads <= start.threads
             and self.processes <= start.processes
-            and self.memory_bytes <= (1 + MAX_GROWTH) * start.memory_bytes
         )
 
     def __str__(self) -> str:
-        memory = f"{self.memory_bytes / 1e6:.0f} MB"
-        return f"{self.files} files, {self.threads} threads, {self.processes} processes, {memory}"
+        return f"{self.files} files, {self.threads} threads, {self.processes} processes"
 
 
 async def run(times: int) -> Result:
-    """A warm-up fills caches and pools; then 20 peers for each time."""
-    peers = PEERS_A_TIME * times
+    """A warm-up fills caches and pools; then 20 peers for each time, in rounds with a rest after each."""
+    a_round = -(-PEERS_A_TIME * times // ROUNDS // AT_ONCE) * AT_ONCE
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         server = StreamerServer(Path(folder), CONFIG)
         try:
             await asyncio.to_thread(server.start)
+            bare = Holdings.of(server.pid)
+            start = replace(bare, threads=bare.threads + EXECUTOR_THREADS)  # which the pool keeps
             await come_and_go(server.url, WARM_UP_PEERS)
-            start = await _at_rest(server.pid, None)
-            await come_and_go(server.url, peers)
-            end = await _at_rest(server.pid, start)
+            await _at_rest(server.pid, start)
+            found = []
+            for _ in range(ROUNDS):
+                await come_and_go(server.url, a_round)
+                found.append(await _at_rest(server.pid, start))
         finally:
             server.kill()
-    growth = 100 * (end.memory_bytes / start.memory_bytes - 1)
-    return Result(f"{peers} peers: {start} -> {end} ({growth:+.1f} %)", end.is_within(start))
+    return _judge(start, found, ROUNDS * a_round)
+
+
+def _judge(start: Holdings, found: list[Holdings], peers: int) -> Result:
+    memory = [each.memory_bytes / 1e6 for each in found]
+    before, after = median(memory[:OF_ROUNDS]), median(memory[-OF_ROUNDS:])
+    figure = (
+        f"{peers} peers: {start} -> {found[-1]}; memory {before:.0f} -> {after:.0f} MB"
+        f" ({100 * (after / before - 1):+.1f} %)"
+    )
+    passed = found[-1].is_within(start) and after <= (1 + MAX_GROWTH) * before
+    return Result(figure, passed)
 
 
 async def come_and_go(url: str, peers: int) -> None:
@@ -101,12 +122,11 @@ async def _leave(peer: WebcamPeer, http: aiohttp.ClientSession, way: int) -> Non
             peer.fall_silent()
 
 
-async def _at_rest(pid: int, start: Holdings | None) -> Holdings:
-    """What it holds when the last peer has been cleaned up: as soon as it is no more than at the
-    ``start``, else the least of a minute."""
-    found = [await asyncio.to_thread(Holdings.of, pid)]
-    deadline = time.monotonic() + BACK_WITHIN_S
-    while time.monotonic() < deadline and not (start and found[-1].is_within(start)):
+async def _at_rest(pid: int, start: Holdings) -> Holdings:
+    """What it holds once the last peer has been cleaned up, or can't be waited for any longer."""
+    deadline = time.monotonic() + REST_WITHIN_S
+    while True:
         await asyncio.sleep(1.0)
-        found.append(await asyncio.to_thread(Holdings.of, pid))
-    return min(found, key=lambda each: (each.files, each.threads, each.memory_bytes))
+        found = await asyncio.to_thread(Holdings.of, pid)
+        if found.is_within(start) or time.monotonic() > deadline:
+            return found
