@@ -75,10 +75,10 @@ async def run(times: int) -> Result:
         server = StreamerServer(Path(folder), CONFIG)
         try:
             await asyncio.to_thread(server.start)
-            bare = Holdings.of(server.pid)
-            start = replace(bare, threads=bare.threads + EXECUTOR_THREADS)  # which the pool keeps
+            threads = Holdings.of(server.pid).threads + EXECUTOR_THREADS  # which the pool keeps
             await come_and_go(server.url, WARM_UP_PEERS)
-            await _at_rest(server.pid, start)
+            await asyncio.sleep(REST_WITHIN_S)
+            start = replace(Holdings.of(server.pid), threads=threads)
             found = []
             for _ in range(ROUNDS):
                 await come_and_go(server.url, a_round)
