@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import ClientResponse
+from yarl import URL
 
 from streamer.app import serve
 from streamer.config import Config, IceServer, PoseConfig, ServerConfig, WebRtcConfig
@@ -586,6 +587,25 @@ async def test_file_that_has_not_changed_is_answered_with_the_headers_too(http: 
     again = await http.get("/static/style.css", headers={"If-None-Match": first.headers["ETag"]})
     assert again.status == 304
     assert again.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/",
+        "/static/../pyproject.toml",
+        "/static/%2e%2e/pyproject.toml",
+        "/static/..%2fpyproject.toml",
+        "/static/pyproject.toml",
+        "/static//etc/passwd",
+        "/static/streamer/app.py",
+        "/static/style.css/..",
+    ],
+)
+async def test_nothing_but_the_pages_files_is_served(http: Http, path: str) -> None:
+    url = URL(f"http://127.0.0.1:{http.port}{path}", encoded=True)
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        assert response.status == 404
 
 
 @pytest.mark.parametrize("page", PAGES)
