@@ -1,7 +1,7 @@
 """Every control that protects the service, and the proof that some test holds it.
 
 Each ``*.toml`` here lists controls. ``python -m tests.controls`` (``make controls``) takes away one after the
-other in a copy of the tree and runs the tests that claim to hold it there; it fails when none of them notices.
+other in a copy of the tree and runs the tests that claim to hold it there; it fails when none notices.
 To add one, write one more ``[[control]]``, and its name into docs/security.md::
 
     [[control]]

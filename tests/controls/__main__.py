@@ -78,7 +78,7 @@ def _remove(control: Control, tree: Path) -> str | None:
     try:
         if control.file.endswith(".py") and (undefined := _undefined_names(file)):
             return f"BROKEN EDIT: {undefined}"
-        passed, failures, _ = _run_tests(tree, control.tests)
+        passed, failures, _ = _run_tests(tree, control.tests, "--exitfirst")
     finally:
         file.write_text(text, "utf-8")
     if any(failure.startswith(HELD_BY) for failure in failures):
@@ -88,14 +88,14 @@ def _remove(control: Control, tree: Path) -> str | None:
     return f"REMOVED UNNOTICED: {passed} tests passed"
 
 
-def _run_tests(tree: Path, tests: Iterable[str]) -> tuple[int, list[str], str]:
+def _run_tests(tree: Path, tests: Iterable[str], *options: str) -> tuple[int, list[str], str]:
     """How many passed, why the others did not, and what pytest said."""
     report = tree.parent / "report.xml"
     report.unlink(missing_ok=True)
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider"),
-            *("--tb=short", f"--junitxml={report}", *tests),
+            *("--tb=short", f"--junitxml={report}", *options, *tests),
         ],
         cwd=tree,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
