@@ -572,12 +572,19 @@ async def test_every_answer_has_the_headers_that_protect_a_browser(
     await add(http)
     headers = (await http.request(method, path)).headers
     policy = headers["Content-Security-Policy"]
-    assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy
+    directives = dict(each.strip().partition(" ")[::2] for each in policy.split(";"))
+    assert directives["default-src"] == directives["form-action"] == "'self'"
+    assert directives["frame-ancestors"] == directives["object-src"] == "'none'"
+    assert directives["require-trusted-types-for"] == "'script'"
+    assert not {"script-src", "style-src", "connect-src"} & set(directives), (
+        "weaker than default-src"
+    )
     assert "unsafe" not in policy and "*" not in policy
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
-    assert "camera=(self)" in headers["Permissions-Policy"]
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "camera=(self), microphone=()" in headers["Permissions-Policy"]
     assert "Access-Control-Allow-Origin" not in headers
     assert len(headers["X-Request-Id"]) == 16
 
