@@ -2,7 +2,7 @@
 
 Each ``*.toml`` here lists controls. ``python -m tests.controls`` (``make controls``) takes away one after the
 other in a copy of the tree and runs the tests that claim to hold it there; it fails when none notices.
-To add one, write one more ``[[control]]``, and its name into docs/security.md::
+To add one, write one more ``[[control]]`` and then say ``python -m tests.controls --document``::
 
     [[control]]
     name = "Host allow-list"

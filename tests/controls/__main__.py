@@ -13,7 +13,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.controls.entries import ROOT, BadEntry, Control, load_controls
+from tests.controls.entries import DOCUMENT, ROOT, BadEntry, Control, documented, load_controls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,7 +32,11 @@ _SHARED: Final = (".venv", ".cache", "tests/node/node_modules")
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make controls", description=__doc__)
     parser.add_argument("names", nargs="*", help="parts of names; all of them without any")
-    wanted = parser.parse_args(arguments).names
+    parser.add_argument(
+        "--document", action="store_true", help="renew the tables of docs/security.md"
+    )
+    parsed = parser.parse_args(arguments)
+    wanted = parsed.names
     try:
         controls = [
             each
@@ -41,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ]
         for control in controls:
             control.check()
+        if parsed.document:
+            text = documented(DOCUMENT.read_text("utf-8"), load_controls())
+            DOCUMENT.write_text(text, "utf-8")
+            return 0
     except BadEntry as error:
         print(f"tests/controls: {error}", file=sys.stderr)
         return 2

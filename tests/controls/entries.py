@@ -11,6 +11,9 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FOLDER: Final = Path(__file__).resolve().parent
+DOCUMENT: Final = ROOT / "docs" / "security.md"
+BEGIN: Final = "<!-- These tables are made: python -m tests.controls --document -->"
+END: Final = "<!-- Their end -->"
 
 
 class BadEntry(Exception):
@@ -19,8 +22,10 @@ class BadEntry(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """``search`` in ``file``, once, becomes ``replace``; one of ``tests`` (pytest's ids) then has to fail."""
+    """``search`` in ``file``, once, becomes ``replace``; one of ``tests`` (pytest's ids) then has to fail.
+    ``area``: the title of the list that it stands in."""
 
+    area: str
     name: str
     file: str
     search: str
@@ -57,9 +62,11 @@ def load_controls() -> list[Control]:
     """In the order of the files' names. Raises BadEntry for one that is not complete, or there twice."""
     controls: list[Control] = []
     for file in sorted(FOLDER.glob("*.toml")):
-        for entry in tomllib.loads(file.read_text("utf-8"))["control"]:
+        listed = tomllib.loads(file.read_text("utf-8"))
+        for entry in listed["control"]:
             try:
-                controls.append(Control(**entry | {"tests": tuple(entry["tests"])}))
+                entry |= {"area": listed["title"], "tests": tuple(entry["tests"])}
+                controls.append(Control(**entry))
             except (TypeError, KeyError) as error:
                 raise BadEntry(f"{file.name}: {entry.get('name')}: {error}") from error
     names = [control.name for control in controls]
@@ -76,3 +83,27 @@ def _tests_in(file: Path) -> frozenset[str]:
     tree = ast.parse(file.read_text("utf-8"))
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     return frozenset(node.name for node in tree.body if isinstance(node, functions))
+
+
+def as_markdown(controls: list[Control]) -> str:
+    """A table for each area."""
+    lines: list[str] = []
+    area = ""
+    for control in controls:
+        if control.area != area:
+            area = control.area
+            lines += ["", f"### {area}", "", "| control | where | held by |", "|---|---|---|"]
+        where = f"[`{control.file.removeprefix('streamer/')}`](../{control.file})"
+        held = "<br>".join(
+            f"[`{name}`](../{path})"
+            for path, _, name in (test.partition("::") for test in control.tests)
+        )
+        lines.append(f"| {control.name} | {where} | {held} |")
+    return "\n".join([*lines, ""])
+
+
+def documented(text: str, controls: list[Control]) -> str:
+    """The text of docs/security.md with the tables as they are now."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{as_markdown(controls)}\n{END}{after}"
