@@ -14,6 +14,8 @@ from typing import Any
 
 from aiohttp import web
 
+from streamer.access.book import TokenBook
+from streamer.access.store import TokenFile, tokens_path
 from streamer.config import AnySource, Config, FileSource, PoseConfig, ServerConfig, UsbSource
 from streamer.errors import ConfigError, LimitReached
 from streamer.images.service import Images
@@ -53,7 +55,9 @@ MAX_PROBES = 4
 
 async def serve(config: Config) -> None:
     """Serves until SIGINT or SIGTERM. Raises ConfigError or ModelError when it can't start."""
-    _check_exposure(config.server)
+    tokens = TokenBook(TokenFile(tokens_path(config.server)), config.server.token)
+    await asyncio.to_thread(tokens.look)
+    _check_exposure(config.server, tokens)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(EXECUTOR_THREADS, thread_name_prefix="worker"))
@@ -67,6 +71,7 @@ async def serve(config: Config) -> None:
         plain = stack.enter_context(_listener(config.server, http_port)) if http_port else None
         https = await open_https(config.server, _state_path(config.server).parent / "tls")
         services = await stack.enter_async_context(_services(config))
+        services.tokens = tokens
         services.authority = https.authority if https else None
         app = make_application(config.server, services)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
@@ -167,13 +172,13 @@ async def _probe(camera: Camera, probes: asyncio.Semaphore) -> dict[str, Any]:
         return asdict(await probe(camera))
 
 
-def _check_exposure(config: ServerConfig) -> None:
-    if is_exposed(config) and not (config.token or config.insecure_lan):
+def _check_exposure(config: ServerConfig, tokens: TokenBook) -> None:
+    if is_exposed(config) and not (tokens.is_guarded or config.insecure_lan):
         way = f"Through {'a proxy' if config.trusted_proxies else config.host}"
         raise ConfigError(
             f"{way} other machines can reach this server and watch its cameras. Set an "
-            "access token ([server] token, or STREAMER_SERVER__TOKEN), or say --insecure-lan if "
-            "everybody in your network may."
+            "access token (`streamer token create`, [server] token, or STREAMER_SERVER__TOKEN), or say "
+            "--insecure-lan if everybody in your network may."
         )
 
 

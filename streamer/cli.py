@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from streamer import __version__
+from streamer.access.commands import add_token_commands
 from streamer.config import PoseConfig, RtspSource, explain
 from streamer.errors import ConfigError, StreamerError
 from streamer.settings import load_config
@@ -47,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_eval(commands)
     _add_models(commands)
     _add_bench(commands)
+    add_token_commands(commands)
     return parser
 
 

@@ -19,6 +19,8 @@
     ├── Unsupported             well said, but not something this service does
     ├── NotFound                no such stream or peer
     ├── Locked                  the configuration does not let this be changed
+    ├── NotAllowed              the token's scopes do not reach so far
+    ├── TooManyAttempts         too many wrong tokens came; try later
     ├── Conflict                the id is taken, or the stream is not of a kind that can do that
     ├── NoPicture               a stream has no picture to give now; try later
     ├── LimitReached            the server is full; try later
@@ -28,6 +30,7 @@ Errors of other libraries become one of these where they enter, with ``from err`
 Each class carries ``kind``, the stable last part of the problem type a client sees.
 """
 
+import math
 from typing import ClassVar
 
 
@@ -111,6 +114,20 @@ class NotFound(StreamerError):
 
 class Locked(StreamerError):
     kind = "locked"
+
+
+class NotAllowed(StreamerError):
+    kind = "not-allowed"
+
+
+class TooManyAttempts(StreamerError):
+    """``retry_after_s``: when the next one is taken."""
+
+    kind = "too-many-attempts"
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__("Too many wrong tokens came from there; try again in a moment.")
+        self.retry_after_s = max(1, math.ceil(retry_after_s))
 
 
 class Conflict(StreamerError):

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from streamer.access import Caller
 from streamer.config import (
     AnySource,
     OutputConfig,
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 class Stream:
     """``camera``: how the stream was added, credentials too, for those that were not published; ``kind``
     is the source's type: ``rtsp``, ``file`` or ``usb``, ``webcam`` or ``whip``; ``shown`` is what may be
-    told of the source."""
+    told of the source; ``owner``: who publishes it, None for a camera's."""
 
     id: str
     shown: dict[str, str]
@@ -49,6 +50,7 @@ class Stream:
     kept: bool = False  # comes back after a restart
     viewers: int = 0
     output: Output | None = None
+    owner: Caller | None = None
     feed: MessageFeed = field(init=False)
     stills: Stills = field(init=False)
 

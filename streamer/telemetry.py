@@ -12,18 +12,22 @@ from streamer.model import SessionStats
 _CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)\S*@", re.IGNORECASE)
 # Some cameras take the login in the path or the query.
 _SECRET = re.compile(
-    r"(?P<key>(?:user|username|usr|loginuse|pass|passwd|password|pwd|psw|loginpas|auth|token|key)=)"
+    r"(?P<key>(?:user|username|usr|loginuse|pass|passwd|password|pwd|psw|loginpas|auth|token|ticket|key)"
+    r"=)"
     r"[^&\s'\"]*",
     re.IGNORECASE,
 )
+# An access token that `streamer token create` has made, but for the id, by which it can be revoked.
+_TOKEN = re.compile(r"(?P<id>\bst-[0-9a-f]{8}-)[A-Za-z0-9_-]{43}")
 _WINDOW_FRAMES = 300  # ten seconds at 30 fps
 _FPS_WINDOW_S = 3.0
 
 
 def redact(text: str) -> str:
     """The text without the user info of any URL in it (RFC 3986, section 3.2.1; up to the last @, since
-    a person may not have escaped a / in the password), and without what follows ``password=``."""
-    return _SECRET.sub(r"\g<key>…", _CREDENTIALS.sub(r"\g<scheme>", text))
+    a person may not have escaped a / in the password), and without what follows ``password=``; of an access
+    token only its id."""
+    return _TOKEN.sub(r"\g<id>…", _SECRET.sub(r"\g<key>…", _CREDENTIALS.sub(r"\g<scheme>", text)))
 
 
 class _RedactingFormatter(logging.Formatter):

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from streamer.access.book import TokenBook
 from streamer.certificates import Authority
 from streamer.config import AnySource, OverlayConfig, PoseConfig, PrivacyConfig, VideoConfig
 from streamer.images.service import Images
@@ -25,7 +26,7 @@ class Services:
     or SourceForbidden for one that the configuration rules out. ``devices``: the USB cameras of this
     machine; ``find_cameras``: those of its network; ``ask_camera``: the streams of the one at an address.
     ``images``: analyses pictures; ``model``: where the model of a ``model_complexity`` lies; raises
-    ModelError when it is not there.
+    ModelError when it is not there. ``tokens``: the access tokens that there are; none by default.
     """
 
     streams: Streams
@@ -44,6 +45,7 @@ class Services:
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     ready: bool = False
     max_picture_readers: int = 64
+    tokens: TokenBook = field(default_factory=TokenBook)
 
 
 SERVICES = web.AppKey("services", Services)

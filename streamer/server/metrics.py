@@ -23,6 +23,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from streamer.access import Role
 from streamer.model import ModelStatus, PoseResult, SessionStats, Status, StreamState
 from streamer.server.keys import SERVICES
 from streamer.server.openapi import Answer, describe, text_body
@@ -44,6 +45,7 @@ def add_metrics(app: web.Application) -> None:
     @describe(
         "Service",
         "Figures of all streams, for Prometheus",
+        role=Role.ADMIN,
         answers={200: Answer("Prometheus' text format", text_body("text/plain"))},
     )
     async def show(request: web.Request) -> web.Response:

@@ -18,12 +18,14 @@ from streamer.errors import (
     MediaUnreachable,
     ModelError,
     NoPicture,
+    NotAllowed,
     NotFound,
     PictureTooLarge,
     SourceError,
     SourceForbidden,
     SourceRejected,
     StreamerError,
+    TooManyAttempts,
     Unsupported,
 )
 from streamer.server.keys import ANSWER_BEGUN, REQUEST_ID
@@ -39,6 +41,8 @@ _STATUSES: tuple[tuple[type[StreamerError], HTTPStatus], ...] = (
     (Unsupported, HTTPStatus.UNPROCESSABLE_ENTITY),
     (NotFound, HTTPStatus.NOT_FOUND),
     (Locked, HTTPStatus.FORBIDDEN),
+    (NotAllowed, HTTPStatus.FORBIDDEN),
+    (TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS),
     (Conflict, HTTPStatus.CONFLICT),
     (NoPicture, HTTPStatus.SERVICE_UNAVAILABLE),
     (LimitReached, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -115,11 +119,17 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
 def _ours(request: web.Request, error: StreamerError) -> web.Response:
     for kind, status in _STATUSES:
         if isinstance(error, kind):
-            busy = isinstance(error, LimitReached | NoPicture)
-            headers = {"Retry-After": str(RETRY_AFTER_S)} if busy else None
+            wait_s = _retry_after_s(error)
+            headers = None if wait_s is None else {"Retry-After": str(wait_s)}
             return problem(request, status, error.kind, str(error), headers)
     logger.error("request %s failed: %s", request.get(REQUEST_ID, ""), error)
     return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, error.kind, str(error))
+
+
+def _retry_after_s(error: StreamerError) -> int | None:
+    if isinstance(error, TooManyAttempts):
+        return error.retry_after_s
+    return RETRY_AFTER_S if isinstance(error, LimitReached | NoPicture) else None
 
 
 def _words(error: web.HTTPException) -> str:

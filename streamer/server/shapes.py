@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from streamer.access.scopes import Scope
 from streamer.config import OverlayConfig, PoseConfig, PrivacyConfig, StreamId, VideoConfig
 from streamer.model import StreamState
 from streamer.schema import PoseEntry
@@ -169,3 +170,28 @@ class TrustInfo(Shape):
 
 class Login(Shape):
     token: str
+
+
+class Me(Shape):
+    """Who asks, and what they may do."""
+
+    name: str
+    """Of the token; empty where the server has none."""
+    role: Literal["view", "operate", "admin"]
+    scopes: list[Scope]
+    """`view:door`: that stream alone."""
+    expires: str | None
+    """When the token or the session does, as in ISO 8601."""
+    signed_in: bool
+    """By a cookie: there is something to sign out of."""
+
+
+class TicketRequest(Shape):
+    path: str
+    """Of landmarks, MJPEG or a snapshot, without a query: `/api/v1/streams/door/mjpeg`."""
+
+
+class Ticket(Shape):
+    ticket: str
+    """For `?ticket=`, once."""
+    expires_in_s: float
