@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -20,7 +21,7 @@ MAX_INPUT_BYTES = 4096
 STUCK_S = 60
 """By the wall's clock: an input that never ends, which the engine's own count of CPU can't tell."""
 
-_STATUS = re.compile(r"^#(\d+)\s+(\w+)\s+cov: (\d+) ft: (\d+).*?exec/s: (\d+)")
+_STATUS = re.compile(r"^#(\d+)\s+(\w+)\s+cov: (\d+) ")
 _TIMEOUTS = ("Hang: ", "ERROR: libFuzzer: timeout")
 _CRASHES = ("Uncaught Python exception", "ERROR: libFuzzer: deadly signal", "ERROR: libFuzzer: out-of")
 
@@ -31,7 +32,8 @@ class Row:
 
     target: str
     executions: int = 0
-    per_s: int = 0
+    began_mono: float = 0.0
+    took_s: float = 0.0
     crashes: int = 0
     hangs: int = 0
     coverage: int = 0
@@ -44,15 +46,16 @@ class Row:
     def note(self, line: str) -> None:
         status = _STATUS.match(line)
         if status:
-            self.executions, self.per_s = int(status[1]), int(status[5])
-            self.coverage = int(status[3])
+            self.executions, self.coverage = int(status[1]), int(status[3])
+            self.took_s = time.monotonic() - self.began_mono
             if status[2] == "INITED":
-                self.first_coverage = self.coverage
+                self.first_coverage, self.began_mono = self.coverage, time.monotonic()
         self.hangs |= any(each in line for each in _TIMEOUTS)
         self.crashes |= any(each in line for each in _CRASHES) and not self.hangs
 
     def __str__(self) -> str:
-        cells = (self.executions, self.per_s, self.crashes, self.hangs, self.new_coverage)
+        per_s = round(self.executions / max(self.took_s, 1e-3))
+        cells = (self.executions, per_s, self.crashes, self.hangs, self.new_coverage)
         return f"{self.target:16}" + "".join(f"{cell:>13,}" for cell in cells)
 
 

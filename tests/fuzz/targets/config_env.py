@@ -11,5 +11,5 @@ def fuzz(data: bytes) -> None:
     environment = {f"STREAMER_{name}": value for name, value in pairs}
     try:
         load_config(None, environment)
-    except ConfigError as error:
-        assert "s3cret-canary" not in str(error)
+    except ConfigError as error:  # which tells names
+        assert "s3cret-canary" not in str(error) or "s3cret-canary" in "".join(environment).lower()
