@@ -1,7 +1,7 @@
 """What targets are made of: bytes taken apart, and coroutines run to their end."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -9,7 +9,8 @@ Result = TypeVar("Result")
 MAX_RECORDS = 24
 """In one input: what takes longer is found with less."""
 
-_LOOP = asyncio.new_event_loop()
+LOOP = asyncio.new_event_loop()
+_ends: list[Callable[[], Awaitable[None]]] = []
 
 
 def text(data: bytes) -> str:
@@ -35,4 +36,25 @@ def joined(*messages: bytes) -> bytes:
 
 def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """In the one loop of all targets: a new one for each input would take longer than the input."""
-    return _LOOP.run_until_complete(coroutine)
+    return LOOP.run_until_complete(coroutine)
+
+
+def at_end(end: Callable[[], Awaitable[None]]) -> None:
+    """What a target has made once for all its inputs is to be ended so."""
+    _ends.append(end)
+
+
+def close() -> None:
+    """After the last input: no target can be used any more."""
+
+    async def end_all() -> None:
+        for end in _ends:
+            await end()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
+    LOOP.run_until_complete(end_all())
+    LOOP.run_until_complete(LOOP.shutdown_default_executor())
+    LOOP.close()

@@ -11,7 +11,7 @@ from aiohttp.http_parser import HttpRequestParser
 from streamer.config import ServerConfig
 from streamer.server.guard import Guard, foreign_page
 from streamer.server.keys import OUTSIDE
-from tests.fuzz.pieces import _LOOP, run
+from tests.fuzz.pieces import LOOP, run
 
 _TOKEN = "s3cret-canary-s3cret"
 _GUARDS = [
@@ -35,7 +35,7 @@ class _Protocol:
 
 async def _pass(guard: Guard, message: Any) -> None:
     task: Any = None
-    request = web.Request(message, Mock(), _Protocol(), Mock(), task, _LOOP)  # type: ignore[arg-type] # a fake
+    request = web.Request(message, Mock(), _Protocol(), Mock(), task, LOOP)  # type: ignore[arg-type] # a fake
     response = await guard.middleware(request, _handler)
     await guard.add_headers(request, response)
     for name, value in response.headers.items():
@@ -66,7 +66,7 @@ def _key() -> Any:
 
 def fuzz(data: bytes) -> None:
     guard = _GUARDS[data[0] % len(_GUARDS)] if data else _GUARDS[0]
-    parser = HttpRequestParser(Mock(), _LOOP, 2**16)
+    parser = HttpRequestParser(Mock(), LOOP, 2**16)
     try:
         messages, _, _ = parser.feed_data(data[1:])
     except HttpProcessingError:

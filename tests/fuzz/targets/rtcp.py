@@ -12,7 +12,7 @@ from aiortc.rtcrtpparameters import (
 from aiortc.rtp import RtcpPacket
 
 from streamer.webrtc.sending import MAX_REPEATS, VideoSender, ViewerEvents
-from tests.fuzz.pieces import records, run
+from tests.fuzz.pieces import at_end, records, run
 
 SSRC = 0x01020304
 _VP8 = RTCRtpCodecParameters("video/VP8", 90_000, None, 100)
@@ -30,6 +30,8 @@ class _Transport:
         self.sent += 1
 
     def _register_rtp_sender(self, sender: object, parameters: object) -> None: ...
+
+    def _unregister_rtp_sender(self, sender: object) -> None: ...
 
 
 class _Viewer:
@@ -57,6 +59,7 @@ class _Viewer:
 async def _started() -> _Viewer:
     viewer = _Viewer()
     await viewer.start()
+    at_end(viewer.stock.stop)
     return viewer
 
 

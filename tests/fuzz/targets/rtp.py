@@ -14,7 +14,7 @@ from aiortc.rtp import is_rtcp
 
 from streamer.webrtc import patches, receiving
 from streamer.webrtc.receiving import Reception
-from tests.fuzz.pieces import records, run
+from tests.fuzz.pieces import at_end, records, run
 from tests.publisher import CODECS, RTX, RTX_SSRC, SERVER_SSRC, SSRC
 
 _MAX_PACKET_BYTES = 1500
@@ -60,6 +60,7 @@ async def _connected() -> _Publisher:
     patches.apply()
     publisher = _Publisher()
     await publisher.connect()
+    at_end(publisher.receiver.stop)
     return publisher
 
 
