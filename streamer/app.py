@@ -27,6 +27,7 @@ from streamer.server.application import make_application
 from streamer.server.guard import is_exposed
 from streamer.server.https import listening, open_https
 from streamer.server.keys import Services
+from streamer.sources.address import listening_on
 from streamer.sources.discovery import CameraFinder
 from streamer.sources.file import FileCamera
 from streamer.sources.onvif import OnvifAsker
@@ -65,6 +66,7 @@ async def serve(config: Config) -> None:
         listener = stack.enter_context(_listener(config.server, config.server.port))
         http_port = config.server.http_port
         plain = stack.enter_context(_listener(config.server, http_port)) if http_port else None
+        stack.enter_context(listening_on(*_ports(listener, plain)))
         https = await open_https(config.server, _state_path(config.server).parent / "tls")
         services = await stack.enter_async_context(_services(config))
         services.authority = https.authority if https else None
@@ -190,6 +192,10 @@ def _listener(config: ServerConfig, port: int) -> socket.socket:
             f"Can't listen on {config.host} port {port}: {error.strerror}. Is another "
             "Streamer running? Choose another port with --port or --http-port."
         ) from error
+
+
+def _ports(*listeners: socket.socket | None) -> list[int]:
+    return [each.getsockname()[1] for each in listeners if each is not None]
 
 
 def _announce(listener: socket.socket, *, secure: bool) -> None:

@@ -28,7 +28,7 @@ from streamer.errors import (
     SourceUnusable,
     StreamerError,
 )
-from streamer.sources.address import CameraUrl, IpAddress
+from streamer.sources.address import CameraUrl, IpAddress, check_not_ours
 from streamer.sources.onvif import CameraStream, Login, parse_address
 from streamer.sources.relay import camera_tls
 
@@ -132,6 +132,7 @@ class Talk:
             raise SourceForbidden(
                 f"the camera at {self._door.place} sends you to {url.place}: enter that address itself"
             )
+        check_not_ours(self._addresses, url.port)
         return url
 
     @asynccontextmanager

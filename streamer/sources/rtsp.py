@@ -98,7 +98,10 @@ class RtspCamera:
         self.progress = reader.progress
         async with contextlib.AsyncExitStack() as stack:
             relay = await stack.enter_async_context(
-                open_relay(self._url, addresses, self._config.open_timeout_s)
+                open_relay(
+                    *(self._url, addresses, self._config.open_timeout_s),
+                    over_udp=self.transport == "udp",
+                )
             )
             url, transport = self._url.via(relay.host, relay.port), self.transport
             thread = ReaderThread(
