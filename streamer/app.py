@@ -138,11 +138,11 @@ def camera_source(source: AnySource, config: Config) -> RtspCamera | FileCamera 
     """Raises InvalidRequest when the source can't be one."""
     match source:
         case FileSource():
-            return FileCamera(source, config.files)
+            return FileCamera(source, config.files, config.workers)
         case UsbSource():
-            return UsbCamera(source)
+            return UsbCamera(source, config.workers)
         case _:
-            return RtspCamera(source, config.rtsp)
+            return RtspCamera(source, config.rtsp, config.workers)
 
 
 def make_estimator(pose: PoseConfig) -> Estimator:

@@ -10,6 +10,9 @@
     │   ├── SourceUnusable      something answers, but not with video that we can decode
     │   ├── SourceStalled       connected, but no frame came for too long
     │   └── SourceLost          it was live and ended
+    │       └── DecoderDied     the process that decoded it crashed or hung: a fresh one is there at once
+    ├── WorkerDied              a child process ended, or can't be started
+    ├── WorkerHung              a child process took too long and was ended
     ├── SourceRejected          a camera refused the credentials: trying again soon would lock the account
     ├── SourceForbidden         the address is not one that the configuration allows
     ├── SourceEnded             the end, on purpose: not a failure
@@ -71,6 +74,18 @@ class SourceStalled(SourceError):
 
 class SourceLost(SourceError):
     kind = "source-lost"
+
+
+class DecoderDied(SourceLost):
+    kind = "worker-died"
+
+
+class WorkerDied(StreamerError):
+    kind = "worker-died"
+
+
+class WorkerHung(StreamerError):
+    kind = "worker-hung"
 
 
 class SourceRejected(StreamerError):
