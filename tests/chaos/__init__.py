@@ -25,6 +25,7 @@ SCENARIOS = (
     "slow_reader",
     "full_disk",
     "churn",
+    "corrupted",
 )
 """Modules, in the order in which they run. Each is imported only when it is wanted."""
 
