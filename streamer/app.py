@@ -17,6 +17,7 @@ from aiohttp import web
 from streamer.config import AnySource, Config, FileSource, PoseConfig, ServerConfig, UsbSource
 from streamer.errors import ConfigError, LimitReached
 from streamer.images.service import Images
+from streamer.isolation import lives
 from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
 from streamer.ports import Estimator
@@ -93,7 +94,9 @@ async def _services(config: Config) -> AsyncIterator[Services]:
         retry=retry,
         output=lambda session, output, limits: Output(session, output, config.rtsp, retry, limits),
     )
-    await asyncio.to_thread(_try_estimator, config.pose)
+    await asyncio.gather(
+        asyncio.to_thread(_try_estimator, config.pose), asyncio.to_thread(lives.prepare)
+    )
     state = StateFile(_state_path(config.server))
     streams = Streams(
         workshop,
@@ -104,7 +107,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
         config.overlay,
         config.privacy,
     )
-    peers = Peers(config.webrtc, streams)
+    peers = Peers(config.webrtc, streams, config.workers)
     images = Images(config.images)
     probes = asyncio.Semaphore(MAX_PROBES)
     try:
@@ -132,6 +135,7 @@ async def _services(config: Config) -> AsyncIterator[Services]:
         await images.close()
         await peers.close()
         await streams.close()
+        await asyncio.to_thread(lives.end)
 
 
 def camera_source(source: AnySource, config: Config) -> RtspCamera | FileCamera | UsbCamera:
