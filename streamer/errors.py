@@ -10,6 +10,9 @@
     │   ├── SourceUnusable      something answers, but not with video that we can decode
     │   ├── SourceStalled       connected, but no frame came for too long
     │   └── SourceLost          it was live and ended
+    │       └── DecoderDied     the process that decoded it crashed or hung: a fresh one is there at once
+    ├── WorkerDied              a child process ended, or can't be started
+    ├── WorkerHung              a child process took too long and was ended
     ├── SourceRejected          a camera refused the credentials: trying again soon would lock the account
     ├── SourceForbidden         the address is not one that the configuration allows
     ├── SourceEnded             the end, on purpose: not a failure
@@ -24,6 +27,7 @@
     ├── Conflict                the id is taken, or the stream is not of a kind that can do that
     ├── NoPicture               a stream has no picture to give now; try later
     ├── LimitReached            the server is full; try later
+    ├── Starting, ShuttingDown  the server as a whole takes no work now; try later
     └── MediaUnreachable        there is no way for a peer's video: no address, no TURN server that works
 
 Errors of other libraries become one of these where they enter, with ``from err``.
@@ -74,6 +78,18 @@ class SourceStalled(SourceError):
 
 class SourceLost(SourceError):
     kind = "source-lost"
+
+
+class DecoderDied(SourceLost):
+    kind = "worker-died"
+
+
+class WorkerDied(StreamerError):
+    kind = "worker-died"
+
+
+class WorkerHung(StreamerError):
+    kind = "worker-hung"
 
 
 class SourceRejected(StreamerError):
@@ -140,6 +156,14 @@ class NoPicture(StreamerError):
 
 class LimitReached(StreamerError):
     kind = "limit-reached"
+
+
+class Starting(StreamerError):
+    kind = "starting"
+
+
+class ShuttingDown(StreamerError):
+    kind = "shutting-down"
 
 
 class MediaUnreachable(StreamerError):

@@ -34,6 +34,7 @@ from streamer.config.sources import (
     UsbSource,
 )
 from streamer.config.webrtc import ICE_URL, IceServer, WebRtcConfig
+from streamer.config.workers import WorkersConfig
 
 __all__ = [
     "AnySource",
@@ -64,6 +65,7 @@ __all__ = [
     "UsbSource",
     "VideoConfig",
     "WebRtcConfig",
+    "WorkersConfig",
     "explain",
     "is_prefix",
     "key_of",
@@ -94,6 +96,7 @@ class Config(Section):
     rtsp: RtspConfig = RtspConfig()
     files: FilesConfig = FilesConfig()
     onvif: OnvifConfig = OnvifConfig()
+    workers: WorkersConfig = WorkersConfig()
     streams: list[StreamConfig] = []  # in TOML: [[streams]]
 
     @field_validator("streams")
