@@ -28,8 +28,7 @@ from streamer.config import (
 from streamer.draining import CLOSE_TIMEOUT_S, NEWS_S, Stop, close_together
 from streamer.errors import ConfigError, LimitReached, ModelError, WorkerDied
 from streamer.images.service import Images
-from streamer.isolation.lives import CAN_FORK
-from streamer.isolation.nursery import nursery
+from streamer.isolation import lives
 from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
 from streamer.ports import Estimator, EstimatorFactory
@@ -42,6 +41,7 @@ from streamer.server.guard import is_exposed
 from streamer.server.health import Reason
 from streamer.server.https import listening, open_https
 from streamer.server.keys import Services
+from streamer.sources.address import listening_on
 from streamer.sources.discovery import CameraFinder
 from streamer.sources.file import FileCamera
 from streamer.sources.onvif import OnvifAsker
@@ -81,6 +81,7 @@ async def serve(config: Config, read_config: Callable[[], Config] | None = None)
         listener = stack.enter_context(_listener(config.server, config.server.port))
         http_port = config.server.http_port
         plain = stack.enter_context(_listener(config.server, http_port)) if http_port else None
+        stack.enter_context(listening_on(*_ports(listener, plain)))
         https = await open_https(config.server, _state_path(config.server).parent / "tls")
         services = make_services(config)
         services.tokens = tokens
@@ -108,7 +109,9 @@ async def serve(config: Config, read_config: Callable[[], Config] | None = None)
 async def _begin(config: Config, services: Services) -> None:
     """What takes a while: until it is done, whoever comes is told so. Raises ModelError, ConfigError."""
     factory = estimator_factory(config.workers)
-    await asyncio.to_thread(_try_estimator, config.pose, factory)
+    await asyncio.gather(
+        asyncio.to_thread(_try_estimator, config.pose, factory), asyncio.to_thread(lives.prepare)
+    )
     for stream in config.streams:
         services.streams.add_camera(stream, keep=False)
     services.streams.load_kept()
@@ -129,7 +132,11 @@ async def close_all(runner: web.AppRunner, services: Services) -> None:
         peers=services.peers.close(),
         streams=services.streams.close(),
     )
-    await close_together(IMAGES_CLOSE_TIMEOUT_S, pictures=services.images.close())
+    await close_together(
+        IMAGES_CLOSE_TIMEOUT_S,
+        pictures=services.images.close(),
+        workers=asyncio.to_thread(lives.end),
+    )
 
 
 def make_services(config: Config) -> Services:
@@ -157,7 +164,7 @@ def make_services(config: Config) -> Services:
     probes = asyncio.Semaphore(MAX_PROBES)
     return Services(
         streams=streams,
-        peers=Peers(config.webrtc, streams),
+        peers=Peers(config.webrtc, streams, config.workers),
         probe=lambda source: _probe(camera_source(source, config), probes),
         check_source=lambda source: camera_source(source, config).check(),
         devices=lambda: asyncio.to_thread(list_devices),
@@ -230,8 +237,7 @@ def _state_is_kept(folder: Path) -> Reason | None:
 
 def _workers_start() -> Reason | None:
     try:
-        if CAN_FORK:
-            nursery.warm_up()
+        lives.prepare()
     except WorkerDied as error:
         return Reason("workers-broken", str(error))
     return None
@@ -267,6 +273,10 @@ def _listener(config: ServerConfig, port: int) -> socket.socket:
             f"Can't listen on {config.host} port {port}: {error.strerror}. Is another "
             "Streamer running? Choose another port with --port or --http-port."
         ) from error
+
+
+def _ports(*listeners: socket.socket | None) -> list[int]:
+    return [each.getsockname()[1] for each in listeners if each is not None]
 
 
 def _announce(listener: socket.socket, *, secure: bool) -> None:

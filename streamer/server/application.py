@@ -37,8 +37,8 @@ MAX_BODY_BYTES: Final = 64 * 1024
 
 def make_application(config: ServerConfig, services: Services) -> web.Application:
     """Raises ConfigError, and TypeError for a route that does not say who may use it."""
-    proxies = Proxies(config)
-    guard, journal = Guard(config, proxies), Journal()
+    proxies, journal = Proxies(config), Journal()
+    guard = Guard(config, proxies)
     access = Access(Keeper(services.tokens, config.session_hours * 3600), proxies)
     app = web.Application(
         middlewares=[
@@ -52,9 +52,9 @@ def make_application(config: ServerConfig, services: Services) -> web.Applicatio
     )
     app.on_response_prepare.append(guard.add_headers)
     app[GUARD] = guard
-    app[JOURNAL] = journal
     app[ACCESS] = access
     app.cleanup_ctx.append(access.run)
+    app[JOURNAL] = journal
     app[SERVICES] = services
     slow_readers.add_writes(app)
     app.add_routes(streams.routes)

@@ -1,4 +1,4 @@
-"""The pages, their files, and signing in."""
+"""The pages and their files."""
 
 import asyncio
 from pathlib import Path

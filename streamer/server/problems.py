@@ -29,6 +29,8 @@ from streamer.errors import (
     StreamerError,
     TooManyAttempts,
     Unsupported,
+    WorkerDied,
+    WorkerHung,
 )
 from streamer.server.keys import ANSWER_BEGUN, PROBLEM, REQUEST_ID
 from streamer.telemetry import redact
@@ -55,6 +57,8 @@ _STATUSES: tuple[tuple[type[StreamerError], HTTPStatus], ...] = (
     (SourceForbidden, HTTPStatus.FORBIDDEN),
     (SourceRejected, HTTPStatus.BAD_GATEWAY),
     (SourceError, HTTPStatus.BAD_GATEWAY),
+    (WorkerDied, HTTPStatus.SERVICE_UNAVAILABLE),
+    (WorkerHung, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
 # Not HTTPStatus.phrase: Python 3.13 has changed some.
@@ -134,8 +138,8 @@ def _ours(request: web.Request, error: StreamerError) -> web.Response:
 def _retry_after_s(error: StreamerError) -> int | None:
     if isinstance(error, TooManyAttempts):
         return error.retry_after_s
-    is_busy = isinstance(error, LimitReached | NoPicture | Starting | ShuttingDown)
-    return RETRY_AFTER_S if is_busy else None
+    busy = isinstance(error, LimitReached | NoPicture | Starting | ShuttingDown)
+    return RETRY_AFTER_S if busy else None
 
 
 def _words(error: web.HTTPException) -> str:

@@ -43,6 +43,7 @@ STREAMS = (1, 3)
 VARIANTS = ("thread", "process")
 ROUNDS = 3
 FPS = 30
+START_TIMEOUT_S = 60.0  # on a busy machine
 WARM_UP_S = 2.0
 MEASURED_S = 8.0
 TICK_S = 0.005
@@ -121,6 +122,7 @@ class Stream:
 
     def __init__(self, variant: str, number: int) -> None:
         self.latencies_ms: list[float] = []
+        self.is_running = asyncio.Event()
         self.slot: LatestSlot[Frame] = LatestSlot()
         self._variant, self._number = variant, number
         self._loop = asyncio.get_running_loop()
@@ -148,6 +150,7 @@ class Stream:
                 self._loop.call_soon_threadsafe(self._on_result, frame)
 
     def _on_result(self, frame: Frame) -> None:
+        self.is_running.set()
         self.latencies_ms.append(1000 * (time.monotonic() - frame.received_mono))
 
 
@@ -157,6 +160,9 @@ async def _measure(variant: str, streams: int, pictures: Pictures) -> Cost:
         late_ms: list[float] = []
         tasks = [asyncio.create_task(stream.feed(pictures)) for stream in running]
         tasks.append(asyncio.create_task(_tick(late_ms)))
+        async with asyncio.timeout(START_TIMEOUT_S):
+            for stream in running:
+                await stream.is_running.wait()
         await asyncio.sleep(WARM_UP_S)
         for figures in (late_ms, *(stream.latencies_ms for stream in running)):
             figures.clear()

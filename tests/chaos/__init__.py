@@ -15,7 +15,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-SCENARIOS: tuple[str, ...] = ("sigterm",)
+SCENARIOS: tuple[str, ...] = (
+    "camera_killed",
+    "camera_stalled",
+    "camera_changes",
+    "worker_killed",
+    "browser_killed",
+    "network",
+    "slow_reader",
+    "full_disk",
+    "churn",
+    "sigterm",
+    "corrupted",
+)
 """Modules, in the order in which they run. Each is imported only when it is wanted."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,14 +53,13 @@ def descendants(pid: int) -> Iterator[int]:
 
 
 def role_of(pid: int) -> str:
-    """What a process of the service is for, by its command line: ``streamer-worker ROLE …``, or the module
-    that it runs."""
-    words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-    words = [word for part in words for word in part.split()]
-    if "streamer-worker" in words[:-1]:
-        return words[words.index("streamer-worker") + 1]
-    modules = [word for word in words if word.startswith("streamer.")]
-    return modules[0].removeprefix("streamer.").split(".")[0] if modules else "other"
+    """What a process of the service is for, by its command line: ``streamer-worker ROLE …``,
+    ``streamer-ROLE``, or the module that it runs."""
+    line = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
+    for pattern in (r"streamer-worker (\w+)", r"streamer-(\w+)", r"streamer\.(\w+)"):
+        if found := re.search(pattern, line):
+            return found[1]
+    return "other"
 
 
 def cpu_s(pid: int) -> float:

@@ -748,7 +748,11 @@ async def test_source_whose_processes_keep_dying_fails_the_stream_for_a_while(
     await bench.session.restart()
     await bench.source.connected()
     await bench.process(1)
+    bench.source.end(DecoderDied("it is no trial: somebody has looked after it"))
+    await bench.source.connected()
+    await bench.process(1)
     assert bench.sink.statuses[-1].state is StreamState.LIVE
+    assert bench.sink.states.count(StreamState.FAILED) == 1
 
 
 # -- faults in those who listen ---------------------------------------------------------------------
