@@ -37,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "names", nargs="*", help="parts of names or of areas; all of them without any"
     )
     parser.add_argument(
+        "--quick", action="store_true", help="don't see first that all tests pass as things are"
+    )
+    parser.add_argument(
         "--document", action="store_true", help="renew the tables of docs/security.md"
     )
     parsed = parser.parse_args(arguments)
