@@ -108,3 +108,19 @@ scan: ## look for known holes in the container's image; needs Docker
 	$(BIN)/python -m venv .venv-yardsticks
 	.venv-yardsticks/bin/python -m pip install --disable-pip-version-check --no-deps -r $<
 	@touch $@
+
+TIMES ?= 50
+HOURS ?= 1
+
+.PHONY: chaos soak
+
+chaos: .venv/models.stamp .venv/dev.stamp ## put faults into a running service; TIMES=50, ARGS="camera_killed" runs a part
+	$(BIN)/python -m tests.chaos --times $(TIMES) $(ARGS)
+
+soak: .venv/models.stamp .venv/dev.stamp ## run under full load for HOURS=1 and report what grows
+	$(BIN)/python -m tests.soak --hours $(HOURS) $(ARGS)
+
+.PHONY: sigterm
+
+sigterm: .venv/models.stamp .venv/dev.stamp ## end a loaded service 20 times: exit 0 within 10 s
+	$(BIN)/python -m tests.chaos sigterm --times 20

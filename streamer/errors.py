@@ -27,6 +27,7 @@
     ├── Conflict                the id is taken, or the stream is not of a kind that can do that
     ├── NoPicture               a stream has no picture to give now; try later
     ├── LimitReached            the server is full; try later
+    ├── Starting, ShuttingDown  the server as a whole takes no work now; try later
     └── MediaUnreachable        there is no way for a peer's video: no address, no TURN server that works
 
 Errors of other libraries become one of these where they enter, with ``from err``.
@@ -155,6 +156,14 @@ class NoPicture(StreamerError):
 
 class LimitReached(StreamerError):
     kind = "limit-reached"
+
+
+class Starting(StreamerError):
+    kind = "starting"
+
+
+class ShuttingDown(StreamerError):
+    kind = "shutting-down"
 
 
 class MediaUnreachable(StreamerError):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from streamer.isolation import lives
 from tests.rigs.browser import PageWatch, launch_chromium
 from tests.rigs.clips import Clips, prepare_clips
 from tests.rigs.logs import logging_kept
@@ -51,6 +52,12 @@ def logging_stays_as_it_was() -> Iterator[None]:
     wider scope that runs one has to see to it, too."""
     with logging_kept():
         yield
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Children live as threads, as where the system can't fork: a test can get at what they use."""
+    monkeypatch.setattr(lives, "begin", lives.ThreadLife)
 
 
 @pytest.fixture(scope="session")

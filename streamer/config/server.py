@@ -39,6 +39,7 @@ class ServerConfig(Section):
     max_picture_readers: int = Field(default=64, ge=1)
     state_file: str = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
 
     @field_validator("token")
     @classmethod

@@ -101,7 +101,6 @@ class Channel:
     def close(self) -> None:
         self._reading.close()
         self._writing.close()
-        self.memory.close()
 
     def _fill_slot(self, views: list[memoryview], size: int) -> None:
         at, slot = 0, self.memory.slot(self._out, self._sent, size)

@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from streamer.aio import assert_off_loop
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 LAST_LOOK_S: Final = 0.05
 """Between the end of a child's messages and its own, if it died."""
+
+failures: Final = Counter[tuple[str, str]]()
+"""Children that were lost, by role and by how: "died", "hung" or "lied". For the metrics."""
 
 logger = logging.getLogger(__name__)
 
@@ -145,6 +149,7 @@ class Child:
         life.exit_code(END_TIMEOUT_S)
         life.close()
         channel.close()
+        life.memory.close()
 
     def _connected(self) -> Channel:
         if self._channel is None:
@@ -153,15 +158,19 @@ class Child:
 
     def _death(self) -> WorkerDied:
         reason = self._reason()
+        if not self._killed.is_set():
+            failures[self._role, "died"] += 1
         self.kill()
         return WorkerDied(f"The {self._role} worker of {self._name} died{reason}.")
 
     def _lie(self, error: object) -> WorkerDied:
+        failures[self._role, "lied"] += 1
         self.kill()
         logger.warning("the %s worker of %s said %s", self._role, self._name, error)
         return WorkerDied(f"The {self._role} worker of {self._name} said what can't be true.")
 
     def _hang(self) -> WorkerHung:
+        failures[self._role, "hung"] += 1
         self.kill()
         return WorkerHung(f"The {self._role} worker of {self._name} hung and was ended.")
 

@@ -122,6 +122,17 @@ class ThreadLife:
 CAN_FORK: Final = hasattr(os, "fork")
 
 
+def prepare() -> None:
+    """So that the first child need not wait. Raises WorkerDied."""
+    if CAN_FORK:
+        nursery.warm_up()
+
+
+def end() -> None:
+    """No child lives after this."""
+    nursery.close()
+
+
 def begin(module: str, title: str, max_bytes: int, connection: socket.socket) -> Life:
     """``connection``: the child's end, which the caller closes. Raises OSError, WorkerDied."""
     kind = ProcessLife if CAN_FORK else ThreadLife

@@ -11,6 +11,7 @@ from streamer.errors import ConfigError
 from streamer.server import (
     account,
     cameras,
+    health,
     images,
     landmarks,
     metrics,
@@ -23,7 +24,9 @@ from streamer.server import (
     trust,
 )
 from streamer.server.access import ACCESS, Access
+from streamer.server.gate import gate
 from streamer.server.guard import GUARD, Guard
+from streamer.server.journal import JOURNAL, Journal
 from streamer.server.keys import OUTSIDE, SERVICES, Services
 from streamer.server.outside import Proxies
 from streamer.server.problems import problem_middleware
@@ -34,17 +37,24 @@ MAX_BODY_BYTES: Final = 64 * 1024
 
 def make_application(config: ServerConfig, services: Services) -> web.Application:
     """Raises ConfigError, and TypeError for a route that does not say who may use it."""
-    proxies = Proxies(config)
+    proxies, journal = Proxies(config), Journal()
     guard = Guard(config, proxies)
     access = Access(Keeper(services.tokens, config.session_hours * 3600), proxies)
     app = web.Application(
-        middlewares=[guard.middleware, problem_middleware, access.middleware],
+        middlewares=[
+            journal.middleware,
+            guard.middleware,
+            problem_middleware,
+            access.middleware,
+            gate,
+        ],
         client_max_size=MAX_BODY_BYTES,
     )
     app.on_response_prepare.append(guard.add_headers)
     app[GUARD] = guard
     app[ACCESS] = access
     app.cleanup_ctx.append(access.run)
+    app[JOURNAL] = journal
     app[SERVICES] = services
     slow_readers.add_writes(app)
     app.add_routes(streams.routes)
@@ -56,6 +66,7 @@ def make_application(config: ServerConfig, services: Services) -> web.Applicatio
     landmarks.add_landmarks(app, config.max_readers)
     stills.add_stills(app)
     metrics.add_metrics(app)
+    health.add_health(app)
     pages.add_pages(app)
     openapi.add_document(app)
     if config.base_path:

@@ -4,7 +4,6 @@ form. Who may do what is `access`."""
 import asyncio
 import ipaddress
 import json
-import secrets
 import socket
 from http import HTTPStatus
 from typing import Any, Final
@@ -58,16 +57,19 @@ class Guard:
     """Host allow-list, exact Origin, https where there is any."""
 
     def __init__(self, config: ServerConfig, proxies: Proxies) -> None:
-        self._names = own_names(config)
-        self._friends = frozenset(config.allowed_origins)
+        self.go_by(config)
         self._proxies = proxies
         self._any_address = is_exposed(config)
         self._speaks_https = config.speaks_https
         self._ports = {config.http_port: config.port} if config.http_port else {}
 
+    def go_by(self, config: ServerConfig) -> None:
+        """The names and the friends that the configuration has now."""
+        self._names = own_names(config)
+        self._friends = frozenset(config.allowed_origins)
+
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[REQUEST_ID] = secrets.token_hex(8)
         request[OUTSIDE] = self._proxies.outside(request)
         if self._is_preflight(request):
             return web.Response(status=HTTPStatus.NO_CONTENT, headers=_PREFLIGHT)
@@ -140,6 +142,10 @@ class Guard:
             return problem(request, HTTPStatus.FORBIDDEN, "https-needed", detail)
         there = home + outside.path(self._proxies.inside(request.path_qs))
         return web.Response(status=HTTPStatus.PERMANENT_REDIRECT, headers={"Location": there})
+
+    def inside(self, request: web.Request) -> str:
+        """The path as the routes have it, without what a proxy puts before."""
+        return self._proxies.inside(request.path)
 
     def is_friend(self, origin: str) -> bool:
         """Whether pages of this origin may use the server."""

@@ -89,7 +89,7 @@ class Readers:
     """All readers of landmarks, of all streams."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._open: set[Outbox] = set()
 
     def __len__(self) -> int:
@@ -98,9 +98,9 @@ class Readers:
     @contextlib.contextmanager
     def one_more(self, stream: Stream, form: Form) -> Iterator[Outbox]:
         """Raises LimitReached."""
-        if len(self._open) >= self._limit:
+        if len(self._open) >= self.limit:
             raise LimitReached(
-                f"This server has {self._limit} readers of landmarks ([server] max_readers); try "
+                f"This server has {self.limit} readers of landmarks ([server] max_readers); try "
                 "again when one has left."
             )
         outbox = Outbox(form)

@@ -1,7 +1,6 @@
-"""The pages, their files, and the health of the service."""
+"""The pages and their files."""
 
 import asyncio
-from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -9,14 +8,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from streamer.access import Role
-from streamer.model import StreamState
-from streamer.server.keys import OUTSIDE, SERVICES
-from streamer.server.openapi import describe, json_answer
+from streamer.server.keys import OUTSIDE
 from streamer.server.rules import Narrow, Rule, ruled
-from streamer.server.shapes import Health, Readiness
 
 WEB_FOLDER: Final = Path(__file__).resolve().parents[2] / "web"
-STALE_AFTER_MS: Final = 10_000
 _BASE: Final = '<base href="/">'
 _ALL: Final = Rule(Role.NONE)
 _WATCHERS: Final = Rule(Role.VIEW, Narrow.BY_HANDLER)  # a page itself shows nothing of any stream
@@ -67,33 +62,3 @@ def _file(file: Path) -> Handler:
         return web.FileResponse(file)
 
     return show
-
-
-@routes.get("/healthz")
-@describe(
-    "Service", "Whether the process serves", role=Role.NONE, answers={200: json_answer(Health)}
-)
-async def health(request: web.Request) -> web.Response:
-    """200 while the process serves. ``stale_streams``: how many are live and yet without new frames."""
-    stale = 0
-    for stream in request.app[SERVICES].streams:
-        age_ms = stream.session.stats().frame_age_ms
-        if stream.session.status.state is StreamState.LIVE and (age_ms or 0) > STALE_AFTER_MS:
-            stale += 1
-    return web.json_response({"status": "ok", "stale_streams": stale})
-
-
-@routes.get("/readyz")
-@describe(
-    "Service",
-    "Whether it accepts work",
-    role=Role.NONE,
-    answers={
-        200: json_answer(Readiness),
-        503: json_answer(Readiness, "Starting, or shutting down"),
-    },
-)
-async def readiness(request: web.Request) -> web.Response:
-    ready = request.app[SERVICES].ready
-    status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-    return web.json_response({"ready": ready}, status=status)

@@ -21,14 +21,18 @@ from streamer.errors import (
     NotAllowed,
     NotFound,
     PictureTooLarge,
+    ShuttingDown,
     SourceError,
     SourceForbidden,
     SourceRejected,
+    Starting,
     StreamerError,
     TooManyAttempts,
     Unsupported,
+    WorkerDied,
+    WorkerHung,
 )
-from streamer.server.keys import ANSWER_BEGUN, REQUEST_ID
+from streamer.server.keys import ANSWER_BEGUN, PROBLEM, REQUEST_ID
 from streamer.telemetry import redact
 
 logger = logging.getLogger(__name__)
@@ -46,11 +50,15 @@ _STATUSES: tuple[tuple[type[StreamerError], HTTPStatus], ...] = (
     (Conflict, HTTPStatus.CONFLICT),
     (NoPicture, HTTPStatus.SERVICE_UNAVAILABLE),
     (LimitReached, HTTPStatus.SERVICE_UNAVAILABLE),
+    (Starting, HTTPStatus.SERVICE_UNAVAILABLE),
+    (ShuttingDown, HTTPStatus.SERVICE_UNAVAILABLE),
     (MediaUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
     (ModelError, HTTPStatus.SERVICE_UNAVAILABLE),
     (SourceForbidden, HTTPStatus.FORBIDDEN),
     (SourceRejected, HTTPStatus.BAD_GATEWAY),
     (SourceError, HTTPStatus.BAD_GATEWAY),
+    (WorkerDied, HTTPStatus.SERVICE_UNAVAILABLE),
+    (WorkerHung, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
 # Not HTTPStatus.phrase: Python 3.13 has changed some.
@@ -74,6 +82,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """``kind`` is the stable part of the type; ``detail`` says what to do."""
+    request[PROBLEM] = kind
     body = {
         "type": f"urn:streamer:problem:{kind}",
         "title": kind.replace("-", " ").capitalize(),
@@ -129,7 +138,8 @@ def _ours(request: web.Request, error: StreamerError) -> web.Response:
 def _retry_after_s(error: StreamerError) -> int | None:
     if isinstance(error, TooManyAttempts):
         return error.retry_after_s
-    return RETRY_AFTER_S if isinstance(error, LimitReached | NoPicture) else None
+    busy = isinstance(error, LimitReached | NoPicture | Starting | ShuttingDown)
+    return RETRY_AFTER_S if busy else None
 
 
 def _words(error: web.HTTPException) -> str:

@@ -79,6 +79,8 @@ class Stats(Shape):
     pose_fps: float
     frame_age_ms: float | None
     reconnects: Count
+    worker_restarts: Count
+    """How often the estimator, or the process that reads the source, died or hung and was replaced."""
     model_complexity: int | None
     """Of the model that runs now."""
     model_reason: Literal["overload", "loading", "failed"] | None
@@ -149,10 +151,24 @@ class Health(Shape):
     status: str
     stale_streams: Count
     """Streams that are live, and yet without a new frame for 10 s."""
+    streams: dict[StreamState, Count]
+    """How many there are in each state."""
+    loop_lag_s: float
+    """By how much the server's own work came too late, at the worst in the last minute."""
+
+
+class NotReadyReason(Shape):
+    """Why the server takes no work."""
+
+    reason: Annotated[str, Field(pattern="^[a-z-]+$")]
+    """Stable: `starting`, `shutting-down`, `models-missing`, `state-not-writable`, `workers-broken`."""
+    detail: str
 
 
 class Readiness(Shape):
     ready: bool
+    reasons: list[NotReadyReason]
+    """None while it is ready."""
 
 
 class AuthorityInfo(Shape):

@@ -4,11 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-MAX_PIXELS = 3840 * 2160
-MAX_SIDE_PX = 16_384
+from streamer.isolation.pictures import Side, Ticks
 
-Side = Annotated[int, Field(ge=2, le=MAX_SIDE_PX, multiple_of=2)]
-Ticks = Annotated[int, Field(ge=-(1 << 62), le=1 << 62)]
 Word = Annotated[str, Field(max_length=64, pattern=r"^[ -~]*$")]
 Count = Annotated[int, Field(ge=0)]
 

@@ -14,10 +14,10 @@ from av.video.stream import VideoStream
 
 from streamer.aio import assert_off_loop
 from streamer.errors import SourceLost, SourceUnusable
+from streamer.isolation.pictures import MAX_PIXELS
 from streamer.model import VIDEO_CLOCK_HZ, VideoInfo
 from streamer.pixels import to_frame
 from streamer.ports import FrameReceiver
-from streamer.sources.events import MAX_PIXELS
 from streamer.sources.forwarder import Forwarder, MediaClock
 from streamer.sources.live_edge import Pace
 

@@ -7,7 +7,6 @@ import threading
 import time
 from typing import Any
 
-import numpy as np
 from pydantic import ValidationError
 
 from streamer.aio import in_daemon_thread
@@ -28,11 +27,11 @@ from streamer.errors import (
     WorkerHung,
 )
 from streamer.isolation.child import Child
-from streamer.model import Frame, Packet, VideoInfo
+from streamer.isolation.pictures import frame_of
+from streamer.model import Packet, VideoInfo
 from streamer.ports import FrameReceiver
 from streamer.sources.events import (
     EVENTS,
-    MAX_PIXELS,
     AnyEvent,
     Ended,
     Forwarded,
@@ -45,7 +44,7 @@ from streamer.sources.reader import Progress
 
 logger = logging.getLogger(__name__)
 
-LOOK_S = 0.25
+LOOK_S = 0.1
 """Between two looks whether a silent child is well."""
 
 KILLED_S = 2.0
@@ -91,7 +90,9 @@ class RemoteReader:
         self.edge = LiveEdge(self._receiver.put)
 
     def start(self) -> None:
-        self._thread = asyncio.wrap_future(in_daemon_thread("camera-reader", self.run))
+        self._thread = asyncio.wrap_future(
+            in_daemon_thread(f"{self._order['what']}-reader", self.run)
+        )
 
     @property
     def ended(self) -> "asyncio.Future[None]":
@@ -187,21 +188,12 @@ class RemoteReader:
                     self._receiver.forward(packet)
                 case Pictured():
                     put = self._receiver.put if self.edge is None else self.edge.offer
-                    put(self._frame(event, body))
+                    place = event.width, event.height, event.pts, event.received_mono
+                    put(frame_of(self._child, body, *place))
 
     def _note(self, event: Progressed) -> None:
         for name in Progress.__slots__:
             setattr(self.progress, name, getattr(event, name))
-
-    def _frame(self, event: Pictured, body: memoryview) -> Frame:
-        width, height = event.width, event.height
-        if width * height > MAX_PIXELS or body.nbytes != width * height * 3 // 2:
-            raise self._child.refuse(f"that {body.nbytes} bytes are {width}x{height}")
-        i420 = np.frombuffer(body, np.uint8).reshape(height * 3 // 2, width).copy()
-        now_mono = time.monotonic()
-        received_mono = min(event.received_mono, now_mono)
-        age_s = now_mono - received_mono
-        return Frame(i420, event.pts, received_mono, time.time() - age_s, age_s * 1000)
 
 
 def _error_of(event: Ended) -> Exception:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from streamer.access import EVERYBODY, NOBODY, Caller
-from streamer.config import StreamId, WebRtcConfig
+from streamer.config import StreamId, WebRtcConfig, WorkersConfig
 from streamer.errors import Conflict, InvalidOffer, LimitReached, NotFound
 from streamer.model import StreamState, VideoMode
 from streamer.sinks import StateWatcher
@@ -44,9 +44,14 @@ class Answer:
 class Peers:
     """Every peer of the service, by an id that nobody guesses."""
 
-    def __init__(self, config: WebRtcConfig, streams: Streams) -> None:
+    def __init__(
+        self, config: WebRtcConfig, streams: Streams, workers: WorkersConfig | None = None
+    ) -> None:
+        """``workers``: of those that decode what is published."""
         patches.apply()
         self._config = config
+        self.max_peers = config.max_peers
+        self._workers = workers
         self._streams = streams
         self._gathering = Gathering(config)
         self._peers: dict[str, Peer] = {}
@@ -161,8 +166,9 @@ class Peers:
                 raise Conflict("Somebody is publishing to this stream; try again when they left.")
             source.publishing = True
             return stream, source
-        source = PeerSource(self._config.connect_timeout_s, self._config.resume_timeout_s)
         new_id = _STREAM_ID.validate_python(stream_id or new_stream_id())
+        waits_s = self._config.connect_timeout_s, self._config.resume_timeout_s
+        source = PeerSource(*waits_s, new_id, self._workers)
         stream = self._streams.add_peer(new_id, kind, source, listed=listed)
         on_pause = StateWatcher(StreamState.PAUSED, lambda: self._on_paused(stream, source))
         stream.session.subscribe(on_pause)
@@ -174,9 +180,9 @@ class Peers:
             self._streams.remove_soon(stream)
 
     def _check_room(self) -> None:
-        if len(self._peers) >= self._config.max_peers:
+        if len(self._peers) >= self.max_peers:
             raise LimitReached(
-                f"This server takes at most {self._config.max_peers} peers ([webrtc] max_peers); "
+                f"This server takes at most {self.max_peers} peers ([webrtc] max_peers); "
                 "try again when one has left."
             )
 

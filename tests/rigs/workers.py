@@ -66,7 +66,6 @@ def _parents() -> dict[int, int]:
 
 def _ancestors(pid: int, parents: dict[int, int]) -> set[int]:
     found: set[int] = set()
-    while pid in parents and pid not in found:
-        pid = parents[pid]
+    while (pid := parents.get(pid, 0)) and pid not in found:
         found.add(pid)
     return found
