@@ -21,6 +21,7 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
+from streamer.access.book import TokenBook
 from streamer.aio import cancel_and_wait
 from streamer.app import camera_source
 from streamer.config import (
@@ -72,6 +73,7 @@ class Service:
         config: Config | None = None,
         images: ImagesConfig | None = None,
         privacy: PrivacyConfig | None = None,
+        tokens: TokenBook | None = None,
     ) -> None:
         self.cameras: list[FakeSource] = []
         self.estimators = FakeEstimators()
@@ -113,6 +115,7 @@ class Service:
             privacy=privacy or PrivacyConfig(),
             ready=True,
             max_picture_readers=self.server_config.max_picture_readers,
+            tokens=tokens or TokenBook(config_token=self.server_config.token),
         )
 
     def _camera(self, source: AnySource) -> CameraSource:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-SCENARIOS = (
+SCENARIOS: tuple[str, ...] = (
     "camera_killed",
     "camera_stalled",
     "camera_changes",
@@ -25,6 +25,7 @@ SCENARIOS = (
     "slow_reader",
     "full_disk",
     "churn",
+    "sigterm",
 )
 """Modules, in the order in which they run. Each is imported only when it is wanted."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import ClientResponse
+from yarl import URL
 
 from streamer.app import serve
 from streamer.config import Config, IceServer, PoseConfig, ServerConfig, WebRtcConfig
@@ -571,12 +572,19 @@ async def test_every_answer_has_the_headers_that_protect_a_browser(
     await add(http)
     headers = (await http.request(method, path)).headers
     policy = headers["Content-Security-Policy"]
-    assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy
+    directives = dict(each.strip().partition(" ")[::2] for each in policy.split(";"))
+    assert directives["default-src"] == directives["form-action"] == "'self'"
+    assert directives["frame-ancestors"] == directives["object-src"] == "'none'"
+    assert directives["require-trusted-types-for"] == "'script'"
+    assert not {"script-src", "style-src", "connect-src"} & set(directives), (
+        "weaker than default-src"
+    )
     assert "unsafe" not in policy and "*" not in policy
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
-    assert "camera=(self)" in headers["Permissions-Policy"]
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "camera=(self), microphone=()" in headers["Permissions-Policy"]
     assert "Access-Control-Allow-Origin" not in headers
     assert len(headers["X-Request-Id"]) == 16
 
@@ -586,6 +594,25 @@ async def test_file_that_has_not_changed_is_answered_with_the_headers_too(http: 
     again = await http.get("/static/style.css", headers={"If-None-Match": first.headers["ETag"]})
     assert again.status == 304
     assert again.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/",
+        "/static/../pyproject.toml",
+        "/static/%2e%2e/pyproject.toml",
+        "/static/..%2fpyproject.toml",
+        "/static/pyproject.toml",
+        "/static//etc/passwd",
+        "/static/streamer/app.py",
+        "/static/style.css/..",
+    ],
+)
+async def test_nothing_but_the_pages_files_is_served(http: Http, path: str) -> None:
+    url = URL(f"http://127.0.0.1:{http.port}{path}", encoded=True)
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        assert response.status == 404
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -100,6 +100,19 @@ class StreamerServer:
             ) from None
         assert code == 0, f"The server ended with {code} after SIGTERM:\n{self.log_tail()}"
 
+    def end(self, patience_s: float) -> int | None:
+        """End it as ``stop`` does, and leave it to the caller to judge; None: it did not end."""
+        process, self._process = self._process, None
+        if process is None:
+            raise RuntimeError("The server is not running.")
+        process.terminate()
+        try:
+            return process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return None
+
     def kill(self) -> None:
         """End it at once, without judging; twice is safe."""
         process, self._process = self._process, None
