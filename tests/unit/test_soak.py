@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rigs.processes import Usage, role_of, usage_of_tree
+from tests.rigs.processes import Usage, usage_of_tree
 from tests.soak import samples
 from tests.soak.clients import SeqCounter, Tally
 from tests.soak.report import Report, make_report, warm_up_s, write_files
@@ -135,18 +135,19 @@ def test_gaps_between_messages_are_counted_within_an_epoch() -> None:
     assert tally == Tally(done=5, gaps=2, broken=0)
 
 
-def test_usage_is_of_a_process_and_all_that_it_started() -> None:
-    command = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"]
+def test_usage_is_of_a_process_and_of_all_that_descend_from_it() -> None:
+    program = "import sys; print(flush=True); sys.stdin.read()"
+    shell = ["sh", "-c", '"$@"; true', "sh"]  # which stays, and has the program as a child
+    command = [*shell, sys.executable, "-c", program, "streamer-worker decoder cam1"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(
-        [*command, "streamer-worker decoder cam1"], stdin=pipe, stdout=pipe
-    ) as child:
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as child:
         assert child.stdin is not None and child.stdout is not None
         child.stdout.readline()
-        found = {usage.pid: usage for usage in usage_of_tree(os.getpid())}
-        assert role_of(child.pid) == "decoder"
+        found = usage_of_tree(os.getpid())
         child.stdin.close()
-    assert found[os.getpid()].role == "service" and found[child.pid].role == "decoder"
-    for usage in (found[os.getpid()], found[child.pid]):
-        assert usage.rss_bytes >= usage.pss_bytes >= usage.uss_bytes > 1 << 20
+    assert found[0].pid == os.getpid() and found[0].role == "service"
+    assert [usage.role for usage in found[1:]] == ["decoder", "decoder"]
+    assert found[1].pid == child.pid
+    for usage in found:
+        assert usage.rss_bytes >= usage.pss_bytes >= usage.uss_bytes > 1 << 16
         assert usage.fds >= 3 and usage.threads >= 1
