@@ -43,7 +43,13 @@ def test_a_scenario_that_fails_or_breaks_down_is_told_and_the_next_one_runs(
     assert main(["ugly", "bad", "good", "--times", "3"]) == 1
     told = capsys.readouterr().out
     assert "broke down: OSError" in told and "turn 2: it broke" in told
-    assert [line.split()[-1] for line in told.splitlines()[-3:]] == ["FAIL", "FAIL", "pass"]
+    table = told[told.index("Faults,") :].splitlines()[4:]
+    assert [line.split()[:4] for line in table[::2]] == [
+        ["ugly", "3", "0", "FAIL"],
+        ["bad", "3", "0", "FAIL"],
+        ["good", "3", "0", "pass"],
+    ]
+    assert all(line.strip() == "to reach: nothing breaks" for line in table[1::2])
     assert main(["good"]) == 0
 
 

@@ -28,6 +28,7 @@ def run(
     fds_per_h: float = 0.0,
     fps: float = 30.0,
     broken: int = 0,
+    tasks_per_h: float = 0.0,
     duration_s: float = HOUR_S,
 ) -> list[samples.Sample]:
     """A soak in which somebody who costs 40 MB, 6 files and a process comes and goes each minute."""
@@ -49,8 +50,9 @@ def run(
             "read_at_s": at_s,
         }
         tally = Tally(int(10 * at_s), 0, broken if hours > 0.5 else 0)
+        gauges = {"streamer_tasks": 40 + int(tasks_per_h * hours), "streamer_ready": 1.0}
         there = [service, guest] if is_there else [service]
-        made.append(samples.Sample(at_s, there, {"cam": stream}, {"mjpeg": tally}, {}))
+        made.append(samples.Sample(at_s, there, {"cam": stream}, {"mjpeg": tally}, gauges))
     return made
 
 
@@ -79,8 +81,9 @@ def test_a_leak_of_two_megabytes_an_hour_fails() -> None:
     assert abs(slope.slope - 2.0) < 3 * slope.error
 
 
-def test_files_that_stay_open_fail() -> None:
+def test_files_that_stay_open_and_tasks_that_do_not_end_fail() -> None:
     assert failed(report_of(run(fds_per_h=12.0))) == {"files open in all processes"}
+    assert failed(report_of(run(tasks_per_h=12.0))) == {"tasks"}
 
 
 def test_frames_that_are_missing_and_clients_that_are_cut_off_fail() -> None:
