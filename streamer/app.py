@@ -41,6 +41,7 @@ from streamer.server.guard import is_exposed
 from streamer.server.health import Reason
 from streamer.server.https import listening, open_https
 from streamer.server.keys import Services
+from streamer.sources.address import listening_on
 from streamer.sources.discovery import CameraFinder
 from streamer.sources.file import FileCamera
 from streamer.sources.onvif import OnvifAsker
@@ -80,6 +81,7 @@ async def serve(config: Config, read_config: Callable[[], Config] | None = None)
         listener = stack.enter_context(_listener(config.server, config.server.port))
         http_port = config.server.http_port
         plain = stack.enter_context(_listener(config.server, http_port)) if http_port else None
+        stack.enter_context(listening_on(*_ports(listener, plain)))
         https = await open_https(config.server, _state_path(config.server).parent / "tls")
         services = make_services(config)
         services.tokens = tokens
@@ -271,6 +273,10 @@ def _listener(config: ServerConfig, port: int) -> socket.socket:
             f"Can't listen on {config.host} port {port}: {error.strerror}. Is another "
             "Streamer running? Choose another port with --port or --http-port."
         ) from error
+
+
+def _ports(*listeners: socket.socket | None) -> list[int]:
+    return [each.getsockname()[1] for each in listeners if each is not None]
 
 
 def _announce(listener: socket.socket, *, secure: bool) -> None:

@@ -26,6 +26,7 @@ SCENARIOS: tuple[str, ...] = (
     "full_disk",
     "churn",
     "sigterm",
+    "corrupted",
 )
 """Modules, in the order in which they run. Each is imported only when it is wanted."""
 

@@ -126,10 +126,10 @@ class Stage:
 
 @asynccontextmanager
 async def staged(
-    clips: Sequence[Path], config: str = "", *, transport: str = "tcp"
+    clips: Sequence[Path], config: str = "", *, transport: str = "tcp", module: str = "streamer"
 ) -> AsyncIterator[Stage]:
     """A service with one camera for each of ``clips``, each in a process of its own, all live and read.
-    The streams are cam1, cam2, …; ``config`` comes before them."""
+    The streams are cam1, cam2, …; ``config`` comes before them; ``module`` runs in the service's place."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
         cameras: dict[str, RtspServer] = {}
@@ -143,7 +143,7 @@ async def staged(
             f' transport = "{transport}" }}\n'
             for name, camera in cameras.items()
         )
-        server = StreamerServer(folder, text)
+        server = StreamerServer(folder, text, module=module)
         stack.callback(server.kill)
         await asyncio.to_thread(server.start)
         connector = aiohttp.TCPConnector(limit=0)
