@@ -13,6 +13,7 @@ streamer bench --first-frame                in Chromium; needs what tests/setup.
 streamer bench --analyze                    files and folders beside a bare loop
 streamer bench --smoothing                  how calm and how late landmarks are, beside MediaPipe's filter
 streamer bench --process-port               what an estimator in its own process would cost
+streamer bench --decode-port                what decoding in children costs, beside threads
 streamer bench --setup                      a fresh clone, to its first page; needs a network
 
 --quick tries a section in short rounds; --rounds, --seconds and --stream-seconds set them. --json FILE
@@ -36,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.bench.analyze import analyze
 from tests.bench.child import BenchError
+from tests.bench.decode_port import decode_port
 from tests.bench.first_frame import first_frame
 from tests.bench.fresh_clone import fresh_clone
 from tests.bench.images import images
@@ -121,6 +123,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--analyze", action="store_true", help="streamer analyze and a bare loop")
     parser.add_argument("--smoothing", action="store_true", help="jitter, lag and cost of it")
     parser.add_argument("--process-port", action="store_true", help="estimator in its own process")
+    parser.add_argument("--decode-port", action="store_true", help="decoding in children")
     parser.add_argument("--setup", action="store_true", help="fresh clone to first served page")
     parser.add_argument("--quick", action="store_true", help="one short round of each")
     parser.add_argument("--rounds", type=int, help="of --sizes (3)")
@@ -133,7 +136,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     wanted = (given.sizes, given.streams or given.stock_streams, given.viewers, given.modes)
     others = (
         *(given.readers, given.stills, given.images, given.loss, given.first_frame),
-        *(given.analyze, given.smoothing, given.process_port, given.setup),
+        *(given.analyze, given.smoothing, given.process_port, given.decode_port, given.setup),
     )
     if not any((*wanted, *others)):
         given.sizes, given.streams, given.viewers = (
@@ -202,6 +205,8 @@ def _sections(
         yield "smoothing", smoothing
     if given.process_port:
         yield "process_port", process_port
+    if given.decode_port:
+        yield "decode_port", decode_port
     if given.setup:
         yield "setup", fresh_clone
 
