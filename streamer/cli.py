@@ -200,7 +200,7 @@ def _probe(arguments: argparse.Namespace) -> int:
         source = RtspSource(url=arguments.url)
     except ValidationError as error:
         raise ConfigError(explain(error)) from error
-    report = asdict(asyncio.run(probe(RtspCamera(source, config.rtsp))))
+    report = asdict(asyncio.run(probe(RtspCamera(source, config.rtsp, config.workers))))
     if arguments.json:
         sys.stdout.write(json.dumps(report) + "\n")
         return 0

@@ -25,6 +25,8 @@ from streamer.errors import (
     SourceRejected,
     StreamerError,
     Unsupported,
+    WorkerDied,
+    WorkerHung,
 )
 from streamer.server.keys import ANSWER_BEGUN, REQUEST_ID
 from streamer.telemetry import redact
@@ -47,6 +49,8 @@ _STATUSES: tuple[tuple[type[StreamerError], HTTPStatus], ...] = (
     (SourceForbidden, HTTPStatus.FORBIDDEN),
     (SourceRejected, HTTPStatus.BAD_GATEWAY),
     (SourceError, HTTPStatus.BAD_GATEWAY),
+    (WorkerDied, HTTPStatus.SERVICE_UNAVAILABLE),
+    (WorkerHung, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
 # Not HTTPStatus.phrase: Python 3.13 has changed some.

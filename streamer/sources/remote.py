@@ -44,7 +44,7 @@ from streamer.sources.reader import Progress
 
 logger = logging.getLogger(__name__)
 
-LOOK_S = 0.25
+LOOK_S = 0.1
 """Between two looks whether a silent child is well."""
 
 KILLED_S = 2.0
