@@ -10,6 +10,9 @@
     │   ├── SourceUnusable      something answers, but not with video that we can decode
     │   ├── SourceStalled       connected, but no frame came for too long
     │   └── SourceLost          it was live and ended
+    │       └── DecoderDied     the process that decoded it crashed or hung: a fresh one is there at once
+    ├── WorkerDied              a child process ended, or can't be started
+    ├── WorkerHung              a child process took too long and was ended
     ├── SourceRejected          a camera refused the credentials: trying again soon would lock the account
     ├── SourceForbidden         the address is not one that the configuration allows
     ├── SourceEnded             the end, on purpose: not a failure
@@ -19,17 +22,21 @@
     ├── Unsupported             well said, but not something this service does
     ├── NotFound                no such stream or peer
     ├── Locked                  the configuration does not let this be changed
+    ├── NotAllowed              the token's scopes do not reach so far
+    ├── TooManyAttempts         too many wrong tokens came; try later
     ├── Conflict                the id is taken, or the stream is not of a kind that can do that
     ├── NoPicture               a stream has no picture to give now; try later
     ├── LimitReached            the server is full; try later
     ├── TooManyRequests         one client asks for too much; slower, or less at a time
     ├── StorageFull             what should be remembered can't be written to the disk
+    ├── Starting, ShuttingDown  the server as a whole takes no work now; try later
     └── MediaUnreachable        there is no way for a peer's video: no address, no TURN server that works
 
 Errors of other libraries become one of these where they enter, with ``from err``.
 Each class carries ``kind``, the stable last part of the problem type a client sees.
 """
 
+import math
 from typing import ClassVar
 
 
@@ -75,6 +82,18 @@ class SourceLost(SourceError):
     kind = "source-lost"
 
 
+class DecoderDied(SourceLost):
+    kind = "worker-died"
+
+
+class WorkerDied(StreamerError):
+    kind = "worker-died"
+
+
+class WorkerHung(StreamerError):
+    kind = "worker-hung"
+
+
 class SourceRejected(StreamerError):
     kind = "wrong-credentials"
 
@@ -115,6 +134,20 @@ class Locked(StreamerError):
     kind = "locked"
 
 
+class NotAllowed(StreamerError):
+    kind = "not-allowed"
+
+
+class TooManyAttempts(StreamerError):
+    """``retry_after_s``: when the next one is taken."""
+
+    kind = "too-many-attempts"
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__("Too many wrong tokens came from there; try again in a moment.")
+        self.retry_after_s = max(1, math.ceil(retry_after_s))
+
+
 class Conflict(StreamerError):
     kind = "conflict"
 
@@ -139,6 +172,14 @@ class TooManyRequests(StreamerError):
 
 class StorageFull(StreamerError):
     kind = "storage-full"
+
+
+class Starting(StreamerError):
+    kind = "starting"
+
+
+class ShuttingDown(StreamerError):
+    kind = "shutting-down"
 
 
 class MediaUnreachable(StreamerError):

@@ -25,6 +25,22 @@ def default_state_file() -> Path:
     return Path(home) / "streamer" / "streams.json"
 
 
+MIN_FREE_BYTES = 2**20
+
+
+def trouble_with_folder(folder: Path) -> str | None:
+    """Why nothing can be remembered there, in a sentence without its name; None where it can, or where it
+    can be made."""
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        return "The folder for what the server remembers can't be written to."
+    if shutil.disk_usage(there).free < MIN_FREE_BYTES:
+        return "The disk for what the server remembers is full."
+    return None
+
+
 def write_whole(path: Path, data: bytes, min_free_bytes: int = 0) -> None:
     """Readable by its owner only, and there as a whole or not at all. Raises OSError, also where the disk has
     less than ``min_free_bytes`` left."""

@@ -35,6 +35,7 @@ from streamer.config.sources import (
     UsbSource,
 )
 from streamer.config.webrtc import ICE_URL, IceServer, WebRtcConfig
+from streamer.config.workers import WorkersConfig
 
 __all__ = [
     "AnySource",
@@ -66,6 +67,7 @@ __all__ = [
     "UsbSource",
     "VideoConfig",
     "WebRtcConfig",
+    "WorkersConfig",
     "explain",
     "is_prefix",
     "key_of",
@@ -97,6 +99,7 @@ class Config(Section):
     files: FilesConfig = FilesConfig()
     onvif: OnvifConfig = OnvifConfig()
     limits: LimitsConfig = LimitsConfig()
+    workers: WorkersConfig = WorkersConfig()
     streams: list[StreamConfig] = []  # in TOML: [[streams]]
 
     @field_validator("streams")

@@ -4,10 +4,8 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Final
 
 from streamer.config import ImagesConfig
@@ -20,6 +18,7 @@ from streamer.errors import (
     StreamerError,
 )
 from streamer.images.job import LENGTHS, Analysis, Job, pack
+from streamer.isolation.nursery import environment
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +30,6 @@ MEMORY_BASE_BYTES: Final = 1536 << 20
 MEMORY_BYTES_PER_PIXEL: Final = 24
 """Of a picture in all the forms that it takes, at the worst moment."""
 
-_PACKAGES: Final = Path(__file__).resolve().parents[2]
 _ERRORS: Final = {
     kind.kind: kind for kind in (InvalidPicture, PictureTooLarge, ModelError, EstimatorError)
 }
@@ -124,7 +122,7 @@ class PictureProcess:
             *(str(max_pixels), str(memory_bytes)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env=_environment(),
+            env=environment(),
             # Out of the reach of Ctrl+C, but in the same session: Linux weighs sessions against each
             # other (sched(7), autogroup), and a priority would mean nothing outside of its own.
             process_group=0,
@@ -152,13 +150,6 @@ def _blame(status: int | None) -> StreamerError:
     return InvalidPicture(
         "The picture broke its reader: its file is damaged. Save it anew and send that."
     )
-
-
-def _environment() -> dict[str, str]:
-    """The same code as ours, wherever it lies; none of our settings, since a token is among them."""
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("STREAMER_")}
-    paths = [str(_PACKAGES), kept.get("PYTHONPATH", "")]
-    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 async def _ask(

@@ -18,17 +18,23 @@ from streamer.errors import (
     MediaUnreachable,
     ModelError,
     NoPicture,
+    NotAllowed,
     NotFound,
     PictureTooLarge,
+    ShuttingDown,
     SourceError,
     SourceForbidden,
     SourceRejected,
+    Starting,
     StorageFull,
     StreamerError,
+    TooManyAttempts,
     TooManyRequests,
     Unsupported,
+    WorkerDied,
+    WorkerHung,
 )
-from streamer.server.keys import ANSWER_BEGUN, REQUEST_ID
+from streamer.server.keys import ANSWER_BEGUN, PROBLEM, REQUEST_ID
 from streamer.telemetry import redact
 
 logger = logging.getLogger(__name__)
@@ -41,16 +47,22 @@ _STATUSES: tuple[tuple[type[StreamerError], HTTPStatus], ...] = (
     (Unsupported, HTTPStatus.UNPROCESSABLE_ENTITY),
     (NotFound, HTTPStatus.NOT_FOUND),
     (Locked, HTTPStatus.FORBIDDEN),
+    (NotAllowed, HTTPStatus.FORBIDDEN),
+    (TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS),
     (Conflict, HTTPStatus.CONFLICT),
     (NoPicture, HTTPStatus.SERVICE_UNAVAILABLE),
     (LimitReached, HTTPStatus.SERVICE_UNAVAILABLE),
     (TooManyRequests, HTTPStatus.TOO_MANY_REQUESTS),
     (StorageFull, HTTPStatus.INSUFFICIENT_STORAGE),
+    (Starting, HTTPStatus.SERVICE_UNAVAILABLE),
+    (ShuttingDown, HTTPStatus.SERVICE_UNAVAILABLE),
     (MediaUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
     (ModelError, HTTPStatus.SERVICE_UNAVAILABLE),
     (SourceForbidden, HTTPStatus.FORBIDDEN),
     (SourceRejected, HTTPStatus.BAD_GATEWAY),
     (SourceError, HTTPStatus.BAD_GATEWAY),
+    (WorkerDied, HTTPStatus.SERVICE_UNAVAILABLE),
+    (WorkerHung, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
 # Not HTTPStatus.phrase: Python 3.13 has changed some.
@@ -81,6 +93,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """``kind`` is the stable part of the type; ``detail`` says what to do."""
+    request[PROBLEM] = kind
     return web.Response(
         status=status,
         text=_body(status, kind, detail, request.get(REQUEST_ID, "")),
@@ -131,12 +144,18 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
 def _ours(request: web.Request, error: StreamerError) -> web.Response:
     for kind, status in _STATUSES:
         if isinstance(error, kind):
-            headers = None
-            if isinstance(error, LimitReached | NoPicture | TooManyRequests):
-                headers = {"Retry-After": str(getattr(error, "retry_after_s", RETRY_AFTER_S))}
+            wait_s = _retry_after_s(error)
+            headers = None if wait_s is None else {"Retry-After": str(wait_s)}
             return problem(request, status, error.kind, str(error), headers)
     logger.error("request %s failed: %s", request.get(REQUEST_ID, ""), error)
     return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, error.kind, str(error))
+
+
+def _retry_after_s(error: StreamerError) -> int | None:
+    if isinstance(error, TooManyAttempts):
+        return error.retry_after_s
+    busy = isinstance(error, LimitReached | NoPicture | Starting | ShuttingDown)
+    return RETRY_AFTER_S if busy else None
 
 
 def _words(error: web.HTTPException) -> str:

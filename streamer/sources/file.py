@@ -1,6 +1,7 @@
 """A video file of the server, played in real time as if it were a camera."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
@@ -16,25 +17,20 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from streamer.aio import assert_off_loop
-from streamer.config import FilesConfig, FileSource
+from streamer.config import FilesConfig, FileSource, WorkersConfig
 from streamer.errors import SourceEnded, SourceError, SourceUnusable
 from streamer.model import VIDEO_CLOCK_HZ, Frame, VideoInfo
 from streamer.pixels import to_frame, turned
 from streamer.ports import FrameReceiver
 from streamer.sources.folders import find, open_file
 from streamer.sources.formats import VIDEO_FORMATS
-from streamer.sources.reader import (
-    Progress,
-    ReaderThread,
-    check_size,
-    claimed_fps,
-    first_video,
-)
+from streamer.sources.reader import Progress, Watched, check_size, claimed_fps, first_video
+from streamer.sources.remote import RemoteReader
 
 logger = logging.getLogger(__name__)
 
-ABANDON_S = 0.9
-"""Time for the reader to end; a disk that hangs keeps its thread."""
+GOODBYE_S = 0.3
+"""Time for the reader to end with the picture at hand."""
 
 MAX_LATE_S = 0.5
 """A decoder that is behind by so much is too slow for the file, which then plays slower."""
@@ -51,17 +47,20 @@ _OPTIONS = {
 
 
 class FileCamera:
-    """A ``ports.Source``. The file is read, decoded and paced in a thread of its own.
+    """A ``ports.Source``. The file is read, decoded and paced in a child of its own.
 
     ``progress``: of the current run, or of the last.
     """
 
     transport = None
 
-    def __init__(self, source: FileSource, config: FilesConfig) -> None:
+    def __init__(
+        self, source: FileSource, config: FilesConfig, workers: WorkersConfig | None = None
+    ) -> None:
         self.progress = Progress()
         self._source = source
         self._folders = [Path(folder) for folder in config.folders]
+        self._workers = workers or WorkersConfig()
 
     @property
     def shown(self) -> dict[str, str]:
@@ -82,16 +81,20 @@ class FileCamera:
 
     async def run(self, receiver: FrameReceiver) -> None:
         """As ``ports.Source`` says; SourceEnded after the last picture of a file that does not loop."""
-        reader = _FileReader(self._source, self._folders, receiver)
+        order = {
+            **{"what": "file", "source": self._source.model_dump()},
+            "folders": [str(folder) for folder in self._folders],
+        }
+        reader = RemoteReader(self.shown["path"], order, receiver, self._workers)
         self.progress = reader.progress
-        thread = ReaderThread("file-reader", reader.run)
+        reader.start()
         try:
-            await asyncio.wait({thread.ended})
-            thread.ended.result()
+            await asyncio.wait({reader.ended})
+            reader.ended.result()
         finally:
             reader.quit()
-            await thread.wait(ABANDON_S)
-            thread.let_go()
+            await reader.wait(GOODBYE_S)
+            await reader.kill()
 
 
 @dataclass(slots=True)
@@ -129,16 +132,24 @@ class _Clock:
         return self.now
 
 
-class _FileReader:
-    """One run: ``run`` blocks its thread; ``quit`` comes from another."""
+class FileReader:
+    """One run, in the child: ``run`` blocks its thread; ``quit`` comes from another."""
 
     def __init__(
-        self, source: FileSource, folders: Sequence[Path], receiver: FrameReceiver
+        self,
+        source: FileSource,
+        folders: Sequence[Path],
+        receiver: FrameReceiver,
+        decoding: Watched = contextlib.nullcontext,
+        fetching: Watched = contextlib.nullcontext,
     ) -> None:
+        """``fetching``: around all that waits for the disk, too."""
         self.progress = Progress()
         self._source = source
         self._folders = folders
         self._receiver = receiver
+        self._decoding = decoding
+        self._fetching = fetching
         self._quit = threading.Event()
         self._video: VideoInfo | None = None
 
@@ -154,7 +165,9 @@ class _FileReader:
         clock: _Clock | None = None
         while not self._quit.is_set():
             before = self.progress.frames
-            with open_file(path) as file, _open(file) as container:
+            with contextlib.ExitStack() as stack:
+                with self._fetching():
+                    container = stack.enter_context(_open(stack.enter_context(open_file(path))))
                 stream = _video(container)
                 self.progress.profile = stream.codec_context.profile
                 if clock is None:
@@ -178,7 +191,8 @@ class _FileReader:
         self, stream: VideoStream, packet: "av.Packet[VideoStream] | None"
     ) -> list[av.VideoFrame]:
         try:
-            return stream.codec_context.decode(packet)
+            with self._decoding():
+                return stream.codec_context.decode(packet)
         except (av.error.FFmpegError, OSError) as error:
             self._note_damage(error)
             check_size(stream)
@@ -188,11 +202,13 @@ class _FileReader:
         self, container: InputContainer, stream: VideoStream
     ) -> Iterator["av.Packet[VideoStream]"]:
         """Up to the end, or to where the file breaks off."""
+        packets = container.demux(stream)
         try:
-            for packet in container.demux(stream):
-                if (
-                    self._quit.is_set() or packet.size == 0
-                ):  # FFmpeg marks the end with an empty packet
+            while True:
+                with self._fetching():
+                    packet = next(packets, None)
+                # FFmpeg marks the end with an empty packet.
+                if self._quit.is_set() or packet is None or packet.size == 0:
                     return
                 self.progress.last_packet_mono = time.monotonic()
                 yield packet

@@ -1,6 +1,6 @@
-"""Reading and decoding one connection to a camera: the part of a source that has a thread."""
+"""Reading and decoding one connection to a camera: the work of a camera's child."""
 
-import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -12,17 +12,17 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from streamer.aio import assert_off_loop, in_daemon_thread
+from streamer.aio import assert_off_loop
 from streamer.errors import SourceLost, SourceUnusable
+from streamer.isolation.pictures import MAX_PIXELS
 from streamer.model import VIDEO_CLOCK_HZ, VideoInfo
 from streamer.pixels import to_frame
 from streamer.ports import FrameReceiver
 from streamer.sources.forwarder import Forwarder, MediaClock
-from streamer.sources.live_edge import QUIET_S, LiveEdge, Pace
+from streamer.sources.live_edge import Pace
 
 logger = logging.getLogger(__name__)
 
-MAX_PIXELS = 3840 * 2160
 MAX_DECODE_FAILURES = 100
 """Packets in a row that could not be decoded: no loss on the network looks like this."""
 
@@ -32,10 +32,13 @@ MAX_WAIT_FOR_PICTURE_S = 30.0
 CODECS = ("h264", "hevc", "mjpeg")
 """What cameras send."""
 
+Watched = Callable[[], contextlib.AbstractContextManager[None]]
+"""Around what a stranger's data could make hang: whoever watches ends it after a while."""
+
 
 @dataclass(slots=True)
 class Progress:
-    """How far a connection has come: written by its thread, read by anyone.
+    """How far a connection has come.
 
     ``last_packet_mono``: seconds of the monotonic clock; None until the camera plays.
     """
@@ -52,11 +55,15 @@ class VideoReader:
     """One connection: ``run`` blocks its thread; ``quit`` comes from another."""
 
     def __init__(
-        self, place: str, receiver: FrameReceiver, codecs: tuple[str, ...] = CODECS
+        self,
+        place: str,
+        receiver: FrameReceiver,
+        codecs: tuple[str, ...] = CODECS,
+        decoding: Watched = contextlib.nullcontext,
     ) -> None:
         """``place`` is how messages call the camera; ``codecs`` is what it may send."""
         self.progress = Progress()
-        self.edge = LiveEdge(receiver.put)
+        self._decoding = decoding
         self._place = place
         self._receiver = receiver
         self._codecs = codecs
@@ -67,9 +74,8 @@ class VideoReader:
         self._last_key_pts: int | None = None
 
     def quit(self) -> None:
-        """Nothing reaches the receiver after this; ``run`` returns with the next packet."""
+        """``run`` returns with the next packet."""
         self._quit.set()
-        self.edge.close()
 
     def run(self, open_container: Callable[[], InputContainer]) -> None:
         """Returns only after ``quit``. Raises one of our errors, or what opening raises.
@@ -82,22 +88,6 @@ class VideoReader:
                 self._decode(container, _camera_video(container, self._codecs))
             except (av.error.FFmpegError, OSError) as error:
                 raise SourceLost(f"the connection to the camera broke: {error.strerror}") from None
-
-    async def watch(
-        self, thread: "ReaderThread", open_timeout_s: float, read_timeout_s: float
-    ) -> None:
-        """On the loop, while ``run`` is in its thread. Returns when nothing came for too long; raises
-        what ended the thread."""
-        started = time.monotonic()
-        while not thread.ended.done():
-            last = self.progress.last_packet_mono
-            due = started + open_timeout_s if last is None else last + read_timeout_s
-            left_s = due - time.monotonic()
-            if left_s <= 0:
-                return
-            await asyncio.wait({thread.ended}, timeout=left_s if self.edge.reached else QUIET_S)
-            self.edge.settle()
-        thread.ended.result()
 
     def _decode(self, container: InputContainer, stream: VideoStream) -> None:
         self.progress.profile = stream.codec_context.profile
@@ -112,7 +102,7 @@ class VideoReader:
                 pts = clock.ticks(picture.pts, received_mono)
                 self._announce(picture, stream)
                 self.progress.frames += 1
-                self.edge.offer(to_frame(picture, pts, received_mono, received_at))
+                self._receiver.put(to_frame(picture, pts, received_mono, received_at))
         if not self._quit.is_set():
             raise SourceLost("the camera ended the connection")
 
@@ -138,7 +128,8 @@ class VideoReader:
     ) -> list[av.VideoFrame]:
         """Most often one; none when the packet is damaged or comes before the first key frame."""
         try:
-            pictures = packet.decode()
+            with self._decoding():
+                pictures = packet.decode()
         except (av.error.FFmpegError, OSError) as error:
             self._failures += 1
             self.progress.failed_packets += 1
@@ -164,25 +155,6 @@ class VideoReader:
         if self._last_key_pts is not None:
             self.progress.keyframe_interval_s = (pts - self._last_key_pts) / VIDEO_CLOCK_HZ
         self._last_key_pts = pts
-
-
-class ReaderThread:
-    """Runs a reader. ``ended`` is done when it has ended, with its error."""
-
-    def __init__(self, name: str, run: Callable[[], None]) -> None:
-        self.ended = asyncio.wrap_future(in_daemon_thread(name, run))
-
-    async def wait(self, timeout_s: float) -> None:
-        if not self.ended.done():
-            await asyncio.wait({self.ended}, timeout=timeout_s)
-
-    def let_go(self) -> None:
-        """The thread is over, or it hangs inside FFmpeg, holding nothing but what it had opened."""
-        if self.ended.done():
-            self.ended.exception()  # seen by whom it concerned
-        else:
-            logger.warning("a reader's thread hangs and was abandoned")
-            self.ended.cancel()
 
 
 def _camera_video(container: InputContainer, codecs: tuple[str, ...]) -> VideoStream:

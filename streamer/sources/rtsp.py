@@ -9,8 +9,9 @@ import av
 import av.error
 from av.container import InputContainer
 
-from streamer.config import RtspConfig, RtspSource
+from streamer.config import RtspConfig, RtspSource, WorkersConfig
 from streamer.errors import (
+    DecoderDied,
     SourceError,
     SourceForbidden,
     SourceLost,
@@ -23,8 +24,9 @@ from streamer.errors import (
 )
 from streamer.ports import FrameReceiver
 from streamer.sources.address import IpAddress, parse_rtsp_url, resolve
-from streamer.sources.reader import Progress, ReaderThread, VideoReader
+from streamer.sources.reader import Progress
 from streamer.sources.relay import Relay, open_relay
+from streamer.sources.remote import RemoteReader, TransportRefused
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +34,6 @@ Transport = Literal["tcp", "udp"]
 
 GOODBYE_S = 0.3
 """Time for the reader to notice ``quit`` and tell the camera, which may allow few viewers."""
-
-ABANDON_S = 0.6
-"""Time for the reader to end once its connection is closed; then its thread is left to itself."""
 
 _OPEN_OPTIONS = {
     # The SDP says what decoding needs: look at no more than the first packet. Without "nobuffer",
@@ -46,22 +45,22 @@ _OPEN_OPTIONS = {
 }
 
 
-class TransportRefused(Exception):
-    """The camera does not offer this transport (RTSP status 461)."""
-
-
 class RtspCamera:
-    """A ``ports.Source``. Each connection decodes in a thread of its own; the rest is on the loop.
+    """A ``ports.Source``. Each connection is read and decoded in a child of its own; FFmpeg sees of the
+    network no more than the door of our relay.
 
     ``transport``: the one in use. ``progress``: of the current connection, or of the last.
     """
 
-    def __init__(self, source: RtspSource, config: RtspConfig) -> None:
+    def __init__(
+        self, source: RtspSource, config: RtspConfig, workers: WorkersConfig | None = None
+    ) -> None:
         """Raises InvalidRequest when the source's URL is not one of a camera."""
         self.transport: Transport = source.transport or config.transport
         self.progress = Progress()
         self._url = parse_rtsp_url(source)
         self._config = config
+        self._workers = workers or WorkersConfig()
 
     @property
     def shown(self) -> dict[str, str]:
@@ -94,30 +93,32 @@ class RtspCamera:
 
     async def _connect(self, addresses: list[IpAddress], receiver: FrameReceiver) -> None:
         """One connection; raises what ended it."""
-        reader = VideoReader(self._url.place, receiver)
-        self.progress = reader.progress
         async with contextlib.AsyncExitStack() as stack:
             relay = await stack.enter_async_context(
-                open_relay(self._url, addresses, self._config.open_timeout_s)
+                open_relay(
+                    *(self._url, addresses, self._config.open_timeout_s),
+                    over_udp=self.transport == "udp",
+                )
             )
-            url, transport = self._url.via(relay.host, relay.port), self.transport
-            thread = ReaderThread(
-                "rtsp-reader",
-                lambda: reader.run(lambda: _open(url, transport, self._url.place)),
-            )
+            url, place = self._url.via(relay.host, relay.port), self._url.place
+            order = {"what": "rtsp", "url": url, "transport": self.transport, "place": place}
+            reader = RemoteReader(self._url.shown, order, receiver, self._workers)
+            reader.stay_at_edge()
+            self.progress = reader.progress
+            reader.start()
             try:
-                await self._watch(reader, relay, thread)
+                await self._watch(reader, relay)
             finally:
                 reader.quit()
-                await thread.wait(GOODBYE_S)
-                await stack.aclose()
-                await thread.wait(ABANDON_S)
-                thread.let_go()
+                await reader.wait(GOODBYE_S)
+                await reader.kill()
 
-    async def _watch(self, reader: VideoReader, relay: Relay, thread: ReaderThread) -> None:
+    async def _watch(self, reader: RemoteReader, relay: Relay) -> None:
         """Returns never: raises what ended the reader, or that nothing came for too long."""
         try:
-            await reader.watch(thread, self._config.open_timeout_s, self._config.read_timeout_s)
+            await reader.watch(self._config.open_timeout_s, self._config.read_timeout_s)
+        except DecoderDied:
+            raise
         except (SourceUnusable, SourceLost) as error:
             if relay.redirected:
                 raise SourceForbidden(
@@ -138,7 +139,8 @@ class RtspCamera:
         return SourceUnreachable(f"{self._url.place} accepts connections, but does not answer")
 
 
-def _open(url: str, transport: Transport, place: str) -> InputContainer:
+def open_rtsp(url: str, transport: Transport, place: str) -> InputContainer:
+    """In the child. Raises SourceRejected, SourceNotFound, SourceUnusable, TransportRefused."""
     try:
         return av.open(url, format="rtsp", options={**_OPEN_OPTIONS, "rtsp_transport": transport})
     except (av.error.FFmpegError, OSError) as error:

@@ -10,7 +10,7 @@ import av
 import av.error
 from av.container import InputContainer
 
-from streamer.config import UsbSource
+from streamer.config import UsbSource, WorkersConfig
 from streamer.errors import (
     SourceError,
     SourceLost,
@@ -19,7 +19,8 @@ from streamer.errors import (
     SourceUnusable,
 )
 from streamer.ports import FrameReceiver
-from streamer.sources.reader import CODECS, Progress, ReaderThread, VideoReader
+from streamer.sources.reader import Progress
+from streamer.sources.remote import RemoteReader
 
 logger = logging.getLogger(__name__)
 
@@ -30,24 +31,24 @@ OPEN_TIMEOUT_S = 10.0
 
 READ_TIMEOUT_S = 5.0
 
-ABANDON_S = 0.9
+GOODBYE_S = 0.5
 """Time for the reader to notice ``quit``, which it does with the next picture."""
 
 _DEVICE_NODE = re.compile(r"video[0-9]{1,3}")
-_CODECS = (*CODECS, "rawvideo")
 
 
 class UsbCamera:
-    """A ``ports.Source``. It reads and decodes in a thread of its own.
+    """A ``ports.Source``. It is read and decoded in a child of its own.
 
     ``progress``: of the current run, or of the last.
     """
 
     transport = None
 
-    def __init__(self, source: UsbSource) -> None:
+    def __init__(self, source: UsbSource, workers: WorkersConfig | None = None) -> None:
         self.progress = Progress()
         self._source = source
+        self._workers = workers or WorkersConfig()
 
     @property
     def shown(self) -> dict[str, str]:
@@ -58,20 +59,23 @@ class UsbCamera:
 
     async def run(self, receiver: FrameReceiver) -> None:
         """As ``ports.Source`` says."""
-        reader = VideoReader(self._source.device, receiver, _CODECS)
+        order = {"what": "usb", "source": self._source.model_dump()}
+        reader = RemoteReader(self._source.device, order, receiver, self._workers)
+        reader.stay_at_edge()
         self.progress = reader.progress
-        thread = ReaderThread("usb-reader", lambda: reader.run(lambda: open_device(self._source)))
+        reader.start()
         try:
-            await reader.watch(thread, OPEN_TIMEOUT_S, READ_TIMEOUT_S)
+            await reader.watch(OPEN_TIMEOUT_S, READ_TIMEOUT_S)
             raise SourceStalled(f"no picture comes from {self._source.device}: plug it in anew")
         finally:
             reader.quit()
-            await thread.wait(ABANDON_S)
-            thread.let_go()
+            await reader.wait(GOODBYE_S)
+            await reader.kill()
 
 
 def open_device(source: UsbSource) -> InputContainer:
-    """Raises SourceUnreachable, SourceUnusable or SourceLost: what is wrong, in words for a person."""
+    """In the child. Raises SourceUnreachable, SourceUnusable or SourceLost: what is wrong, in words for a
+    person."""
     options = {
         "video_size": source.size,
         "framerate": None if source.fps is None else f"{source.fps:g}",

@@ -1,4 +1,4 @@
-"""The thread that decodes one publisher's video, as long as its source runs."""
+"""The thread that has one publisher's video decoded, in a child, as long as its source runs."""
 
 import logging
 import threading
@@ -6,15 +6,17 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-import av
-from av.codec.context import Flags
-from av.video.codeccontext import VideoCodecContext
+from pydantic import ValidationError
 
 from streamer.aio import assert_off_loop
-from streamer.errors import SourceUnusable
-from streamer.model import VIDEO_CLOCK_HZ, Codec, Packet, VideoInfo
-from streamer.pixels import to_frame
+from streamer.config import WorkersConfig
+from streamer.errors import WorkerDied, WorkerHung
+from streamer.isolation.child import Child
+from streamer.isolation.memory import SLOT_BYTES
+from streamer.isolation.pictures import frame_of
+from streamer.model import VIDEO_CLOCK_HZ, Frame, Packet, VideoInfo
 from streamer.ports import FrameReceiver
+from streamer.webrtc.decoder import ANSWERS, Nothing
 
 logger = logging.getLogger(__name__)
 
@@ -29,21 +31,30 @@ the last would be dropped by whoever takes the newest only: at 5 % loss and 50 m
 sixth of all. So two pictures keep half of their own distance, 20 ms at most, until they have caught up;
 with four more waiting one is handed on at once, since the present is worth more."""
 
+MAX_PICTURES = 32
+"""Of one packet; most often it is one."""
+
 COMPLAINT_INTERVAL_S = 5.0
 
-MAX_PIXELS = 3840 * 2160
-
-_DECODERS: dict[Codec, str] = {"vp8": "vp8", "h264": "h264"}
-"""In FFmpeg's names. Its own VP8 decoder takes 4 to 10 % less CPU than libvpx, for the same pictures."""
+REST_S = 0.5
+"""From one child's start to the next: a publisher whose every packet is a child's end must not keep the
+machine busy."""
 
 
 class VideoDecoder:
     """``put`` and ``close`` never block and come from the event loop; ``run`` is the thread's.
 
-    It begins with a key frame. ``ask_for_keyframe`` is called from both, when only one helps.
+    It begins with a key frame. ``ask_for_keyframe`` is called from both, when only one helps. A child that
+    dies or hangs is replaced, and the next begins with a key frame, too.
     """
 
-    def __init__(self, receiver: FrameReceiver, ask_for_keyframe: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        receiver: FrameReceiver,
+        ask_for_keyframe: Callable[[], None],
+        name: str = "publisher",
+        config: WorkersConfig | None = None,
+    ) -> None:
         self.last_picture_mono = time.monotonic()  # or when it began
         self._receiver = receiver
         self._ask_for_keyframe = ask_for_keyframe
@@ -54,8 +65,10 @@ class VideoDecoder:
         self._last_pts = -(1 << 62)
         self._must_begin_anew = True
         self._closed = False
-        self._codec: Codec | None = None
-        self._context: VideoCodecContext | None = None
+        self._name = name
+        self._config = config or WorkersConfig()
+        self._child: Child | None = None
+        self._child_began_mono = float("-inf")
         self._video: VideoInfo | None = None
         self._complained_mono = float("-inf")
         self._shown: tuple[int, float] | None = None  # the last picture's pts, and when
@@ -68,27 +81,34 @@ class VideoDecoder:
         self._last_pts = packet.pts
         if self._has_begun and self._is_in_order:
             self._receiver.forward(packet)
-        if self._must_begin_anew and not packet.is_keyframe:
-            return
-        self._must_begin_anew = False
         with self._changed:
+            if self._must_begin_anew and not packet.is_keyframe:
+                return
+            self._must_begin_anew = False
             self._waiting.append(packet)
             if len(self._waiting) > MAX_WAITING:
                 self._drop_the_past()
             self._changed.notify()
 
     def close(self) -> None:
-        """``run`` returns after the picture in work."""
+        """``run`` returns after the picture that it is showing."""
         with self._changed:
             self._closed = True
             self._waiting.clear()
             self._changed.notify()
+            child = self._child
+        if child is not None:
+            child.kill()
 
     def run(self) -> None:
         assert_off_loop()
-        while (packet := self._next()) is not None:
-            for picture in self._decode(packet):
-                self._show(picture, packet)
+        try:
+            while (packet := self._next()) is not None:
+                for frame in self._decode(packet):
+                    self._show(frame, packet)
+        finally:
+            if self._child is not None:
+                self._child.close()
 
     def _drop_the_past(self) -> None:
         keys = [place for place, packet in enumerate(self._waiting) if packet.is_keyframe]
@@ -106,32 +126,70 @@ class VideoDecoder:
             self._changed.wait_for(lambda: self._closed or self._waiting)
             return None if self._closed else self._waiting.popleft()
 
-    def _decode(self, packet: Packet) -> list[av.VideoFrame]:
-        if self._context is None or self._codec != packet.codec:
-            self._codec, self._context = packet.codec, _context(packet.codec)
-        encoded = av.Packet(packet.data)
-        encoded.pts = packet.pts
+    def _decode(self, packet: Packet) -> list[Frame]:
+        if len(packet.data) > SLOT_BYTES:
+            return self._complain("it is too large")
         try:
-            return self._context.decode(encoded)
-        except (av.FFmpegError, MemoryError) as error:
-            _check_size(self._context, packet)
-            # Its state stays: what follows can still be decoded, or asks for the same key frame.
-            now = time.monotonic()
-            if now - self._complained_mono > COMPLAINT_INTERVAL_S:
-                self._complained_mono = now
-                logger.debug("a picture could not be decoded: %s", error)
-            self._ask_for_keyframe()
+            child = self._running()
+            child.send({"codec": packet.codec, "pts": packet.pts}, packet.data)
+            frames: list[Frame] = []
+            while True:
+                header, body = child.receive(self._config.hang_timeout_s)
+                answer = ANSWERS.validate_python(header)
+                if isinstance(answer, Nothing):
+                    return self._complain("its decoder refused it") if answer.failed else []
+                pts = packet.pts if answer.pts is None else answer.pts
+                place = answer.width, answer.height, pts, packet.received_mono
+                frames.append(frame_of(child, body, *place))
+                if answer.left == 0:
+                    return frames
+                if len(frames) == MAX_PICTURES:
+                    raise child.refuse("more pictures than a packet can have")
+        except (WorkerDied, WorkerHung, ValidationError) as error:
+            self._begin_anew(error)
             return []
 
-    def _show(self, picture: av.VideoFrame, packet: Packet) -> None:
-        pts = packet.pts if picture.pts is None else picture.pts
-        received_at = time.time() - (time.monotonic() - packet.received_mono)
-        frame = to_frame(picture, pts, packet.received_mono, received_at)
+    def _complain(self, reason: str) -> list[Frame]:
+        now = time.monotonic()
+        if now - self._complained_mono > COMPLAINT_INTERVAL_S:
+            self._complained_mono = now
+            logger.debug("a picture could not be decoded: %s", reason)
+        self._ask_for_keyframe()
+        return []
+
+    def _running(self) -> Child:
+        """Raises WorkerDied."""
+        if self._child is None:
+            self._child_began_mono = time.monotonic()
+            child = Child("decoder", self._name, self._config)
+            with self._changed:
+                self._child = child
+                if self._closed:
+                    child.kill()
+            child.start()
+        return self._child
+
+    def _begin_anew(self, error: Exception) -> None:
+        """After the end of a child: what waits refers to pictures that only it knew."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.close()
+        with self._changed:
+            if self._closed:
+                return
+            logger.warning("a publisher's decoder is replaced: %s", error)
+            rest_s = self._child_began_mono + REST_S - time.monotonic()
+            self._changed.wait_for(lambda: self._closed, max(0.0, rest_s))
+            self._waiting.clear()
+            self._must_begin_anew = True
+        self._ask_for_keyframe()
+
+    def _show(self, frame: Frame, packet: Packet) -> None:
         size = (frame.width, frame.height)
         if self._video is None or (self._video.width, self._video.height) != size:
             self._video = VideoInfo(*size, packet.codec)
             self._receiver.opened(self._video)
-        self._keep_distance(pts)
+        self._keep_distance(frame.pts)
         self.last_picture_mono = time.monotonic()
         self._receiver.put(frame)
 
@@ -147,27 +205,3 @@ class VideoDecoder:
                         lambda: self._closed or len(self._waiting) >= MAX_BURST, left_s
                     )
         self._shown = (pts, time.monotonic())
-
-
-def _check_size(context: VideoCodecContext, packet: Packet) -> None:
-    """FFmpeg decodes nothing that is too large, and does not say so. Raises SourceUnusable."""
-    width, height = context.width, context.height
-    if packet.codec == "vp8" and packet.is_keyframe and len(packet.data) >= 10:
-        # It does not even keep the size (RFC 6386, section 9.1: 14 bits each, little-endian).
-        width, height = (
-            int.from_bytes(packet.data[place : place + 2], "little") & 0x3FFF for place in (6, 8)
-        )
-    if width * height > MAX_PIXELS:
-        raise SourceUnusable(
-            f"the video has {width}x{height}, more than 3840x2160: send a smaller one"
-        )
-
-
-def _context(codec: Codec) -> VideoCodecContext:
-    """One thread: two would hold back a picture or cost more than they save."""
-    context = av.CodecContext.create(_DECODERS[codec], "r")
-    assert isinstance(context, VideoCodecContext)
-    context.thread_count = 1
-    context.flags |= Flags.low_delay
-    context.options = {"max_pixels": str(MAX_PIXELS)}
-    return context

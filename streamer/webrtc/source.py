@@ -6,6 +6,7 @@ import time
 from aiortc import RTCRtpReceiver
 
 from streamer.aio import in_daemon_thread
+from streamer.config import WorkersConfig
 from streamer.errors import SourceEnded, SourceLost, SourceStalled
 from streamer.ports import FrameReceiver
 from streamer.webrtc.decoding import VideoDecoder
@@ -20,12 +21,21 @@ class PeerSource:
     """Takes one publisher's camera after another: one that lost its connection may come back.
 
     ``first_wait_s`` / ``resume_wait_s``: how long to wait for the first / the next camera.
+    ``name``: the stream's.
     ``on_sender_report``: called on the event loop with each of the publisher's RTCP sender reports.
     """
 
-    def __init__(self, first_wait_s: float, resume_wait_s: float) -> None:
+    def __init__(
+        self,
+        first_wait_s: float,
+        resume_wait_s: float,
+        name: str = "publisher",
+        workers: WorkersConfig | None = None,
+    ) -> None:
         self.publishing = True  # from the offer on: the place is taken
         self.on_sender_report: SenderReports | None = None
+        self._name = name
+        self._workers = workers
         self._wait_s = first_wait_s
         self._resume_wait_s = resume_wait_s
         self._camera: Reception | None = None
@@ -61,37 +71,36 @@ class PeerSource:
         self._wait_s = self._resume_wait_s
         camera = self._camera
         assert camera is not None
-        await _read(camera, receiver)
+        await self._read(camera, receiver)
         if camera is self._camera:
             self._arrived.clear()
         raise SourceLost("waiting for the camera to come back")
 
+    async def _read(self, camera: Reception, receiver: FrameReceiver) -> None:
+        """Returns when the camera is gone. Raises SourceStalled."""
+        loop = asyncio.get_running_loop()
+
+        def ask_for_keyframe() -> None:
+            loop.call_soon_threadsafe(camera.request_keyframe)
+
+        decoder = VideoDecoder(receiver, ask_for_keyframe, self._name, self._workers)
+        thread = asyncio.wrap_future(in_daemon_thread("video-decoder", decoder.run))
+        camera.on_packet = decoder.put
+        camera.request_keyframe()
+        try:
+            while not camera.ended.done():
+                left_s = STALL_S - (time.monotonic() - decoder.last_picture_mono)
+                if left_s <= 0:
+                    raise SourceStalled("no picture comes from the camera")
+                ends: list[asyncio.Future[None]] = [camera.ended, thread]
+                await asyncio.wait(ends, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+                if thread.done():
+                    thread.result()  # it ends by itself only with an error
+        finally:
+            camera.on_packet = None
+            decoder.close()
+            await asyncio.shield(thread)
+
     def _report(self, unix_s: float, timestamp: int, pts: int) -> None:
         if self.on_sender_report is not None:
             self.on_sender_report(unix_s, timestamp, pts)
-
-
-async def _read(camera: Reception, receiver: FrameReceiver) -> None:
-    """Returns when the camera is gone. Raises SourceStalled."""
-    loop = asyncio.get_running_loop()
-
-    def ask_for_keyframe() -> None:
-        loop.call_soon_threadsafe(camera.request_keyframe)
-
-    decoder = VideoDecoder(receiver, ask_for_keyframe)
-    thread = asyncio.wrap_future(in_daemon_thread("video-decoder", decoder.run))
-    camera.on_packet = decoder.put
-    camera.request_keyframe()
-    try:
-        while not camera.ended.done():
-            left_s = STALL_S - (time.monotonic() - decoder.last_picture_mono)
-            if left_s <= 0:
-                raise SourceStalled("no picture comes from the camera")
-            ends: list[asyncio.Future[None]] = [camera.ended, thread]
-            await asyncio.wait(ends, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-            if thread.done():
-                thread.result()  # it ends by itself only with an error
-    finally:
-        camera.on_packet = None
-        decoder.close()
-        await asyncio.shield(thread)

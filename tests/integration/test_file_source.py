@@ -88,8 +88,9 @@ async def readers_end() -> None:
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that is busy with other tests is late now and then: no reason to move the clock here."""
+def patience(in_this_process: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader is a thread here. A machine that is busy with other tests is late now and then: no reason
+    to move the clock."""
     monkeypatch.setattr(file, "MAX_LATE_S", 30.0)
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import signal
 import threading
 import traceback
 from collections.abc import AsyncIterator, Callable
@@ -29,6 +31,7 @@ from tests.rigs.clips import Clips
 from tests.rigs.net import free_port
 from tests.rigs.recorder import Recorder
 from tests.rigs.rtsp import RtspServer
+from tests.rigs.workers import is_alive, workers_of
 
 QUICK = RtspConfig(open_timeout_s=1.0, read_timeout_s=1.0)
 PASSWORD = "p@s/w:%rd#ä"
@@ -225,32 +228,15 @@ async def test_cancelling_ends_a_camera_whatever_it_is_doing(
     assert "abandoned" not in caplog.text
 
 
-async def test_thread_that_hangs_inside_ffmpeg_is_left_behind_and_ends_when_it_can(
-    rtsp_server: StartServer,
-    mounts: dict[str, Path],
-    run_camera: RunCamera,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+async def test_reader_that_hangs_is_ended_with_its_camera(
+    rtsp_server: StartServer, mounts: dict[str, Path], run_camera: RunCamera
 ) -> None:
-    hanging, answer = threading.Event(), threading.Event()
-
-    def hang(*_: object, **__: object) -> None:
-        hanging.set()
-        answer.wait()
-        raise OSError(5, "released")
-
-    await become_true(lambda: not reader_threads())  # those of the tests before have ended
-    monkeypatch.setattr(av, "open", hang)
     running = run_camera(rtsp_server(mounts).url("/h264"))
-    try:
-        await become_true(hanging.is_set)
-        async with asyncio.timeout(5.0):  # the promise is one second; the machine may be busy
-            await running.cancel()
-        assert len(reader_threads()) == 1
-        assert "abandoned" in caplog.text
-    finally:
-        answer.set()  # else this thread would hold up the end of all tests
-    await become_true(lambda: not reader_threads())
+    await running.frames_come()
+    (reader,) = workers_of(os.getpid())
+    os.kill(reader.pid, signal.SIGSTOP)
+    await cancel_in_time(running)
+    assert not is_alive(reader.pid)
 
 
 async def test_backlog_of_a_camera_is_skipped(

@@ -128,6 +128,7 @@ def real(path: str) -> Callable[..., Any]:
 
 
 async def test_device_that_is_no_camera_is_told_by_the_kernel_itself(
+    in_this_process: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(av, "open", real("/dev/null"))
@@ -136,6 +137,7 @@ async def test_device_that_is_no_camera_is_told_by_the_kernel_itself(
 
 
 async def test_camera_that_is_not_there_is_told_by_the_kernel_itself(
+    in_this_process: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(av, "open", real("/dev/video-that-is-not-there"))
@@ -144,7 +146,7 @@ async def test_camera_that_is_not_there_is_told_by_the_kernel_itself(
 
 
 async def test_pictures_of_a_camera_come_through_and_its_end_is_a_loss(
-    monkeypatch: pytest.MonkeyPatch, clips: Clips, tmp_path: Path
+    in_this_process: None, monkeypatch: pytest.MonkeyPatch, clips: Clips, tmp_path: Path
 ) -> None:
     """A pipe into which a JPEG goes every 40 ms stands in for the camera."""
     pipe = tmp_path / "camera"
@@ -178,7 +180,7 @@ async def test_pictures_of_a_camera_come_through_and_its_end_is_a_loss(
 
 
 async def test_camera_that_gives_no_pictures_is_stalled_and_left_behind(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    in_this_process: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     go_on = threading.Event()
 
@@ -188,7 +190,7 @@ async def test_camera_that_gives_no_pictures_is_stalled_and_left_behind(
 
     monkeypatch.setattr(av, "open", hang)
     monkeypatch.setattr(usb, "OPEN_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(usb, "ABANDON_S", 0.05)
+    monkeypatch.setattr(usb, "GOODBYE_S", 0.05)
     with pytest.raises(SourceStalled, match="plug it in anew"):
         await UsbCamera(UsbSource(device="/dev/video0")).run(Recorder())
     assert "abandoned" in caplog.text

@@ -1,0 +1,93 @@
+"""The memory that a child shares with its parent: slots for bodies in both directions, and signs of life.
+
+It is known to the two alone and gone with them, even if both are killed: there is no name to leak. Its
+size is sealed, so that a hijacked child can't take the ground from under its parent's feet (SIGBUS).
+"""
+
+import contextlib
+import mmap
+import os
+import struct
+import sys
+import tempfile
+from typing import Final
+
+SLOTS: Final = 4
+SLOT_BYTES: Final = 16 << 20
+"""More than the largest picture: 3840x2160 in I420 has 12.4 MB. Only what is used takes up memory."""
+
+_PAGE: Final = mmap.PAGESIZE
+SIZE: Final = _PAGE + 2 * SLOTS * SLOT_BYTES
+
+_COUNT: Final = struct.Struct("=Q")
+_TIME: Final = struct.Struct("=d")
+_TAKEN: Final = (0, 8)  # offsets: by the direction, to the child and to the parent
+_PULSE: Final = 16
+_BUSY_UNTIL: Final = 24
+
+TO_CHILD: Final = 0
+TO_PARENT: Final = 1
+
+
+def new_memory() -> int:
+    """A descriptor of fresh shared memory; close it once it is mapped and handed over."""
+    if sys.platform != "linux":
+        with tempfile.TemporaryFile() as file:
+            file.truncate(SIZE)
+            return os.dup(file.fileno())
+    import fcntl
+
+    descriptor = os.memfd_create("streamer-worker", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.ftruncate(descriptor, SIZE)
+        seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+class SharedMemory:
+    """A view on it; both sides have one. Whatever the other side wrote may be a lie."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._map = mmap.mmap(descriptor, SIZE)
+        self._view = memoryview(self._map)
+
+    def slot(self, direction: int, number: int, size: int) -> memoryview:
+        """The first bytes of the slot that the body of this number, counted from 0, goes through."""
+        start = _PAGE + (direction * SLOTS + number % SLOTS) * SLOT_BYTES
+        return self._view[start : start + size]
+
+    def taken(self, direction: int) -> int:
+        """How many bodies the receiving side has done with."""
+        count: int = _COUNT.unpack_from(self._view, _TAKEN[direction])[0]
+        return count
+
+    def set_taken(self, direction: int, count: int) -> None:
+        _COUNT.pack_into(self._view, _TAKEN[direction], count)
+
+    @property
+    def pulse_mono(self) -> float:
+        """When the child last showed that it runs; 0 before. The clock is the same for all processes."""
+        time_s: float = _TIME.unpack_from(self._view, _PULSE)[0]
+        return time_s
+
+    def set_pulse(self, now_mono: float) -> None:
+        _TIME.pack_into(self._view, _PULSE, now_mono)
+
+    @property
+    def busy_until_mono(self) -> float:
+        """When the child's present piece of work has to be finished; 0 while it has none."""
+        time_s: float = _TIME.unpack_from(self._view, _BUSY_UNTIL)[0]
+        return time_s
+
+    def set_busy_until(self, time_mono: float) -> None:
+        _TIME.pack_into(self._view, _BUSY_UNTIL, time_mono)
+
+    def close(self) -> None:
+        """Unmapped at once, or as soon as nobody looks at a slot any more."""
+        with contextlib.suppress(BufferError):
+            self._view.release()
+            self._map.close()

@@ -1,0 +1,170 @@
+"""Starting children: from the fork server, which is started when it is needed and again when it died."""
+
+import contextlib
+import itertools
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from streamer.errors import WorkerDied
+from streamer.isolation.forks import MAX_LINE_BYTES
+
+logger = logging.getLogger(__name__)
+
+START_TIMEOUT_S: Final = 60.0  # from a cold disk, on a busy machine
+ANSWER_TIMEOUT_S: Final = 2.0  # a fork takes 4 ms
+_PADDING: Final = "-" * 120  # room for the titles of children, in place of the arguments
+_PACKAGES: Final = Path(__file__).resolve().parents[2]
+
+Answer = tuple[dict[str, Any], int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Born:
+    """A child. ``number``: its id here. ``descriptor``: of the process (pidfd_open(2)), to be closed by
+    whoever has it; None where there is no such thing."""
+
+    number: int
+    pid: int
+    descriptor: int | None
+
+
+class Nursery:
+    """The fork server, seen from the service. From any thread, but never from the event loop."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    def warm_up(self) -> None:
+        """So that the first child need not wait for the imports. Raises WorkerDied."""
+        with self._lock:
+            self._running()
+
+    def start(
+        self, module: str, title: str, max_memory_bytes: int, descriptors: tuple[int, int]
+    ) -> Born:
+        """Raises WorkerDied when no child can be had."""
+        number = next(self._numbers)
+        request = {
+            **{"do": "start", "id": number, "module": module, "title": title},
+            "max_memory_bytes": max_memory_bytes,
+        }
+        with self._lock:
+            try:
+                answer, got = self._ask(request, descriptors)
+            except (OSError, ValueError):  # it died since the last: a fresh one
+                self._end()
+                try:
+                    answer, got = self._ask(request, descriptors)
+                except (OSError, ValueError) as error:
+                    self._end()
+                    raise WorkerDied("The process that starts workers does not answer.") from error
+        return Born(number, int(answer["pid"]), got)
+
+    def kill(self, number: int) -> None:
+        """At once; twice is safe."""
+        with self._lock:
+            try:
+                self._ask_only({"do": "kill", "id": number})
+            except (OSError, ValueError):
+                self._end()  # and with it all of its children
+
+    def exit_code(self, number: int) -> int | None:
+        """Of a child that has ended; negative: the signal. None while it lives or is not known."""
+        with self._lock:
+            try:
+                answer, _ = self._ask_only({"do": "ask", "id": number})
+            except (OSError, ValueError):
+                self._end()
+                return None
+        return answer.get("code")
+
+    @property
+    def pid(self) -> int | None:
+        process = self._process
+        return process.pid if process is not None else None
+
+    def close(self) -> None:
+        """Ends it and its children."""
+        with self._lock:
+            self._end()
+
+    def _ask_only(self, request: dict[str, Any]) -> Answer:
+        """Of one that runs: another would know nothing of the child."""
+        return self._ask(request) if self._control is not None else ({}, None)
+
+    def _ask(self, request: dict[str, Any], descriptors: tuple[int, ...] = ()) -> Answer:
+        control = self._running()
+        socket.send_fds(control, [json.dumps(request).encode()], descriptors)
+        return _line(control)
+
+    def _running(self) -> socket.socket:
+        if self._control is not None and self._process is not None:
+            if self._process.poll() is None:
+                return self._control
+            logger.warning("the process that starts workers died: it is started again")
+            self._end()
+        here, there = socket.socketpair()
+        with there:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "streamer.isolation.forks", _PADDING],
+                stdin=there.fileno(),
+                stdout=subprocess.DEVNULL,
+                env=environment(),
+                # Out of the reach of Ctrl+C, but in the same session: Linux weighs sessions against
+                # each other (sched(7), autogroup).
+                process_group=0,
+            )
+        self._control = here
+        here.settimeout(START_TIMEOUT_S)
+        try:
+            _line(here)
+        except (OSError, ValueError) as error:
+            self._end()
+            raise WorkerDied("The process that starts workers does not start.") from error
+        here.settimeout(ANSWER_TIMEOUT_S)
+        return here
+
+    def _end(self) -> None:
+        if self._control is not None:
+            self._control.close()
+        if self._process is not None:
+            self._process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(ANSWER_TIMEOUT_S)
+        self._control = self._process = None
+
+
+def _line(control: socket.socket) -> Answer:
+    """An answer, and the descriptor that came with it. Raises OSError, ValueError."""
+    line, got = b"", None
+    while not line.endswith(b"\n"):
+        part, descriptors, _, _ = socket.recv_fds(control, MAX_LINE_BYTES, 1)
+        if not part:
+            raise ConnectionResetError
+        line += part
+        got = descriptors[0] if descriptors else got
+    return json.loads(line), got
+
+
+def environment() -> dict[str, str]:
+    """The same code as ours, wherever it lies; none of our settings, since a token is among them."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("STREAMER_")}
+    paths = [str(_PACKAGES), kept.get("PYTHONPATH", "")]
+    # With threads of its own, OpenBLAS would make the fork server one that can't fork safely.
+    own = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OPENBLAS_NUM_THREADS": "1"}
+    return kept | own
+
+
+nursery: Final = Nursery()
+"""The service's one."""

@@ -1,0 +1,168 @@
+"""Real video through real children: one that dies or hangs is replaced, and nobody else notices."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from streamer.app import camera_source
+from streamer.config import (
+    AnySource,
+    Config,
+    FilesConfig,
+    FileSource,
+    RtspSource,
+    StreamConfig,
+    WorkersConfig,
+)
+from streamer.errors import DecoderDied, SourceUnusable, StreamerError
+from streamer.isolation.roles import ROLES
+from streamer.model import StreamState
+from streamer.ports import CameraSource
+from streamer.sources.file import FileCamera
+from streamer.sources.rtsp import RtspCamera
+from streamer.webrtc.source import PeerSource
+from tests.fakes import RecordingSink
+from tests.in_process import Service
+from tests.publisher import Publisher, Receiver
+from tests.rigs.clips import Clips
+from tests.rigs.recorder import Recorder
+from tests.rigs.rtsp import RtspServer
+from tests.rigs.workers import Worker, is_alive, workers_of
+
+pytestmark = pytest.mark.timeout(60)
+
+WORKERS = WorkersConfig(hang_timeout_s=1.0)
+StartServer = Callable[..., RtspServer]
+
+
+class RealCameras(Service):
+    """The service with fakes for everything but its cameras."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, config=Config(workers=WORKERS))
+        self.streams._workshop = replace(self.streams._workshop, camera_source=self._real_camera)
+
+    def _real_camera(self, source: AnySource) -> CameraSource:
+        return camera_source(source, self._config)
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[RealCameras]:
+    made = RealCameras(tmp_path)
+    yield made
+    await made.close()
+    assert workers_of(os.getpid()) == []
+
+
+def worker_of(name: str) -> Worker:
+    (found,) = (each for each in workers_of(os.getpid()) if each.name.endswith(name))
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+async def test_camera_whose_decoder_is_lost_is_back_and_another_loses_no_frame(
+    service: RealCameras, rtsp_server: StartServer, clips: Clips, number: int
+) -> None:
+    server = rtsp_server({"/door": clips.person, "/yard": clips.person})
+    door, yard = RecordingSink(), Recorder()
+    config = StreamConfig(id="door", source=RtspSource(url=server.url("/door")))
+    service.streams.add_camera(config, keep=False).session.subscribe(door)
+    other = asyncio.create_task(
+        RtspCamera(RtspSource(url=server.url("/yard")), Config().rtsp).run(yard)
+    )
+    await door.results_come(5)
+    await yard.frames_come(5)
+    lost, kept = worker_of("/door"), worker_of("/yard")
+    assert lost.role == "camera"
+    os.kill(lost.pid, number)
+    await door.state_comes(StreamState.RECONNECTING)
+    assert door.statuses[-1].error_kind == "worker-died"
+    await door.state_comes(StreamState.LIVE)
+    await door.results_come(len(door.results) + 5)
+    assert not is_alive(lost.pid)
+    assert worker_of("/yard") == kept
+    pts = [frame.pts for frame in yard.frames]
+    assert all(abs(b - a - 3000) < 10 for a, b in zip(pts, pts[1:], strict=False)), "all of them"
+    other.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await other
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+async def test_publisher_whose_decoder_is_lost_stays_and_goes_on_with_a_key_frame(
+    number: int,
+) -> None:
+    source, receiver, publisher = PeerSource(5.0, 0.01, "cam", WORKERS), Receiver(), Publisher()
+    await publisher.connect()
+    source.attach(publisher.receiver)
+    running = asyncio.create_task(source.run(receiver))
+    await asyncio.sleep(0)
+    while not receiver.frames:
+        await publisher.show(key=True)
+        await asyncio.sleep(0.05)
+    first = worker_of("cam")
+    assert first.role == "decoder"
+    asked = publisher.transport.keyframe_requests
+    os.kill(first.pid, number)
+    await publisher.show()  # which only the first could have decoded
+    await publisher.transport.keyframe_requests_come(asked + 1)
+    seen = len(receiver.frames)
+    await publisher.show(key=True)
+    await receiver.shows(seen + 1)
+    assert receiver.frames[-1].pts == publisher.pts
+    assert not is_alive(first.pid)
+    assert not running.done(), "the publisher has not noticed"
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    await publisher.close()
+    assert workers_of(os.getpid()) == []
+
+
+async def test_file_plays_from_a_child_and_its_errors_say_what_is_wrong(
+    clips: Clips, tmp_path: Path
+) -> None:
+    files = FilesConfig(folders=[str(clips.person.parent), str(tmp_path)])
+    recorder = Recorder()
+    playing = asyncio.create_task(
+        FileCamera(FileSource(path=clips.person.name), files).run(recorder)
+    )
+    await recorder.frames_come(3)
+    assert worker_of(clips.person.name).role == "camera"
+    assert recorder.frames[0].i420.std() > 10, "a picture, not a grey field"
+    playing.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await playing
+    (tmp_path / "words.mp4").write_text("this is no video\n" * 50)
+    with pytest.raises(SourceUnusable, match="no video that can be played"):
+        await FileCamera(FileSource(path="words.mp4"), files).run(recorder)
+    assert workers_of(os.getpid()) == []
+
+
+@pytest.mark.parametrize(
+    "lie", ["small body", "huge picture", "odd width", "no event", "flood", "time", "late words"]
+)
+async def test_child_that_lies_about_its_pictures_is_ended(
+    monkeypatch: pytest.MonkeyPatch, lie: str
+) -> None:
+    monkeypatch.setitem(ROLES, "camera", "tests.rigs.lying_camera")
+    recorder = Recorder()
+    started = time.monotonic()
+    with pytest.raises(StreamerError) as caught:
+        await FileCamera(FileSource(path=lie), FilesConfig(folders=["/"])).run(recorder)
+    if lie == "time":
+        (frame,) = recorder.frames
+        assert started < frame.received_mono < time.monotonic(), "not from the future"
+    elif lie == "late words":
+        assert str(caught.value) == "look:[31m<b>"
+    else:
+        assert isinstance(caught.value, DecoderDied)
+        assert recorder.frames == []
+        assert len(recorder.videos) < 10_000

@@ -1,0 +1,24 @@
+"""A camera's child that was taken over: the file's path says which lie it tells."""
+
+from typing import Any
+
+from streamer.isolation.worker import Worker
+
+PICTURE = {"event": "picture", "width": 64, "height": 48, "pts": 0, "received_mono": 1.0}
+BODY_BYTES = 64 * 48 * 3 // 2
+LIES: dict[str, tuple[dict[str, Any], int]] = {
+    "small body": (PICTURE, BODY_BYTES - 64),
+    "huge picture": (PICTURE | {"width": 16384, "height": 16384}, BODY_BYTES),
+    "odd width": (PICTURE | {"width": 63}, BODY_BYTES),
+    "no event": ({"event": "obey"}, 0),
+    "flood": ({"event": "opened", "width": 64, "height": 48, "codec": "h264", "fps": None}, 0),
+    "time": (PICTURE | {"received_mono": 1e12}, BODY_BYTES),
+    "late words": ({"event": "ended", "error": "internal", "text": "look:\n\x1b[31m\0<b>"}, 0),
+}
+
+
+def main(worker: Worker) -> None:
+    order, _ = worker.receive()
+    header, body_bytes = LIES[order["source"]["path"]]
+    for _ in range(100_000 if order["source"]["path"] == "flood" else 1):
+        worker.send(header, bytes(body_bytes))

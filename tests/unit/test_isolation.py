@@ -1,0 +1,239 @@
+"""Children that echo, die, hang and lie: what is thrown at the service never reaches further than them."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from streamer.config import WorkersConfig
+from streamer.errors import WorkerDied, WorkerHung
+from streamer.isolation.child import Child, failures
+from streamer.isolation.memory import SLOT_BYTES, SLOTS
+from streamer.isolation.nursery import nursery
+from streamer.isolation.roles import ROLES
+from tests.rigs.workers import is_alive, nursery_of, workers_of
+from tests.rigs.workers_at_work import message
+
+LONG_S = 15.0  # on a busy machine
+CONFIG = WorkersConfig(hang_timeout_s=1.0, max_memory_mb=512)
+
+Start = Callable[..., Child]
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Start children of the role "test"; they end with the test."""
+    monkeypatch.setitem(ROLES, "test", "tests.rigs.workers_at_work")
+    children: list[Child] = []
+
+    def begin(name: str = "door") -> Child:
+        children.append(Child("test", name, CONFIG))
+        children[-1].start()
+        return children[-1]
+
+    yield begin
+    for child in children:
+        child.close()
+        assert not is_alive(child.pid)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + LONG_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def ask(child: Child, **header: object) -> tuple[dict[str, object], bytes]:
+    child.send(header)
+    answer, body = child.receive(LONG_S)
+    return answer, bytes(body)
+
+
+def test_what_is_sent_comes_back_whole_many_times(start: Start) -> None:
+    child = start()
+    for number in range(3 * SLOTS):
+        parts = bytes([number]) * 1000, b"end"
+        child.send({"do": "echo", "tell": number}, *parts)
+        header, body = child.receive(LONG_S)
+        assert (header, bytes(body)) == ({"told": number}, b"".join(parts))
+    child.send({"do": "echo"}, bytes(SLOT_BYTES))
+    assert len(child.receive(LONG_S)[1]) == SLOT_BYTES
+    with pytest.raises(ValueError, match="do not fit"):
+        child.send({"do": "echo"}, bytes(SLOT_BYTES), b"x")
+
+
+def test_child_knows_no_setting_and_has_no_more_than_it_needs(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMER_SERVER__TOKEN", "s3cret")
+    nursery.close()  # a fresh one inherits that
+    child = start("front door")
+    told, _ = ask(child, do="tell of yourself")
+    names = told.pop("environment")
+    assert isinstance(names, list) and not [each for each in names if each.startswith("STREAMER_")]
+    assert told == {"core": 0, "group": True, "sockets": 2}
+    environment = Path(f"/proc/{nursery.pid}/environ").read_bytes()
+    assert b"PATH=" in environment and b"s3cret" not in environment
+    assert [(each.role, each.name) for each in workers_of(os.getpid())] == [("test", "front door")]
+
+
+def test_child_may_write_no_file_and_gain_no_privilege(start: Start) -> None:
+    process = Path(f"/proc/{start('door').pid}")
+    assert "NoNewPrivs:\t1\n" in process.joinpath("status").read_text("utf-8")
+    limits = process.joinpath("limits").read_text("utf-8")
+    for name in ("Max file size", "Max core file size"):
+        assert re.search(rf"^{name} +0 +0 ", limits, re.MULTILINE), name
+
+
+def test_child_that_crashes_is_told_and_another_is_untouched(start: Start) -> None:
+    doomed, other = start(), start()
+    before = failures["test", "died"]
+    doomed.send({"do": "die"})
+    with pytest.raises(WorkerDied, match="SIGSEGV"):
+        doomed.receive(LONG_S)
+    with pytest.raises(WorkerDied):
+        doomed.send({"do": "echo"})
+    assert ask(other, do="echo", tell=1)[0] == {"told": 1}
+    assert failures["test", "died"] == before + 1
+
+
+def test_fault_of_our_own_in_a_child_is_in_the_log(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    child = start()
+    child.send({"do": "fail"})
+    with pytest.raises(WorkerDied):
+        child.receive(LONG_S)
+    assert "a fault in our own code" in caplog.text
+
+
+@pytest.mark.parametrize("how", ["stopped", "at work for too long"])
+def test_child_that_hangs_is_ended(start: Start, how: str) -> None:
+    child = start()
+    if how == "stopped":
+        os.kill(child.pid, signal.SIGSTOP)
+    else:
+        child.send({"do": "hang"})
+
+    def wait() -> None:
+        deadline = time.monotonic() + LONG_S
+        while time.monotonic() < deadline:
+            assert not child.wait(0.05)
+
+    with pytest.raises(WorkerHung):
+        wait()
+    wait_for(lambda: not is_alive(child.pid))
+
+
+def test_child_that_does_not_answer_in_time_is_ended(start: Start) -> None:
+    child = start()
+    child.send({"do": "hang"})
+    with pytest.raises(WorkerHung):
+        child.receive(0.1)
+    wait_for(lambda: not is_alive(child.pid))
+
+
+def test_idle_child_is_no_hung_one(start: Start) -> None:
+    child = start()
+    deadline = time.monotonic() + 1.5 * CONFIG.hang_timeout_s
+    while time.monotonic() < deadline:
+        assert not child.wait(0.1)
+
+
+def test_memory_bomb_hits_its_limit(start: Start) -> None:
+    child = start()
+    assert ask(child, do="take all memory", bytes=50 << 20)[0] == {"got": 50 << 20}
+    child.send({"do": "take all memory", "bytes": 600 << 20})
+    with pytest.raises(WorkerDied):
+        child.receive(LONG_S)
+
+
+LIES = {
+    "a header that never ends": message({}, header_bytes=0xFFFFFFFF),
+    "a body larger than a slot": message({}, body_bytes=SLOT_BYTES + 1),
+    "no JSON": (b"\x02\0\0\0\0\0\0\0" + b"\xff\xfe").hex(),
+    "no object": message([1, 2]),
+    "very deep": (b"\x00\xc0\x00\x00\0\0\0\0" + b"[" * 0xC000).hex(),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_child_that_lies_is_ended(start: Start, lie: str) -> None:
+    child = start()
+    child.send({"do": "say", "hex": LIES[lie]})
+    with pytest.raises(WorkerDied, match="can't be true"):
+        child.receive(LONG_S)
+    wait_for(lambda: not is_alive(child.pid))
+
+
+def test_child_that_begins_a_message_and_stops_is_taken_for_hung(start: Start) -> None:
+    child = start()
+    child.send({"do": "say", "hex": "0400"})
+    with pytest.raises(WorkerHung):
+        child.receive(0.3)
+
+
+def test_child_that_claims_to_have_taken_more_than_there_was_is_ended(start: Start) -> None:
+    child = start()
+    ask(child, do="take what was not given")
+    with pytest.raises(WorkerDied, match="can't be true"):
+        child.send({"do": "echo"}, b"x")
+
+
+def test_child_can_not_take_the_shared_memory_away(start: Start) -> None:
+    """A parent that reads where no file is any more would be ended by the system (SIGBUS)."""
+    child = start()
+    child.send({"do": "take the ground away"})
+    with pytest.raises(WorkerDied):
+        child.receive(LONG_S)
+
+
+def test_killed_child_is_over_for_a_thread_that_waits(start: Start) -> None:
+    child = start()
+    threading.Timer(0.05, child.kill).start()
+    with pytest.raises(WorkerDied):
+        child.receive(LONG_S)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_next_child_comes_after_the_fork_server_died_or_hangs(start: Start, number: int) -> None:
+    first = start()
+    assert nursery.pid is not None and nursery.pid == nursery_of(os.getpid())
+    os.kill(nursery.pid, number)
+    second = start()
+    assert ask(second, do="echo", tell=2)[0] == {"told": 2}
+    wait_for(lambda: not is_alive(first.pid))
+
+
+PARENT = """
+import sys, time
+from streamer.isolation.child import Child
+from streamer.isolation.roles import ROLES
+ROLES["test"] = "tests.rigs.workers_at_work"
+child = Child("test", "door")
+child.start()
+child.send({"do": sys.argv[1]}, b"x")
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("deed", ["echo", "hang"])
+def test_nothing_outlives_a_service_that_is_killed(deed: str) -> None:
+    shared = set(os.listdir("/dev/shm"))
+    with subprocess.Popen([sys.executable, "-c", PARENT, deed], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        fork_server = nursery_of(parent.pid)
+        assert fork_server is not None and is_alive(child)
+        parent.kill()
+    wait_for(lambda: not is_alive(child) and not is_alive(fork_server))
+    assert set(os.listdir("/dev/shm")) <= shared
