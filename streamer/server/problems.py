@@ -152,7 +152,7 @@ def _ours(request: web.Request, error: StreamerError) -> web.Response:
 
 
 def _retry_after_s(error: StreamerError) -> int | None:
-    if isinstance(error, TooManyAttempts):
+    if isinstance(error, TooManyAttempts | TooManyRequests):
         return error.retry_after_s
     busy = isinstance(error, LimitReached | NoPicture | Starting | ShuttingDown)
     return RETRY_AFTER_S if busy else None

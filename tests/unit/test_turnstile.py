@@ -9,13 +9,12 @@ import pytest
 
 from streamer.config import LimitsConfig, OverlayConfig, PoseConfig
 from streamer.errors import SourceUnusable
-from streamer.model import Codec, Packet, StreamState, VideoInfo
+from streamer.model import StreamState, VideoInfo
 from streamer.overlay import SkeletonPainter
 from streamer.retry import RetryPolicy
 from streamer.session import Session
 from streamer.turnstile import SLACK, Turnstile
-from streamer.webrtc import decoding
-from streamer.webrtc.decoding import VideoDecoder
+from streamer.webrtc import decoder
 from tests.fakes import FakeEstimators, FakeSource, RecordingSink, make_frame
 from tests.unit.test_rates import Clock
 
@@ -101,28 +100,33 @@ async def test_frames_too_many_are_counted_as_dropped_and_seen_by_nobody(sized: 
 # -- a publisher ------------------------------------------------------------------------------------
 
 
+class OnePacket:
+    """A child's side of its parent, which sends one packet."""
+
+    def __init__(self, codec: str, data: bytes) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self._orders = [({"codec": codec, "pts": 0}, memoryview(data))]
+
+    def receive(self) -> tuple[dict[str, Any], memoryview]:
+        if not self._orders:
+            raise EOFError
+        return self._orders.pop()
+
+    def send(self, header: dict[str, Any]) -> None:
+        self.sent.append(header)
+
+
 @pytest.mark.parametrize(("codec", "encoder"), [("vp8", "libvpx"), ("h264", "libx264")])
 def test_publishers_video_that_is_too_large_to_be_decoded_is_named(
-    codec: Codec, encoder: str, monkeypatch: pytest.MonkeyPatch
+    codec: str, encoder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoding, "MAX_PIXELS", 100 * 100)
+    monkeypatch.setattr(decoder, "MAX_PIXELS", 100 * 100)
     context: Any = av.CodecContext.create(encoder, "w")
     context.width, context.height, context.pix_fmt = 320, 240, "yuv420p"
     context.time_base = Fraction(1, 30)
     picture = av.VideoFrame(320, 240, "yuv420p")
     picture.pts = 0
-    encoded = bytes([*context.encode(picture), *context.encode(None)][0])
-    decoder = VideoDecoder(RecordingReceiver(), lambda: None)
-    decoder.put(Packet(encoded, codec, 0, is_keyframe=True, received_mono=0.0))
-    with pytest.raises(SourceUnusable, match="320x240"):
-        decoder.run()
-
-
-class RecordingReceiver:
-    def opened(self, video: VideoInfo) -> None:
-        raise AssertionError("it was decoded")
-
-    def forward(self, packet: Packet) -> None: ...
-
-    def put(self, frame: object) -> None:
-        raise AssertionError("it was decoded")
+    child: Any = OnePacket(codec, bytes([*context.encode(picture), *context.encode(None)][0]))
+    with pytest.raises(EOFError):
+        decoder.main(child)
+    assert child.sent == [{"left": 0, "answer": "nothing", "failed": True, "too_large": "320x240"}]
