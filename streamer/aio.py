@@ -1,12 +1,22 @@
 """Small tools of concurrency, without words of the domain."""
 
 import asyncio
+import contextvars
+import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+SILENCE_S = 10.0
+"""Between two words about faults in one kind of listener: they come with every frame."""
+
+_spoken_mono: dict[type, float] = {}
 
 
 class LatestSlot(Generic[T]):
@@ -50,6 +60,19 @@ class LatestSlot(Generic[T]):
             self._changed.notify_all()
 
 
+def tell_all(listeners: Iterable[T], tell: Callable[[T], object]) -> None:
+    """Each of them, as they are now: a fault in one is logged, and costs the others nothing. From any
+    thread."""
+    for listener in tuple(listeners):
+        try:
+            tell(listener)
+        except Exception:
+            kind, now = type(listener), time.monotonic()
+            if now - _spoken_mono.get(kind, -SILENCE_S) >= SILENCE_S:
+                _spoken_mono[kind] = now
+                logger.exception("a %s is at fault, and was passed over", kind.__name__)
+
+
 def in_daemon_thread(name: str, work: Callable[[], T]) -> Future[T]:
     """Runs what may hang in a thread of its own: neither the threads that all share nor the end of the
     process wait for it. The future can't be cancelled; whoever stops waiting leaves the thread to
@@ -63,7 +86,9 @@ def in_daemon_thread(name: str, work: Callable[[], T]) -> Future[T]:
         except BaseException as error:  # carried over to whoever waits for it
             outcome.set_exception(error)
 
-    threading.Thread(target=run, name=name, daemon=True).start()
+    # What is logged there is about what it is here.
+    here = contextvars.copy_context()
+    threading.Thread(target=here.run, args=(run,), name=name, daemon=True).start()
     return outcome
 
 

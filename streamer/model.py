@@ -239,7 +239,9 @@ class VideoInfo:
 @dataclass(slots=True)
 class SessionStats:
     """A snapshot for the API. ``latency_ms``: stage -> {"p50": ms, "p95": ms} of the last frames.
-    ``model_complexity``, ``model_reason``: as of ``ModelStatus``; None before the first frame."""
+    ``model_complexity``, ``model_reason``: as of ``ModelStatus``; None before the first frame.
+    ``worker_restarts``: how often what works for the stream, its estimator or the process that reads its
+    source, died or hung and was replaced."""
 
     frames_in: int = 0
     frames_processed: int = 0
@@ -247,6 +249,7 @@ class SessionStats:
     pose_fps: float = 0.0
     frame_age_ms: float | None = None
     reconnects: int = 0
+    worker_restarts: int = 0
     model_complexity: int | None = None
     model_reason: ModelReason | None = None
     latency_ms: dict[str, dict[str, float]] = field(default_factory=dict)

@@ -56,8 +56,9 @@ class Estimator(Protocol):
     """Frame -> poses. Built, used and closed in one thread; plain data in and out."""
 
     def estimate(self, frame: Frame, pts: int) -> tuple[Pose, ...]:
-        """``pts`` in 90 kHz ticks must not run back. Raises EstimatorError; and ModelError, once, when the
-        network that was being loaded can't be: the one before goes on, with this frame too."""
+        """``pts`` in 90 kHz ticks must not run back. Raises EstimatorError, after which there is nothing left
+        to do but to close it; and ModelError, once, when the network that was being loaded can't be: the
+        one before goes on, with this frame too."""
 
     @property
     def bystanders(self) -> tuple[Pose, ...]:
@@ -124,5 +125,5 @@ class PacketSink(Protocol):
         """The source now forwards something else, or nothing any more. Called on the event loop."""
 
 
-EstimatorFactory = Callable[[PoseConfig], Estimator]
-"""Called in the thread that estimates. Raises ModelError."""
+EstimatorFactory = Callable[[PoseConfig, str], Estimator]
+"""For the stream of that name. Called in the thread that estimates. Raises ModelError, EstimatorError."""

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How long to wait before the next try: quick at first, then capped, with jitter so that many
-    cameras behind one switch do not come back in the same instant."""
+    cameras behind one switch do not come back in the same instant. ``rejected_s``: for what a person must
+    mend. ``open_s``: for what died too often (``breaker``), twice as long each time up to ``open_cap_s``."""
 
     first_s: float = 0.5
     factor: float = 1.6
     cap_s: float = 3.0
     jitter: float = 0.2
     rejected_s: float = 300.0
+    open_s: float = 30.0
+    open_cap_s: float = 300.0
 
     def delay_s(self, attempt: int) -> float:
         """``attempt`` counts from 1."""

@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 
+from streamer.aio import tell_all
 from streamer.config import Idle
 from streamer.model import Forwarded, Packet, Picture
 from streamer.ports import PacketSink, PictureSink
@@ -48,22 +49,18 @@ class Screens:
         return bool(self.annotated or self.plain)
 
     def show_plain(self, picture: Picture) -> None:
-        for screen in self.plain:
-            screen.show(picture)
+        tell_all(self.plain, lambda screen: screen.show(picture))
 
     def show_annotated(self, picture: Picture) -> None:
-        for screen in self.annotated:
-            screen.show(picture)
+        tell_all(self.annotated, lambda screen: screen.show(picture))
 
     def forward(self, packet: Packet) -> None:
-        for sink in self.packets:
-            sink.forward(packet)
+        tell_all(self.packets, lambda sink: sink.forward(packet))
 
     def set_forwarded(self, forwarded: Forwarded | None) -> None:
         if forwarded != self.forwarded:
             self.forwarded = forwarded
-            for sink in self.packets:
-                sink.on_forwarded(forwarded)
+            tell_all(self.packets, lambda sink: sink.on_forwarded(forwarded))
 
 
 class Watchers:

@@ -1,10 +1,4 @@
-"""A session joins one source, one estimator and any number of sinks; here is its state machine.
-
-    CONNECTING ──first frame──► LIVE ──source lost──► RECONNECTING ──first frame──► LIVE
-        ├──source error──► RECONNECTING ──error: wait with back-off──► RECONNECTING
-        ├──wrong password, forbidden address──► FAILED ──long wait, or restart──► RECONNECTING
-        ├──nobody watches, and it may rest──► PAUSED ──somebody does──► CONNECTING
-        └──(from any state) the source's own end, or close──► ENDED
+"""A session joins one source, one estimator and any number of sinks; ``supervision`` has its states.
 
 Frames go source -> one-frame slot -> worker thread (estimate, draw) -> screens, and what was found ->
 event loop -> sinks. A frame that finds the slot full replaces the one in it, so that latency stays flat
@@ -15,18 +9,11 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from streamer.aio import cancel_and_wait
+from streamer.aio import cancel_and_wait, tell_all
 from streamer.config import MAX_POSES, Idle, PoseConfig, PrivacyConfig, Rotation
-from streamer.errors import (
-    SourceEnded,
-    SourceError,
-    SourceForbidden,
-    SourceRejected,
-    StreamerError,
-)
 from streamer.model import (
     Forwarded,
     Frame,
@@ -41,12 +28,13 @@ from streamer.model import (
 )
 from streamer.notices import Notices, Situation
 from streamer.pixels import turned
-from streamer.ports import EstimatorFactory, Painter, Sink, Source
+from streamer.ports import EstimatorFactory, FrameReceiver, Painter, Sink, Source
 from streamer.pose.zones import Zones
 from streamer.privacy import Obscurer
 from streamer.retry import RetryPolicy
 from streamer.screens import Screens, Watchers
-from streamer.telemetry import SessionMeter
+from streamer.supervision import Hands, Supervisor
+from streamer.telemetry import Histogram, SessionMeter
 from streamer.timeline import Timeline
 from streamer.worker import MIN_SIDE_PX, Intake, PoseWorker
 
@@ -131,31 +119,30 @@ class Session:
         self.watchers = Watchers(idle)
         self._rotation = rotation
         self._opened: VideoInfo | None = None
-        self._source = source
         self._make_estimator = make_estimator
         self._pose = pose
         self._painter = painter
-        self._retry = retry
         self._sinks: list[Sink] = []
         self._loop = asyncio.get_running_loop()
         self._timeline = Timeline(time.monotonic())
         self.obscurer = Obscurer(privacy or PrivacyConfig())
         self._max_poses = MAX_POSES
         self._zones = Zones()
-        self._worker = self._new_worker()
         self._meter = SessionMeter()
+        hands = Hands(self._connect, self._end_connection, self._renew_worker, self._set_status)
+        self._supervisor = Supervisor(name, source, retry, self.watchers, self._meter, hands)
+        self._worker = self._new_worker()
         self._connection = _Connection(self)
         self._forwardable: Forwarded | None = None
         self._earlier = Intake()  # the sums of all connections before this one
         self._changing = asyncio.Lock()  # a restart and the end, or two restarts, come one by one
-        self._supervisor: asyncio.Task[None] | None = None
         self._notifier: asyncio.Task[None] | None = None
 
     # -- life ---------------------------------------------------------------------------------------
 
     def start(self) -> None:
         self._worker.start()
-        self._supervisor = self._loop.create_task(self._supervise(), name=f"source-{self.name}")
+        self._supervisor.start()
         notices = Notices(
             self.name, self.screens, self._notice_due, self._situation, self._stream_now
         )
@@ -164,7 +151,8 @@ class Session:
     async def close(self) -> None:
         """Stops the source and the worker, and waits for both. Twice is safe."""
         async with self._changing:
-            await cancel_and_wait(self._supervisor, self._notifier)
+            await self._supervisor.stop()
+            await cancel_and_wait(self._notifier)
             self._end_connection()
             await self._worker.close()
             if self.status.state is not StreamState.ENDED:
@@ -176,13 +164,11 @@ class Session:
         async with self._changing:
             if self.status.state is StreamState.ENDED:
                 return
-            await cancel_and_wait(self._supervisor)
-            await self._worker.close()
+            await self._supervisor.stop()
             self._end_connection()
-            self._worker = self._new_worker()
+            await self._renew_worker()
             self._set_status(Status(StreamState.RECONNECTING, "restarting"))
-            self._worker.start()
-            self._supervisor = self._loop.create_task(self._supervise(), name=f"source-{self.name}")
+            self._supervisor.start()
 
     def configure(self, pose: PoseConfig) -> None:
         """Other options from the next frame on, or once their model is loaded."""
@@ -243,6 +229,16 @@ class Session:
         self._set_forwardable(self._forwardable)
         self._notice_due.set()
 
+    @property
+    def frame_age_s(self) -> float | None:
+        """Since the newest processed frame reached the server; None before the first."""
+        return self._meter.frame_age_s
+
+    @property
+    def stage_times(self) -> Mapping[str, Histogram]:
+        """What all frames took in each stage, seconds."""
+        return self._meter.stages
+
     def stats(self) -> SessionStats:
         intake = self._connection.intake
         stats = self._meter.snapshot(
@@ -251,6 +247,7 @@ class Session:
         if self.model is not None:
             stats.model_complexity = self.model.model_complexity
             stats.model_reason = self.model.reason
+        stats.worker_restarts = self._supervisor.worker_restarts
         return stats
 
     def _new_worker(self) -> PoseWorker:
@@ -264,10 +261,16 @@ class Session:
             self.screens,
             self._on_result,
             self._on_model,
-            self._fail,
+            self._supervisor.give_up,
+            self._supervisor.estimators,
         )
         worker.zones = self._zones
         return worker
+
+    async def _renew_worker(self) -> None:
+        await self._worker.close()
+        self._worker = self._new_worker()
+        self._worker.start()
 
     # -- sinks --------------------------------------------------------------------------------------
 
@@ -287,7 +290,7 @@ class Session:
         """What a stage behind the session took, for the figures."""
         self._meter.note(stage, ms)
 
-    # -- the state machine --------------------------------------------------------------------------
+    # -- what its supervisor tells it to do ---------------------------------------------------------
 
     def _set_status(self, status: Status) -> None:
         """The only place where the state changes."""
@@ -295,55 +298,14 @@ class Session:
             logger.info("stream %s is %s. %s", self.name, status.state.value, status.detail)
         self.status = status
         self._notice_due.set()
-        for sink in tuple(self._sinks):
-            sink.on_status(status)
+        tell_all(self._sinks, lambda sink: sink.on_status(status))
 
-    async def _supervise(self) -> None:
-        attempt = 0
-        while True:
-            self._timeline.restart()
-            try:
-                if not self.watchers.may_rest:  # a camera that is down is not tried for nobody
-                    await self._run_source()
-                self._end_connection()
-                await self._rest()
-                continue
-            except SourceEnded as ended:
-                self._end_connection()
-                self._set_status(Status(StreamState.ENDED, str(ended)))
-                return
-            except (SourceRejected, SourceForbidden) as error:
-                attempt += 1
-                status = self._status_of(StreamState.FAILED, error, attempt)
-            except SourceError as error:
-                attempt = 1 if self._connection.intake.frames_in else attempt + 1
-                status = self._status_of(StreamState.RECONNECTING, error, attempt)
-            except Exception:  # a fault of ours must not leave the stream dead and called live
-                logger.exception("stream %s: the source broke", self.name)
-                attempt += 1
-                fault = StreamerError("the server failed on this camera; its log has the details")
-                status = self._status_of(StreamState.FAILED, fault, attempt)
-            self._end_connection()
-            await self._wait_for_retry(status)
+    def _connect(self) -> FrameReceiver:
+        self._timeline.restart()
+        return self._connection
 
-    async def _run_source(self) -> None:
-        """One connection. Returns once nobody watches a stream that may pause; else raises what ended
-        it."""
-        running = self._loop.create_task(self._source.run(self._connection))
-        resting = self._loop.create_task(self.watchers.until_idle())
-        try:
-            await asyncio.wait({running, resting}, return_when=asyncio.FIRST_COMPLETED)
-            if running.done():
-                running.result()
-        finally:
-            await cancel_and_wait(running, resting)
-
-    async def _rest(self) -> None:
-        self._set_status(Status(StreamState.PAUSED, "nobody watches"))
-        await self.watchers.until_wanted()
-        self._set_status(Status(StreamState.CONNECTING, "opening the camera"))
-
-    def _end_connection(self) -> None:
+    def _end_connection(self) -> int:
+        """How many frames it had."""
         ended = self._connection.intake
         ended.over = True
         self._worker.forget_waiting(ended)
@@ -351,21 +313,9 @@ class Session:
         self._earlier.dropped += ended.dropped
         self._connection = _Connection(self)
         self._set_forwardable(None)
+        return ended.frames_in
 
-    def _status_of(self, state: StreamState, error: StreamerError, attempt: int) -> Status:
-        rejected = state is StreamState.FAILED
-        delay_s = self._retry.rejected_s if rejected else self._retry.delay_s(attempt)
-        return Status(state, str(error), error.kind, delay_s, attempt)
-
-    async def _wait_for_retry(self, status: Status) -> None:
-        self._set_status(status)
-        await asyncio.sleep(status.retry_in_s or 0.0)
-        self._meter.reconnects += 1
-        self._set_status(
-            Status(
-                StreamState.RECONNECTING, status.detail, status.error_kind, attempt=status.attempt
-            )
-        )
+    # -- what comes from the source and the worker --------------------------------------------------
 
     def _from_source(self, connection: _Connection, action: Callable[[], None]) -> None:
         """Brings a source's word onto the loop, unless that connection is over by then."""
@@ -391,24 +341,13 @@ class Session:
             return  # its frame must not be seen any more
         self.last_result = result
         self._meter.processed(result.latency_ms, result.frame.received_mono)
-        for sink in tuple(self._sinks):
-            sink.on_result(result)
+        tell_all(self._sinks, lambda sink: sink.on_result(result))
 
     def _on_model(self, status: ModelStatus) -> None:
         if status == self.model:
             return  # a new worker's, with the model of the one before
         self.model = status
-        for sink in tuple(self._sinks):
-            sink.on_model(status)
-
-    def _fail(self, error: StreamerError) -> None:
-        """The worker gave up: something that no retry of the source can mend."""
-        logger.error("stream %s failed: %s", self.name, error)
-        if self._supervisor is not None:
-            self._supervisor.cancel()
-        self._worker.stop()
-        self._end_connection()
-        self._set_status(Status(StreamState.FAILED, str(error), error.kind))
+        tell_all(self._sinks, lambda sink: sink.on_model(status))
 
     def _situation(self) -> Situation:
         last = self.last_result.frame if self.last_result else None

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Literal, Protocol
 
+from streamer.aio import tell_all
 from streamer.messages import model_message, pose_message, state_message
 from streamer.model import ModelStatus, PoseResult, Status, StreamState
 from streamer.wire import PROTOCOL, encode_pose
@@ -74,13 +75,24 @@ class MessageFeed:
         if listener in self._listeners:
             self._listeners.remove(listener)
 
+    def say_goodbye(self, status: Status) -> None:
+        """The last that listeners hear: what comes of the stream's own end would be a lie to those who will
+        come back to it."""
+        self.on_status(status)
+        self._listeners.clear()
+
     def on_result(self, result: PoseResult) -> None:
         made: dict[Form, str | bytes] = {}
-        for listener in tuple(self._listeners):
-            form = listener.form
-            if form not in made:
-                made[form] = self._makers[form](result)
-            listener.pose(made[form])
+
+        def make(form: Form) -> None:
+            made[form] = self._makers[form](result)
+
+        def give(listener: Listener) -> None:
+            if listener.form in made:
+                listener.pose(made[listener.form])
+
+        tell_all({listener.form for listener in self._listeners}, make)
+        tell_all(self._listeners, give)
 
     def on_status(self, status: Status) -> None:
         self._state = state_message(self._stream, status)
@@ -93,5 +105,4 @@ class MessageFeed:
         self._spread(model_message(self._stream, status))
 
     def _spread(self, news: str) -> None:
-        for listener in tuple(self._listeners):
-            listener.news(news)
+        tell_all(self._listeners, lambda listener: listener.news(news))

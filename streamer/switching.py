@@ -73,9 +73,9 @@ class SwitchingEstimator:
             self._estimator.reset()
 
     def close(self) -> None:
-        if self._estimator is not None:
-            self._estimator.close()
-            self._estimator = None
+        estimator, self._estimator = self._estimator, None
+        if estimator is not None:
+            estimator.close()
 
     def _ready(self) -> Estimator:
         """The estimator, with the options that are due."""
@@ -83,7 +83,7 @@ class SwitchingEstimator:
         if self._estimator is None:
             self._accept(wanted, self._adaptation_for(wanted))
             self._given = _with(wanted, self._adaptation.target)
-            self._estimator = self._make_estimator(self._given)
+            self._estimator = self._make_estimator(self._given, self._name)
         elif wanted is not self._seen:
             adaptation = self._adaptation_for(wanted)
             if self._give(self._estimator, _with(wanted, adaptation.target)):

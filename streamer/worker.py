@@ -12,8 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from streamer.aio import LatestSlot
+from streamer.breaker import Breaker
 from streamer.config import PoseConfig
 from streamer.errors import EstimatorError, ModelError, StreamerError
+from streamer.logs import now_about
 from streamer.model import Frame, ModelStatus, Picture, Pose, PoseResult
 from streamer.ports import EstimatorFactory, Painter
 from streamer.pose.zones import Zones
@@ -28,9 +30,6 @@ MAX_RESULTS_IN_FLIGHT = 2
 drops frames meanwhile, so that a busy loop never collects a backlog."""
 
 MIN_SIDE_PX = 16
-
-MAX_ESTIMATOR_FAILURES = 3
-"""Frames in a row that a new estimator, too, refused: then the fault is not the frame's."""
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +72,10 @@ class PoseWorker:
     """``on_result``, ``on_model`` and ``on_failure`` are called on the event loop; ``put`` and
     ``configure`` come from any thread.
 
+    An estimator that fails, or dies, is replaced; ``breaker`` says when. The worker ends, and tells
+    ``on_failure``, when that is open, with the seconds until another worker may be tried; or when there
+    is no model, with None.
+
     ``screens`` get annotated pictures straight from this thread, and only while there are any; and the
     plain ones, where people are hidden in them. ``max_poses``: so many of those found are told of; there
     may be more who are to be hidden.
@@ -89,7 +92,8 @@ class PoseWorker:
         screens: Screens,
         on_result: Callable[[Intake, PoseResult], None],
         on_model: Callable[[ModelStatus], None],
-        on_failure: Callable[[StreamerError], None],
+        on_failure: Callable[[StreamerError, float | None], None],
+        breaker: Breaker,
     ) -> None:
         self.painter = painter  # a new one takes effect with the next frame
         self.obscurer = obscurer  # the same
@@ -100,6 +104,8 @@ class PoseWorker:
         self._on_result = on_result
         self._on_model = on_model
         self._on_failure = on_failure
+        self._breaker = breaker
+        self._stopping = threading.Event()
         self._slot: LatestSlot[_Job] = LatestSlot()
         self._deliveries = threading.Semaphore(MAX_RESULTS_IN_FLIGHT)
         self._loop = asyncio.get_running_loop()
@@ -117,6 +123,7 @@ class PoseWorker:
 
     def stop(self) -> None:
         """Takes no more frames; does not wait for the one in work."""
+        self._stopping.set()
         self._slot.close()
         for _ in range(MAX_RESULTS_IN_FLIGHT):
             self._deliveries.release()
@@ -148,28 +155,44 @@ class PoseWorker:
     # -- everything below runs in the worker's thread -----------------------------------------------
 
     def _run(self) -> None:
-        estimator, epoch, failures = self._estimator, _Epoch(), 0
+        now_about(stream=self._name)
+        estimator, epoch = self._estimator, _Epoch()
         try:
             while (job := self._slot.take()) is not None:
                 taken = time.monotonic()
                 try:
                     self._process(estimator, epoch, job, taken)
-                    failures = 0
                     estimator.note(taken, job.intake.frames_in, job.intake.dropped)
-                except EstimatorError as error:
-                    failures += 1
-                    if failures == MAX_ESTIMATOR_FAILURES:
-                        raise
-                    logger.warning("stream %s: %s; starting a new estimator", self._name, error)
-                    estimator.close()
-        except (ModelError, EstimatorError) as error:
-            self._loop.call_soon_threadsafe(self._on_failure, error)
-        except Exception:  # a fault of ours must not leave the stream dead and called live
-            logger.exception("stream %s: the pose thread broke", self._name)
-            failure = StreamerError("the server failed on this stream; its log has the details")
-            self._loop.call_soon_threadsafe(self._on_failure, failure)
+                except ModelError as error:
+                    self._give_up(error, None)
+                    return
+                except Exception as error:  # of a frame, and not of the whole stream
+                    wait_s = self._start_over(error)
+                    if wait_s is not None:
+                        self._give_up(_told(error), wait_s)
+                        return
         finally:
             estimator.close()
+
+    def _start_over(self, error: Exception) -> float | None:
+        """The next frame gets a new estimator. Until then nothing is shown of which it is not known who is
+        in it; and as at the beginning, nobody is trusted to be nowhere. Not None: for so long it is no use.
+        """
+        if isinstance(error, EstimatorError):
+            logger.warning("stream %s: %s; starting a new estimator", self._name, error)
+        else:
+            logger.error("stream %s: the pose thread broke", self._name, exc_info=error)
+        self._estimator.close()
+        self.obscurer.reset()
+        self._told = set()
+        pause = self._breaker.note_death(time.monotonic())
+        if pause.is_open:
+            return pause.wait_s
+        self._stopping.wait(pause.wait_s)
+        return None
+
+    def _give_up(self, error: StreamerError, wait_s: float | None) -> None:
+        self._loop.call_soon_threadsafe(self._on_failure, error, wait_s)
 
     def _process(
         self, estimator: SwitchingEstimator, epoch: _Epoch, job: _Job, taken: float
@@ -232,3 +255,13 @@ class PoseWorker:
         """On the event loop."""
         self._deliveries.release()
         self._on_result(intake, result)
+
+
+def _told(error: Exception) -> StreamerError:
+    """What is told of what made the worker give up."""
+    if isinstance(error, EstimatorError):
+        return EstimatorError(
+            f"finding people keeps failing: {str(error).rstrip('.')}. It is tried again later; a restart of "
+            "the stream tries now. If it stays so, the server's log has more, and a lighter model may help"
+        )
+    return StreamerError("the server failed on this stream; its log has the details")

@@ -183,7 +183,7 @@ class FakeEstimators:
         self._open = threading.Event()
         self._open.set()
 
-    def __call__(self, options: PoseConfig) -> Estimator:
+    def __call__(self, options: PoseConfig, name: str = "") -> Estimator:
         if self.unbuildable is not None:
             raise self.unbuildable
         self.built.append(FakeEstimator(self, options))
@@ -218,13 +218,18 @@ class FakeEstimators:
 
 
 class FakePainter:
-    """An annotated frame is the frame's copy, one level brighter; a notice is a small black one."""
+    """An annotated frame is the frame's copy, one level brighter; a notice is a small black one.
+    ``crash``: raised by the next frame."""
 
     def __init__(self) -> None:
+        self.crash: Exception | None = None
         self.annotated: list[Frame] = []
         self.notices: list[tuple[Frame | None, str]] = []
 
     def annotate(self, frame: Frame, poses: tuple[Pose, ...]) -> Frame:
+        if self.crash is not None:
+            crash, self.crash = self.crash, None
+            raise crash
         self.annotated.append(frame)
         return Frame(frame.i420 + 1, frame.pts, frame.received_mono, frame.received_at)
 

@@ -30,7 +30,10 @@ const CAMERA_TROUBLE = new Map([
   ["source-unusable", t("no usable video")],
   ["source-stalled", t("camera silent")],
   ["source-lost", t("camera lost")],
+  ["worker-died", t("reading the video anew")],
+  ["estimator-failed", t("no poses: estimator failed")],
   ["model-unavailable", t("model missing")],
+  ["shutting-down", t("server restarting")],
 ]);
 
 /** @type {Record<PageState, string>} */

@@ -3,4 +3,5 @@
 ROLES = {
     "camera": "streamer.sources.worker",
     "decoder": "streamer.webrtc.decoder",
+    "estimator": "streamer.pose.worker",
 }

@@ -2,7 +2,6 @@
 
 import functools
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 from streamer.aio import assert_off_loop
@@ -15,13 +14,10 @@ from streamer.pose.bundle import read_bundle
 from streamer.pose.figure import Figure, bare
 from streamer.pose.low_light import LowLight
 from streamer.pose.memory import give_back_memory
+from streamer.pose.models import FindModel
 from streamer.pose.networks import Detector, LandmarkNetwork
 from streamer.pose.people import People
 from streamer.pose.zones import Zones
-
-FindModel = Callable[[int, bool], Path]
-"""model_complexity and whether a segmentation mask is wanted -> the bundle. Raises ModelError when this
-machine does not have it."""
 
 
 @functools.lru_cache(maxsize=8)

@@ -72,6 +72,10 @@ SHA256 = {
 }
 """Of every file in the cache folder, by its name."""
 
+FindModel = Callable[[int, bool], Path]
+"""model_complexity and whether a segmentation mask is wanted -> the bundle. Raises ModelError when this
+machine does not have it."""
+
 Fetch = Callable[[Package, OnProgress], dict[str, bytes]]
 
 

@@ -12,7 +12,7 @@ streamer bench --loss                       over a network that loses packets an
 streamer bench --first-frame                in Chromium; needs what tests/setup.sh installs
 streamer bench --analyze                    files and folders beside a bare loop
 streamer bench --smoothing                  how calm and how late landmarks are, beside MediaPipe's filter
-streamer bench --process-port               what an estimator in its own process would cost
+streamer bench --estimators                 what an estimator in a process of its own costs
 streamer bench --decode-port                what decoding in children costs, beside threads
 streamer bench --setup                      a fresh clone, to its first page; needs a network
 
@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING, Any
 from tests.bench.analyze import analyze
 from tests.bench.child import BenchError
 from tests.bench.decode_port import decode_port
+from tests.bench.estimators import estimators
 from tests.bench.first_frame import first_frame
 from tests.bench.fresh_clone import fresh_clone
 from tests.bench.images import images
@@ -46,7 +47,6 @@ from tests.bench.machine import describe_machine
 from tests.bench.modes import modes
 from tests.bench.plan import Plan, Size
 from tests.bench.plot import assert_can_plot, plot
-from tests.bench.process_port import process_port
 from tests.bench.readers import readers
 from tests.bench.sizes import sizes
 from tests.bench.smoothing import smoothing
@@ -122,7 +122,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--first-frame", action="store_true", help="waiting times in a browser")
     parser.add_argument("--analyze", action="store_true", help="streamer analyze and a bare loop")
     parser.add_argument("--smoothing", action="store_true", help="jitter, lag and cost of it")
-    parser.add_argument("--process-port", action="store_true", help="estimator in its own process")
+    parser.add_argument(
+        "--estimators", action="store_true", help="each in a thread, and in a process"
+    )
     parser.add_argument("--decode-port", action="store_true", help="decoding in children")
     parser.add_argument("--setup", action="store_true", help="fresh clone to first served page")
     parser.add_argument("--quick", action="store_true", help="one short round of each")
@@ -136,7 +138,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     wanted = (given.sizes, given.streams or given.stock_streams, given.viewers, given.modes)
     others = (
         *(given.readers, given.stills, given.images, given.loss, given.first_frame),
-        *(given.analyze, given.smoothing, given.process_port, given.decode_port, given.setup),
+        *(given.analyze, given.smoothing, given.estimators, given.decode_port, given.setup),
     )
     if not any((*wanted, *others)):
         given.sizes, given.streams, given.viewers = (
@@ -203,8 +205,8 @@ def _sections(
         yield "analyze", lambda: analyze(plan)
     if given.smoothing:
         yield "smoothing", smoothing
-    if given.process_port:
-        yield "process_port", process_port
+    if given.estimators:
+        yield "estimators", estimators
     if given.decode_port:
         yield "decode_port", decode_port
     if given.setup:

@@ -70,10 +70,10 @@ class NumberEstimator:
     def close(self) -> None: ...
 
 
-def number_estimator(pose: PoseConfig) -> Estimator:
+def number_estimator(pose: PoseConfig, name: str) -> Estimator:
     return NumberEstimator(pose)
 
 
 if __name__ == "__main__":
-    app.make_estimator = number_estimator
+    app.estimator_factory = lambda workers: number_estimator
     raise SystemExit(main())

@@ -166,6 +166,29 @@ def test_feed_makes_each_form_once_for_all_who_want_it() -> None:
     assert isinstance(binary, bytes) and decode_pose(binary, "door")["seq"] == 812
 
 
+def test_fault_in_one_form_or_listener_costs_the_others_nothing() -> None:
+    feed = MessageFeed("door")
+
+    class Faulty(RecordingListener):
+        def pose(self, message: str | bytes) -> None:
+            raise ZeroDivisionError("a bug")
+
+        def news(self, message: str) -> None:
+            raise ZeroDivisionError("a bug")
+
+    def fail(result: PoseResult) -> bytes:
+        raise ZeroDivisionError("a bug")
+
+    feed._makers["binary"] = fail
+    listeners = [RecordingListener("binary"), Faulty(), RecordingListener()]
+    for listener in listeners:
+        feed.listen(listener)
+    feed.on_status(Status(StreamState.LIVE))
+    feed.on_result(result())
+    assert [len(listener.poses) for listener in listeners] == [0, 0, 1]
+    assert [len(listener.heard) for listener in listeners] == [1, 0, 1]
+
+
 def test_listener_hears_the_state_first_and_nothing_after_it_has_left() -> None:
     feed, listener = MessageFeed("door"), RecordingListener("binary")
     feed.on_status(Status(StreamState.LIVE))

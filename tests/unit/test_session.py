@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from streamer import screens
+from streamer.breaker import MAX_DEATHS
 from streamer.config import Idle, PoseConfig, Rotation
 from streamer.errors import (
+    DecoderDied,
     EstimatorError,
+    ModelError,
     SourceEnded,
     SourceError,
     SourceForbidden,
@@ -21,7 +24,17 @@ from streamer.errors import (
     SourceStalled,
     SourceUnreachable,
 )
-from streamer.model import Forwarded, Frame, ModelStatus, Packet, StreamState, VideoInfo
+from streamer.model import (
+    Forwarded,
+    Frame,
+    ModelStatus,
+    Packet,
+    Picture,
+    PoseResult,
+    Status,
+    StreamState,
+    VideoInfo,
+)
 from streamer.retry import RetryPolicy
 from streamer.session import MAX_UNFORWARDED_S, Session
 from tests.fakes import (
@@ -634,35 +647,141 @@ async def test_error_of_the_source_counts_as_before_in_a_stream_that_may_pause(
 # -- the estimator ----------------------------------------------------------------------------------
 
 
-async def test_estimator_that_keeps_failing_fails_the_stream_and_stops_the_source(
-    bench: Bench,
-) -> None:
-    bench.estimators.refusals = 3
-    bench.session.start()
+async def fail_estimators(bench: Bench) -> None:
+    """As many in a row as it takes; the session has just been started."""
+    bench.estimators.refusals = MAX_DEATHS
     await bench.source.connected()
-    for number in range(3):
+    came = len(bench.estimators.frames)
+    for number in range(came, came + MAX_DEATHS):
         bench.source.put(make_frame(number * FRAME))
         await bench.estimators.frames_come(number + 1)
     await bench.state_is(StreamState.FAILED)
-    assert bench.sink.statuses[-1].error_kind == EstimatorError.kind
-    await bench.session.close()
+
+
+async def test_estimator_that_keeps_failing_fails_the_stream_and_stops_the_source(
+    bench: Bench,
+) -> None:
+    bench.session.start()
+    await fail_estimators(bench)
+    status = bench.sink.statuses[-1]
+    assert (status.error_kind, status.retry_in_s) == (EstimatorError.kind, AT_ONCE.open_s)
     assert bench.source.open_connections == 0
+    assert bench.session.stats().worker_restarts == MAX_DEATHS
 
 
 async def test_restart_mends_a_stream_whose_estimator_failed(bench: Bench) -> None:
     viewer = bench.watch()
-    bench.estimators.refusals = 3
     bench.session.start()
-    await bench.source.connected()
-    for number in range(3):
-        bench.source.put(make_frame(number * FRAME))
-        await bench.estimators.frames_come(number + 1)
-    await bench.state_is(StreamState.FAILED)
+    await fail_estimators(bench)
     await bench.session.restart()
     await bench.source.connected()
     await bench.process(2)
     assert bench.sink.statuses[-1].state is StreamState.LIVE
     assert viewer.pictures[-1].frame.width == 64
+    bench.estimators.refusals = 1  # it is no trial: somebody has looked after it
+    bench.source.put(make_frame(10 * FRAME))
+    await bench.estimators.frames_come(len(bench.estimators.frames) + 1)
+    bench._next = 11
+    await bench.process(1)
+    assert bench.sink.states.count(StreamState.FAILED) == 1
+
+
+async def test_failed_estimator_is_tried_again_after_a_pause_and_then_after_a_longer_one(
+    benches: Benches,
+) -> None:
+    bench = Bench(FakeSource(), replace(AT_ONCE, open_s=0.001))
+    benches.append(bench)
+    bench.session.start()
+    await fail_estimators(bench)
+    await bench.source.connected()
+    bench._next = 100
+    await bench.process(1)
+    bench.estimators.refusals = 1
+    bench.source.put(make_frame(200 * FRAME))
+    await bench.sink.until(lambda: bench.sink.states.count(StreamState.FAILED) == 2)
+    waits = [each.retry_in_s for each in bench.sink.statuses if each.state is StreamState.FAILED]
+    assert waits == [0.001, 0.002]
+
+
+async def test_model_that_is_missing_fails_the_stream_until_somebody_has_mended_it(
+    benches: Benches,
+) -> None:
+    bench = Bench(FakeSource(), replace(AT_ONCE, rejected_s=0.001))
+    benches.append(bench)
+    bench.estimators.unbuildable = ModelError("not here")
+    bench.session.start()
+    await bench.source.connected()
+    bench.source.put(make_frame())
+    await bench.state_is(StreamState.FAILED)
+    assert bench.sink.statuses[-1].error_kind == ModelError.kind
+    bench.estimators.unbuildable = None
+    await bench.source.connected()
+    await bench.process(1)
+    assert bench.sink.statuses[-1].state is StreamState.LIVE
+
+
+# -- processes that read the source -----------------------------------------------------------------
+
+
+async def test_source_whose_process_died_is_opened_again_at_once(benches: Benches) -> None:
+    bench = Bench(FakeSource(), NEVER)
+    benches.append(bench)
+    await bench.go_live()
+    bench.source.end(DecoderDied("its process died"))
+    await bench.source.connected()
+    await bench.process(1)
+    waiting = next(each for each in bench.sink.statuses if each.retry_in_s is not None)
+    assert (waiting.state, waiting.retry_in_s) == (StreamState.RECONNECTING, 0.0)
+    assert waiting.error_kind == "worker-died"
+    assert bench.session.stats().worker_restarts == 1
+
+
+async def test_source_whose_processes_keep_dying_fails_the_stream_for_a_while(
+    benches: Benches,
+) -> None:
+    bench = Bench(FakeSource(*[DecoderDied("its process died")] * MAX_DEATHS))
+    benches.append(bench)
+    bench.session.start()
+    await bench.state_is(StreamState.FAILED)
+    assert bench.sink.statuses[-1].retry_in_s == AT_ONCE.open_s
+    assert bench.source.runs == MAX_DEATHS
+    await bench.session.restart()
+    await bench.source.connected()
+    await bench.process(1)
+    bench.source.end(DecoderDied("it is no trial: somebody has looked after it"))
+    await bench.source.connected()
+    await bench.process(1)
+    assert bench.sink.statuses[-1].state is StreamState.LIVE
+    assert bench.sink.states.count(StreamState.FAILED) == 1
+
+
+# -- faults in those who listen ---------------------------------------------------------------------
+
+
+class Faulty(RecordingSink):
+    """A sink, and a screen, that raises whatever it is told."""
+
+    annotated = True
+
+    def on_result(self, result: PoseResult) -> None:
+        raise ZeroDivisionError("a bug")
+
+    def on_status(self, status: Status) -> None:
+        raise ZeroDivisionError("a bug")
+
+    def show(self, picture: Picture) -> None:
+        raise ZeroDivisionError("a bug")
+
+
+async def test_fault_in_a_sink_or_a_screen_costs_the_others_nothing(bench: Bench) -> None:
+    bench.session._sinks.insert(0, Faulty())
+    bench.session.screens.add(Faulty())
+    viewer = bench.watch()
+    await bench.go_live()
+    await bench.process(2)
+    assert [result.seq for result in bench.sink.results] == [0, 1, 2]
+    assert len([each for each in viewer.pictures if not each.is_notice]) == 3
+    assert bench.sink.statuses[-1].state is StreamState.LIVE
 
 
 async def test_options_of_a_live_session_reach_its_estimator_and_those_after_a_restart(

@@ -1,0 +1,104 @@
+"""Poses on their way between two processes: exact, and nothing that can't be true is believed."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from streamer.angles import ANGLES
+from streamer.model import LANDMARK_COUNT, Mask, Pose
+from streamer.pose.packing import MAX_RECORDS, RECORD, pack, unpack
+from tests.fakes import make_pose
+
+DICE = np.random.default_rng(6)
+
+
+def numbers(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return DICE.normal(size=shape).astype(np.float32)
+
+
+def full_pose(number: int, mask_px: int = 16) -> Pose:
+    return Pose(
+        id=2**40 + number,
+        score=0.1 + number / 3,
+        landmarks=numbers(LANDMARK_COUNT, 5),
+        world=numbers(LANDMARK_COUNT, 3),
+        raw=numbers(LANDMARK_COUNT, 5),
+        predicted=DICE.random(LANDMARK_COUNT) > 0.5,
+        angles=numbers(len(ANGLES), 2),
+        turned="front_back",
+        mask=Mask(DICE.integers(0, 256, (mask_px, mask_px), np.uint8), numbers(2, 3)),
+    )
+
+
+def body_of(*poses: Pose) -> memoryview:
+    return memoryview(b"".join(buffer.tobytes() for buffer in pack(poses)))
+
+
+def assert_same(one: object, other: object) -> None:
+    """To the last bit, and of the same kinds."""
+    assert type(one) is type(other)
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        assert (one.dtype, one.shape) == (other.dtype, other.shape)
+        assert one.tobytes() == other.tobytes()
+    elif isinstance(one, Pose | Mask):
+        for field in fields(one):
+            assert_same(getattr(one, field.name), getattr(other, field.name))
+    else:
+        assert one == other
+
+
+def test_poses_come_back_to_the_last_bit() -> None:
+    poses = [full_pose(0), make_pose(nose=(0.25, 0.75)), full_pose(2, mask_px=256)]
+    for before, after in zip(poses, unpack(3, body_of(*poses)), strict=True):
+        assert_same(before, after)
+
+
+def test_nobody_comes_back_as_nobody() -> None:
+    assert unpack(0, body_of()) == ()
+
+
+def test_poses_keep_nothing_of_the_memory_they_came_through() -> None:
+    body = bytearray(body_of(full_pose(1)))
+    (before,), (pose,) = unpack(1, memoryview(body)), unpack(1, memoryview(body))
+    body[:] = bytes(len(body))
+    assert_same(before, pose)
+
+
+@pytest.mark.parametrize("count", [-1, 0, 1, 3, MAX_RECORDS + 1, 2**70])
+def test_another_count_of_poses_than_there_are_is_refused(count: int) -> None:
+    with pytest.raises(ValueError):
+        unpack(count, body_of(full_pose(0), full_pose(1)))
+
+
+@pytest.mark.parametrize("change", [-1, 1, -RECORD.itemsize])
+def test_too_few_and_too_many_bytes_are_refused(change: int) -> None:
+    body = body_of(full_pose(0)).tobytes()
+    with pytest.raises(ValueError):
+        unpack(1, memoryview(body[:change] if change < 0 else body + bytes(change)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("score", np.nan),
+        ("landmarks", np.inf),
+        ("to_mask", np.nan),
+        ("mask_px", 2**32 - 1),
+        ("turned", 3),
+    ],
+)
+def test_what_no_estimator_says_is_refused(name: str, value: float) -> None:
+    body = bytearray(body_of(full_pose(0)))
+    np.frombuffer(body, RECORD, 1)[name] = value
+    with pytest.raises(ValueError):
+        unpack(1, memoryview(body))
+
+
+def test_random_bytes_are_refused_or_poses_and_nothing_else() -> None:
+    for _ in range(300):
+        body = memoryview(DICE.bytes(RECORD.itemsize * 2))
+        try:
+            assert len(unpack(2, body)) == 2
+        except ValueError:
+            continue
