@@ -2,9 +2,15 @@
 # MediaPipe has no wheel for Linux on ARM (docs/decisions/0001-mediapipe-version.md).
 # tools/docker_steps.py runs these steps without Docker.
 
-FROM node:20-bookworm-slim AS node
+# The base images as they are today, with the fixes of today. For a build that is the same tomorrow give their
+# digests, which `docker buildx imagetools inspect python:3.11-slim-bookworm` tells:
+#   docker build --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:... --build-arg NODE_IMAGE=... .
+ARG NODE_IMAGE=node:20-bookworm-slim
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
-FROM python:3.11-slim-bookworm AS build
+FROM ${NODE_IMAGE} AS node
+
+FROM ${PYTHON_IMAGE} AS build
 # npm, for the lite and heavy models
 COPY --from=node /usr/local/bin/node /usr/local/bin/node
 COPY --from=node /usr/local/lib/node_modules /usr/local/lib/node_modules
@@ -22,7 +28,7 @@ COPY config config
 COPY web web
 COPY tools/healthcheck.py tools/
 
-FROM python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE}
 RUN useradd --system --uid 10001 streamer \
     && install --directory --owner=streamer /state
 COPY --from=build /app /app
@@ -36,7 +42,8 @@ ENV STREAMER_MODELS_DIR=/models \
     STREAMER_SERVER__PORT=8080 \
     XDG_STATE_HOME=/state \
     PYTHONUNBUFFERED=1
-USER streamer
+# By number, so that a cluster can see that it is not root.
+USER 10001
 VOLUME /state
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \

@@ -10,6 +10,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 	--no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml
 
 .PHONY: help setup run test test-firefox check types bench bench-yardsticks eval lock clean
+.PHONY: audit controls sbom scan
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +66,18 @@ clean: ## remove what the other targets made here; the models stay in the cache
 	rm -rf .venv .venv-yardsticks .cache build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \
 		tests/node/node_modules
 
+controls: .venv/models.stamp .venv/dev.stamp ## take away each control in turn and see a test fail
+	$(BIN)/python -m tests.controls $(ARGS)
+
+audit: .venv/audit.stamp ## look for known holes in all packages, and in the workflow file; needs a network
+	$(BIN)/python tools/audit.py
+
+sbom: .venv/audit.stamp ## write the bill of materials to build/sbom.cdx.json
+	$(BIN)/python tools/sbom.py build/sbom.cdx.json
+
+scan: ## look for known holes in the container's image; needs Docker
+	tools/scan_image.sh
+
 # Each stamp is touched when its step has ended well, so that the step is not taken again.
 .venv/python.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -95,3 +108,19 @@ clean: ## remove what the other targets made here; the models stay in the cache
 	$(BIN)/python -m venv .venv-yardsticks
 	.venv-yardsticks/bin/python -m pip install --disable-pip-version-check --no-deps -r $<
 	@touch $@
+
+TIMES ?= 50
+HOURS ?= 1
+
+.PHONY: chaos soak
+
+chaos: .venv/models.stamp .venv/dev.stamp ## put faults into a running service; TIMES=50, ARGS="camera_killed" runs a part
+	$(BIN)/python -m tests.chaos --times $(TIMES) $(ARGS)
+
+soak: .venv/models.stamp .venv/dev.stamp ## run under full load for HOURS=1 and report what grows
+	$(BIN)/python -m tests.soak --hours $(HOURS) $(ARGS)
+
+.PHONY: sigterm
+
+sigterm: .venv/models.stamp .venv/dev.stamp ## end a loaded service 20 times: exit 0 within 10 s
+	$(BIN)/python -m tests.chaos sigterm --times 20

@@ -1,6 +1,7 @@
 """Small tools of concurrency, without words of the domain."""
 
 import asyncio
+import contextvars
 import logging
 import threading
 import time
@@ -85,7 +86,9 @@ def in_daemon_thread(name: str, work: Callable[[], T]) -> Future[T]:
         except BaseException as error:  # carried over to whoever waits for it
             outcome.set_exception(error)
 
-    threading.Thread(target=run, name=name, daemon=True).start()
+    # What is logged there is about what it is here.
+    here = contextvars.copy_context()
+    threading.Thread(target=here.run, args=(run,), name=name, daemon=True).start()
     return outcome
 
 

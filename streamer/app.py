@@ -2,18 +2,20 @@
 
 import asyncio
 import contextlib
-import logging
-import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
+from streamer.access.book import TokenBook
+from streamer.access.store import TokenFile, tokens_path
+from streamer.aio import cancel_and_wait
 from streamer.config import (
     AnySource,
     Config,
@@ -23,7 +25,8 @@ from streamer.config import (
     UsbSource,
     WorkersConfig,
 )
-from streamer.errors import ConfigError, LimitReached
+from streamer.draining import CLOSE_TIMEOUT_S, NEWS_S, Stop, close_together
+from streamer.errors import ConfigError, LimitReached, ModelError, WorkerDied
 from streamer.images.service import Images
 from streamer.isolation import lives
 from streamer.outputs.output import Output
@@ -31,26 +34,29 @@ from streamer.overlay import SkeletonPainter
 from streamer.ports import Estimator, EstimatorFactory
 from streamer.pose.models import find_model
 from streamer.pose.remote import RemoteEstimator
+from streamer.reloading import Reload, on_hangup
 from streamer.retry import RetryPolicy
 from streamer.server.application import make_application
 from streamer.server.guard import is_exposed
+from streamer.server.health import Reason
 from streamer.server.https import listening, open_https
 from streamer.server.keys import Services
+from streamer.sources.address import listening_on
 from streamer.sources.discovery import CameraFinder
 from streamer.sources.file import FileCamera
 from streamer.sources.onvif import OnvifAsker
 from streamer.sources.probe import Camera, probe
 from streamer.sources.rtsp import RtspCamera
 from streamer.sources.usb import UsbCamera, list_devices
-from streamer.state import StateFile, default_state_file
+from streamer.state import StateFile, default_state_file, trouble_with_folder
 from streamer.streams import Streams, Workshop
 from streamer.webrtc.peers import Peers
-
-logger = logging.getLogger(__name__)
 
 SHUTDOWN_TIMEOUT_S = 2.5
 """For a request that is still under way. aiohttp waits so long for it twice: until it lets it fail, and
 until it cancels it. Readers are told before (``slow_readers.Writes.hurry``)."""
+
+IMAGES_CLOSE_TIMEOUT_S = 1.0
 
 EXECUTOR_THREADS = 16
 """For short work and for waiting until threads have ended: more than asyncio's default, six on two cores,
@@ -60,37 +66,81 @@ MAX_PROBES = 4
 """At a time: each decodes a camera's video for some seconds."""
 
 
-async def serve(config: Config) -> None:
-    """Serves until SIGINT or SIGTERM. Raises ConfigError or ModelError when it can't start."""
-    _check_exposure(config.server)
-    stop = asyncio.Event()
+async def serve(config: Config, read_config: Callable[[], Config] | None = None) -> None:
+    """Serves until SIGINT or SIGTERM; SIGHUP reads the configuration again, with ``read_config``. Raises
+    ConfigError or ModelError when it can't start."""
+    tokens = TokenBook(TokenFile(tokens_path(config.server)), config.server.token)
+    await asyncio.to_thread(tokens.look)
+    _check_exposure(config.server, tokens)
+    stop = Stop()
+    stop.listen()
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(EXECUTOR_THREADS, thread_name_prefix="worker"))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt does it
-            loop.add_signal_handler(number, stop.set)
     # The port first: a second server must not open the cameras or write the state file of the first.
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(_listener(config.server, config.server.port))
         http_port = config.server.http_port
         plain = stack.enter_context(_listener(config.server, http_port)) if http_port else None
+        stack.enter_context(listening_on(*_ports(listener, plain)))
         https = await open_https(config.server, _state_path(config.server).parent / "tls")
-        services = await stack.enter_async_context(_services(config))
+        services = make_services(config)
+        services.tokens = tokens
         services.authority = https.authority if https else None
+        services.certificate_until = https.until if https else lambda: None
         app = make_application(config.server, services)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+        beating = asyncio.create_task(services.heartbeat.run(), name="heartbeat")
+        stack.push_async_callback(cancel_and_wait, beating)
         await runner.setup()
-        stack.push_async_callback(runner.cleanup)
+        stack.push_async_callback(close_all, runner, services)
+        services.connections = lambda: len(runner.server.connections) if runner.server else 0
         await stack.enter_async_context(listening(runner, listener, https))
         if plain is not None:
             await stack.enter_async_context(listening(runner, plain, None))
-        _announce(listener, secure=https is not None)
-        await stop.wait()
-        services.ready = False
+        await stop.unless_asked(_begin(config, services))
+        if not stop.asked:
+            services.ready = True
+            _announce(listener, secure=https is not None)
+            with on_hangup(Reload(config, read_config, app)):
+                await stop.wait()
+        await drain(services)
 
 
-@contextlib.asynccontextmanager
-async def _services(config: Config) -> AsyncIterator[Services]:
+async def _begin(config: Config, services: Services) -> None:
+    """What takes a while: until it is done, whoever comes is told so. Raises ModelError, ConfigError."""
+    factory = estimator_factory(config.workers)
+    await asyncio.gather(
+        asyncio.to_thread(_try_estimator, config.pose, factory), asyncio.to_thread(lives.prepare)
+    )
+    for stream in config.streams:
+        services.streams.add_camera(stream, keep=False)
+    services.streams.load_kept()
+
+
+async def drain(services: Services) -> None:
+    """No new work from here on, and everybody knows."""
+    services.ready, services.draining = False, True
+    services.streams.say_goodbye()
+    await asyncio.sleep(NEWS_S)
+
+
+async def close_all(runner: web.AppRunner, services: Services) -> None:
+    """Requests that are under way may end first; the process that analyses pictures is for them."""
+    await close_together(
+        CLOSE_TIMEOUT_S,
+        requests=runner.cleanup(),
+        peers=services.peers.close(),
+        streams=services.streams.close(),
+    )
+    await close_together(
+        IMAGES_CLOSE_TIMEOUT_S,
+        pictures=services.images.close(),
+        workers=asyncio.to_thread(lives.end),
+    )
+
+
+def make_services(config: Config) -> Services:
+    """All parts of the service. None of them does anything yet."""
     retry = RetryPolicy(cap_s=config.rtsp.retry_cap_s, rejected_s=config.rtsp.rejected_retry_s)
     estimators = estimator_factory(config.workers)
     workshop = Workshop(
@@ -101,47 +151,39 @@ async def _services(config: Config) -> AsyncIterator[Services]:
         retry=retry,
         output=lambda session, output, limits: Output(session, output, config.rtsp, retry, limits),
     )
-    await asyncio.to_thread(lives.prepare)
-    await asyncio.to_thread(_try_estimator, config.pose, estimators)
-    state = StateFile(_state_path(config.server))
+    state_path = _state_path(config.server)
     streams = Streams(
         workshop,
         config.pose,
         config.video,
         config.server.max_streams,
-        state,
+        StateFile(state_path),
         config.overlay,
         config.privacy,
     )
-    peers = Peers(config.webrtc, streams, config.workers)
-    images = Images(config.images)
     probes = asyncio.Semaphore(MAX_PROBES)
-    try:
-        for stream in config.streams:
-            streams.add_camera(stream, keep=False)
-        streams.load_kept()
-        yield Services(
-            streams=streams,
-            peers=peers,
-            probe=lambda source: _probe(camera_source(source, config), probes),
-            check_source=lambda source: camera_source(source, config).check(),
-            devices=lambda: asyncio.to_thread(list_devices),
-            find_cameras=CameraFinder(config.onvif, config.rtsp.allowed_networks).find,
-            ask_camera=OnvifAsker(config.onvif, config.rtsp.allowed_networks).streams,
-            images=images,
-            model=find_model,
-            pose=config.pose,
-            video=config.video,
-            overlay=config.overlay,
-            privacy=config.privacy,
-            ready=True,
-            max_picture_readers=config.server.max_picture_readers,
-        )
-    finally:
-        await images.close()
-        await peers.close()
-        await streams.close()
-        await asyncio.to_thread(lives.end)
+    return Services(
+        streams=streams,
+        peers=Peers(config.webrtc, streams, config.workers),
+        probe=lambda source: _probe(camera_source(source, config), probes),
+        check_source=lambda source: camera_source(source, config).check(),
+        devices=lambda: asyncio.to_thread(list_devices),
+        find_cameras=CameraFinder(config.onvif, config.rtsp.allowed_networks).find,
+        ask_camera=OnvifAsker(config.onvif, config.rtsp.allowed_networks).streams,
+        images=Images(config.images),
+        model=find_model,
+        pose=config.pose,
+        video=config.video,
+        overlay=config.overlay,
+        privacy=config.privacy,
+        checks=(
+            partial(_models_are_there, config.pose),
+            partial(_state_is_kept, state_path.parent),
+            _workers_start,
+        ),
+        state_folder=state_path.parent,
+        max_picture_readers=config.server.max_picture_readers,
+    )
 
 
 def camera_source(source: AnySource, config: Config) -> RtspCamera | FileCamera | UsbCamera:
@@ -180,6 +222,27 @@ def _try_estimator(pose: PoseConfig, make: EstimatorFactory) -> None:
     make(pose, "first").close()
 
 
+def _models_are_there(pose: PoseConfig) -> Reason | None:
+    try:
+        check_models(pose)
+    except ModelError as error:
+        return Reason("models-missing", str(error))
+    return None
+
+
+def _state_is_kept(folder: Path) -> Reason | None:
+    trouble = trouble_with_folder(folder)
+    return None if trouble is None else Reason("state-not-writable", trouble)
+
+
+def _workers_start() -> Reason | None:
+    try:
+        lives.prepare()
+    except WorkerDied as error:
+        return Reason("workers-broken", str(error))
+    return None
+
+
 async def _probe(camera: Camera, probes: asyncio.Semaphore) -> dict[str, Any]:
     if probes.locked():
         raise LimitReached("Other cameras are being looked at; try again in a moment.")
@@ -187,13 +250,13 @@ async def _probe(camera: Camera, probes: asyncio.Semaphore) -> dict[str, Any]:
         return asdict(await probe(camera))
 
 
-def _check_exposure(config: ServerConfig) -> None:
-    if is_exposed(config) and not (config.token or config.insecure_lan):
+def _check_exposure(config: ServerConfig, tokens: TokenBook) -> None:
+    if is_exposed(config) and not (tokens.is_guarded or config.insecure_lan):
         way = f"Through {'a proxy' if config.trusted_proxies else config.host}"
         raise ConfigError(
             f"{way} other machines can reach this server and watch its cameras. Set an "
-            "access token ([server] token, or STREAMER_SERVER__TOKEN), or say --insecure-lan if "
-            "everybody in your network may."
+            "access token (`streamer token create`, [server] token, or STREAMER_SERVER__TOKEN), or say "
+            "--insecure-lan if everybody in your network may."
         )
 
 
@@ -210,6 +273,10 @@ def _listener(config: ServerConfig, port: int) -> socket.socket:
             f"Can't listen on {config.host} port {port}: {error.strerror}. Is another "
             "Streamer running? Choose another port with --port or --http-port."
         ) from error
+
+
+def _ports(*listeners: socket.socket | None) -> list[int]:
+    return [each.getsockname()[1] for each in listeners if each is not None]
 
 
 def _announce(listener: socket.socket, *, secure: bool) -> None:

@@ -163,7 +163,11 @@ class Authority:
             return False  # another authority's, or no certificate of ours
         kind = x509.SubjectAlternativeName
         named = set(certificate.extensions.get_extension_for_class(kind).value)
-        lives = certificate.not_valid_after_utc - _now() > RENEW_BEFORE
+        now = _now()
+        # A clock that was wrong when it was made, and was put right: it lies in the future.
+        lives = (
+            certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - RENEW_BEFORE
+        )
         return lives and names <= named
 
     def _allowed(self, hosts: set[str]) -> set[Name]:
@@ -196,6 +200,24 @@ def machine_hosts() -> set[str]:
             if not address.is_link_local:
                 hosts.add(str(address))
     return hosts
+
+
+def certificate_until(file: Path) -> float:
+    """When the first certificate of a PEM file runs out, Unix seconds. Raises OSError, ValueError."""
+    return x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc.timestamp()
+
+
+def certificate_names(file: Path) -> set[str]:
+    """What the first certificate of a PEM file is for: names, and addresses as text. Raises OSError,
+    ValueError."""
+    certificate = x509.load_pem_x509_certificate(file.read_bytes())
+    try:
+        kind = x509.SubjectAlternativeName
+        return {
+            str(each.value) for each in certificate.extensions.get_extension_for_class(kind).value
+        }
+    except x509.ExtensionNotFound:
+        return set()
 
 
 def common_name(certificate: x509.Certificate) -> str:

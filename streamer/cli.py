@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from streamer import __version__
+from streamer.access.commands import add_token_commands
 from streamer.config import PoseConfig, RtspSource, explain
 from streamer.errors import ConfigError, StreamerError
 from streamer.settings import load_config
@@ -45,8 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_probe(commands)
     _add_analyze(commands)
     _add_eval(commands)
+    _add_doctor(commands)
     _add_models(commands)
     _add_bench(commands)
+    add_token_commands(commands)
     return parser
 
 
@@ -128,6 +131,15 @@ def _add_eval(commands: Any) -> None:
     evaluation.set_defaults(run=_eval)
 
 
+def _add_doctor(commands: Any) -> None:
+    doctor = commands.add_parser(
+        "doctor", help="look at all that the service needs; say what to do"
+    )
+    doctor.add_argument("--config", type=Path, metavar="FILE")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.set_defaults(run=_doctor)
+
+
 def _add_models(commands: Any) -> None:
     models = commands.add_parser("models", help="assemble the pose models, once")
     models.add_argument(
@@ -176,18 +188,20 @@ def _option(text: str) -> tuple[str, Any]:
 
 def _serve(arguments: argparse.Namespace) -> int:
     from streamer.app import serve  # here, so that `--help` does not load MediaPipe
+    from streamer.draining import leave
     from streamer.pose.models import Complexity, ensure_models
 
     keys = ("host", "port", "tls", "http_port", "tls_cert", "tls_key", "insecure_lan", "log_level")
     given = {key: value for key in keys if (value := getattr(arguments, key)) is not None}
-    config = load_config(arguments.config, overrides={"server": given})
-    configure_logging(config.server.log_level)
+    read_config = partial(load_config, arguments.config, overrides={"server": given})
+    config = read_config()
+    configure_logging(config.server.log_level, config.server.log_format)
     poses = [config.pose, *(stream.pose for stream in config.streams if stream.pose)]
     complexities = {Complexity(each) for pose in poses for each in pose.complexities}
     for segmentation in (False, True):  # a privacy mode may be asked for at any time
         ensure_models(complexities, segmentation=segmentation)
-    asyncio.run(serve(config))
-    return 0
+    asyncio.run(serve(config, read_config))
+    leave()
 
 
 def _probe(arguments: argparse.Namespace) -> int:
@@ -262,6 +276,22 @@ def _eval(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"streamer: {error}\n")
         return 2
     return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from streamer.doctor import examine
+    from streamer.doctor.finding import as_json, lines
+
+    configure_logging("error")
+    findings = []
+    for finding in examine(arguments.config):
+        findings.append(finding)
+        if not arguments.json:
+            sys.stdout.writelines(f"{line}\n" for line in lines([finding]))
+            sys.stdout.flush()
+    if arguments.json:
+        sys.stdout.write(as_json(findings) + "\n")
+    return int(any(each.level == "problem" for each in findings))
 
 
 def _models(arguments: argparse.Namespace) -> int:

@@ -38,6 +38,16 @@ _SILENCE: Final = aiohttp.ClientWSTimeout(ws_receive=45.0, ws_close=2.0)
 
 FIRST_RETRY_S: Final = 0.25
 MAX_RETRY_S: Final = 5.0
+_UNREADABLE: Final = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What reading a message raises that does not have the form of ours."""
+
 _FATAL: Final = range(HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
@@ -93,13 +103,18 @@ def _pose(pose: dict[str, Any]) -> Pose:
     return Pose(
         id=pose["id"],
         score=pose["score"],
-        landmarks=np.array(pose["landmarks"], np.float32),
-        world=np.array(pose["world"], np.float32),
-        raw=np.array(pose["raw"], np.float32) if "raw" in pose else None,
+        landmarks=_rows(pose["landmarks"], 5),
+        world=_rows(pose["world"], 3),
+        raw=_rows(pose["raw"], 5) if "raw" in pose else None,
         predicted=_predicted(pose["predicted"]) if "predicted" in pose else None,
         angles=_angles(pose["angles"]) if "angles" in pose else None,
         turned=pose.get("turned"),
     )
+
+
+def _rows(rows: list[list[float]], columns: int) -> NDArray[np.float32]:
+    """One for each landmark. Raises ValueError for any other number."""
+    return np.array(rows, np.float32).reshape(LANDMARK_COUNT, columns)
 
 
 def _predicted(indices: list[int]) -> NDArray[np.bool_]:
@@ -240,21 +255,25 @@ class Client:
 
 
 def _read(received: aiohttp.WSMessage, stream: str) -> PoseFrame | State | Model | None:
-    """None for what a later version may add."""
-    if received.type is aiohttp.WSMsgType.BINARY:
-        try:
+    """None for what a later version may add, and for what is no message of ours."""
+    try:
+        if received.type is aiohttp.WSMsgType.BINARY:
             return PoseFrame.from_binary(received.data, stream)
-        except InvalidRequest:
-            return None
-    if received.type is aiohttp.WSMsgType.TEXT:
-        message = json.loads(received.data)
-        if message.get("type") == "pose":
-            return PoseFrame.from_message(message)
-        if message.get("type") == "state":
-            return State(stream, message["state"], message["detail"])
-        if message.get("type") == "model":
-            ran, wanted = message["model_complexity"], message["wanted"]
-            return Model(stream, ran, wanted, message.get("reason", ""))
+        if received.type is aiohttp.WSMsgType.TEXT:
+            return _read_text(json.loads(received.data), stream)
+    except (InvalidRequest, *_UNREADABLE):
+        return None
+    return None
+
+
+def _read_text(message: dict[str, Any], stream: str) -> PoseFrame | State | Model | None:
+    if message.get("type") == "pose":
+        return PoseFrame.from_message(message)
+    if message.get("type") == "state":
+        return State(stream, message["state"], message["detail"])
+    if message.get("type") == "model":
+        ran, wanted = message["model_complexity"], message["wanted"]
+        return Model(stream, ran, wanted, message.get("reason", ""))
     return None
 
 
@@ -262,7 +281,7 @@ def _refusal(status: int, body: bytes) -> ClientError:
     try:
         problem = json.loads(body)
         kind, detail = problem["type"].rpartition(":")[2], problem["detail"]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except _UNREADABLE:
         kind, detail = "http-error", f"The server answered {status}."
     return ClientError(status, kind, detail)
 

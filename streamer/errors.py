@@ -22,15 +22,19 @@
     ├── Unsupported             well said, but not something this service does
     ├── NotFound                no such stream or peer
     ├── Locked                  the configuration does not let this be changed
+    ├── NotAllowed              the token's scopes do not reach so far
+    ├── TooManyAttempts         too many wrong tokens came; try later
     ├── Conflict                the id is taken, or the stream is not of a kind that can do that
     ├── NoPicture               a stream has no picture to give now; try later
     ├── LimitReached            the server is full; try later
+    ├── Starting, ShuttingDown  the server as a whole takes no work now; try later
     └── MediaUnreachable        there is no way for a peer's video: no address, no TURN server that works
 
 Errors of other libraries become one of these where they enter, with ``from err``.
 Each class carries ``kind``, the stable last part of the problem type a client sees.
 """
 
+import math
 from typing import ClassVar
 
 
@@ -128,6 +132,20 @@ class Locked(StreamerError):
     kind = "locked"
 
 
+class NotAllowed(StreamerError):
+    kind = "not-allowed"
+
+
+class TooManyAttempts(StreamerError):
+    """``retry_after_s``: when the next one is taken."""
+
+    kind = "too-many-attempts"
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__("Too many wrong tokens came from there; try again in a moment.")
+        self.retry_after_s = max(1, math.ceil(retry_after_s))
+
+
 class Conflict(StreamerError):
     kind = "conflict"
 
@@ -138,6 +156,14 @@ class NoPicture(StreamerError):
 
 class LimitReached(StreamerError):
     kind = "limit-reached"
+
+
+class Starting(StreamerError):
+    kind = "starting"
+
+
+class ShuttingDown(StreamerError):
+    kind = "shutting-down"
 
 
 class MediaUnreachable(StreamerError):

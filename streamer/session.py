@@ -9,7 +9,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from streamer.aio import cancel_and_wait, tell_all
@@ -34,7 +34,7 @@ from streamer.privacy import Obscurer
 from streamer.retry import RetryPolicy
 from streamer.screens import Screens, Watchers
 from streamer.supervision import Hands, Supervisor
-from streamer.telemetry import SessionMeter
+from streamer.telemetry import Histogram, SessionMeter
 from streamer.timeline import Timeline
 from streamer.worker import MIN_SIDE_PX, Intake, PoseWorker
 
@@ -228,6 +228,16 @@ class Session:
         self.last_result = None
         self._set_forwardable(self._forwardable)
         self._notice_due.set()
+
+    @property
+    def frame_age_s(self) -> float | None:
+        """Since the newest processed frame reached the server; None before the first."""
+        return self._meter.frame_age_s
+
+    @property
+    def stage_times(self) -> Mapping[str, Histogram]:
+        """What all frames took in each stage, seconds."""
+        return self._meter.stages
 
     def stats(self) -> SessionStats:
         intake = self._connection.intake

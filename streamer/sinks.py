@@ -75,6 +75,12 @@ class MessageFeed:
         if listener in self._listeners:
             self._listeners.remove(listener)
 
+    def say_goodbye(self, status: Status) -> None:
+        """The last that listeners hear: what comes of the stream's own end would be a lie to those who will
+        come back to it."""
+        self.on_status(status)
+        self._listeners.clear()
+
     def on_result(self, result: PoseResult) -> None:
         made: dict[Form, str | bytes] = {}
 

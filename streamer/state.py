@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,22 @@ def default_state_file() -> Path:
     """In the XDG state folder (XDG Base Directory Specification)."""
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(home) / "streamer" / "streams.json"
+
+
+MIN_FREE_BYTES = 2**20
+
+
+def trouble_with_folder(folder: Path) -> str | None:
+    """Why nothing can be remembered there, in a sentence without its name; None where it can, or where it
+    can be made."""
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        return "The folder for what the server remembers can't be written to."
+    if shutil.disk_usage(there).free < MIN_FREE_BYTES:
+        return "The disk for what the server remembers is full."
+    return None
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from streamer.access import Caller
 from streamer.config import (
     AnySource,
     OutputConfig,
@@ -15,8 +16,8 @@ from streamer.config import (
     StreamConfig,
     VideoConfig,
 )
-from streamer.errors import Conflict, LimitReached, NotFound, StreamerError
-from streamer.model import StreamState
+from streamer.errors import Conflict, LimitReached, NotFound, ShuttingDown, StreamerError
+from streamer.model import Status, StreamState
 from streamer.outputs.output import Output
 from streamer.outputs.stills import Stills
 from streamer.ports import CameraSource, EstimatorFactory, Painter, Source
@@ -29,12 +30,15 @@ from streamer.state import StateFile
 
 logger = logging.getLogger(__name__)
 
+RETURN_S = 3.0
+"""When viewers of a server that shuts down may look for it again; most are only restarted."""
+
 
 @dataclass(slots=True, eq=False)
 class Stream:
     """``camera``: how the stream was added, credentials too, for those that were not published; ``kind``
     is the source's type: ``rtsp``, ``file`` or ``usb``, ``webcam`` or ``whip``; ``shown`` is what may be
-    told of the source."""
+    told of the source; ``owner``: who publishes it, None for a camera's."""
 
     id: str
     shown: dict[str, str]
@@ -49,6 +53,7 @@ class Stream:
     kept: bool = False  # comes back after a restart
     viewers: int = 0
     output: Output | None = None
+    owner: Caller | None = None
     feed: MessageFeed = field(init=False)
     stills: Stills = field(init=False)
 
@@ -100,12 +105,13 @@ class Streams:
         self._video = video
         self._overlay = overlay or OverlayConfig()
         self._privacy = privacy or PrivacyConfig()
-        self._max_streams = max_streams
+        self.max_streams = max_streams
         self._state = state
         self._streams: dict[str, Stream] = {}
         self._removals: set[asyncio.Task[None]] = set()
         self._not_started: list[StreamConfig] = []  # remembered, for a start that may go better
         self._saving: asyncio.Task[None] | None = None
+        self._closed = False
 
     def __iter__(self) -> Iterator[Stream]:
         return iter(tuple(self._streams.values()))
@@ -147,12 +153,20 @@ class Streams:
                 self._save()
         await stream.close()
 
+    def say_goodbye(self) -> None:
+        """The server shuts down: listeners are told what they wait for, and that it will be back."""
+        words = "The server is shutting down."
+        goodbye = Status(StreamState.RECONNECTING, words, ShuttingDown.kind, RETURN_S)
+        for stream in self:
+            stream.feed.say_goodbye(goodbye)
+
     async def close(self) -> None:
+        """What is to be remembered is written, whatever else hangs."""
         streams = tuple(self)
         self._streams.clear()
-        await asyncio.gather(*(stream.close() for stream in streams), *self._removals)
-        if self._saving is not None:
-            await self._saving
+        self._closed = True
+        saving = () if self._saving is None else (self._saving,)
+        await asyncio.gather(*saving, *(stream.close() for stream in streams), *self._removals)
 
     def load_kept(self) -> None:
         """Starts the streams that the state file remembers and that are not there already. The file
@@ -268,11 +282,13 @@ class Streams:
         listed: bool,
         output: OutputConfig | None = None,
     ) -> Stream:
+        if self._closed:
+            raise ShuttingDown("The server is shutting down; try again when it is back.")
         if stream_id in self._streams:
             raise Conflict(f"There is a stream {stream_id!r} already; choose another id.")
-        if len(self._streams) >= self._max_streams:
+        if len(self._streams) >= self.max_streams:
             raise LimitReached(
-                f"This server runs at most {self._max_streams} streams ([server] max_streams); "
+                f"This server runs at most {self.max_streams} streams ([server] max_streams); "
                 "remove one, or try again later."
             )
         options = sought(pose, privacy.mode)

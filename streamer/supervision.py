@@ -25,6 +25,7 @@ from streamer.errors import (
     SourceRejected,
     StreamerError,
 )
+from streamer.logs import now_about
 from streamer.model import Status, StreamState
 from streamer.ports import FrameReceiver, Source
 from streamer.retry import RetryPolicy
@@ -108,6 +109,7 @@ class Supervisor:
             self._worker_end.set_result(_WorkerGaveUp(error, wait_s))
 
     async def _run(self) -> None:
+        now_about(stream=self._name)
         attempt = 0
         while True:
             try:

@@ -1,42 +1,85 @@
 """Logging that never shows a secret, and the figures of a session."""
 
-import logging
+import bisect
 import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from streamer.aio import percentile
+from streamer.logs import LogFormat, configure
 from streamer.model import SessionStats
 
 _CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)\S*@", re.IGNORECASE)
 # Some cameras take the login in the path or the query.
 _SECRET = re.compile(
-    r"(?P<key>(?:user|username|usr|loginuse|pass|passwd|password|pwd|psw|loginpas|auth|token|key)=)"
+    r"(?P<key>(?:user|username|usr|loginuse|pass|passwd|password|pwd|psw|loginpas|auth|token|ticket|key)"
+    r"=)"
     r"[^&\s'\"]*",
     re.IGNORECASE,
 )
+# An access token that `streamer token create` has made, but for the id, by which it can be revoked.
+_TOKEN = re.compile(r"(?P<id>\bst-[0-9a-f]{8}-)[A-Za-z0-9_-]{43}")
 _WINDOW_FRAMES = 300  # ten seconds at 30 fps
 _FPS_WINDOW_S = 3.0
+
+STAGE_BOUNDS_S = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.02,
+    0.035,
+    0.05,
+    0.075,
+    0.1,
+    0.15,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+)
+"""Of the times of a frame's stages: finer up to three frames at 30 fps, within which a live stream is."""
 
 
 def redact(text: str) -> str:
     """The text without the user info of any URL in it (RFC 3986, section 3.2.1; up to the last @, since
-    a person may not have escaped a / in the password), and without what follows ``password=``."""
-    return _SECRET.sub(r"\g<key>…", _CREDENTIALS.sub(r"\g<scheme>", text))
+    a person may not have escaped a / in the password), and without what follows ``password=``; of an access
+    token only its id."""
+    return _TOKEN.sub(r"\g<id>…", _SECRET.sub(r"\g<key>…", _CREDENTIALS.sub(r"\g<scheme>", text)))
 
 
-class _RedactingFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
-
-
-def configure_logging(level: str) -> None:
+def configure_logging(level: str, log_format: LogFormat = "text") -> None:
     """One handler on stderr; every line of ours and of the libraries passes ``redact``."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("streamer").setLevel(level.upper())
+    configure(level, log_format, redact)
+
+
+@dataclass(slots=True)
+class Histogram:
+    """How many values were at most so large, as Prometheus counts them. ``counts`` has one more than there
+    are bounds: what was larger than all. It only grows."""
+
+    bounds: tuple[float, ...]
+    counts: list[int] = field(default_factory=list)
+    total: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.counts = self.counts or [0] * (len(self.bounds) + 1)
+
+    def add(self, value: float) -> None:
+        self.counts[bisect.bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def copy(self) -> "Histogram":
+        return Histogram(self.bounds, list(self.counts), self.total)
+
+    def grow(self, now: "Histogram", before: "Histogram | None") -> None:
+        """By what another one has gained."""
+        before = before or Histogram(now.bounds)
+        for place, (new, old) in enumerate(zip(now.counts, before.counts, strict=True)):
+            self.counts[place] += new - old
+        self.total += now.total - before.total
 
 
 class SessionMeter:
@@ -45,6 +88,7 @@ class SessionMeter:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._latencies: dict[str, deque[float]] = {}  # by stage, ms
+        self.stages: dict[str, Histogram] = {}  # by stage, seconds, of all frames
         self._finished: deque[float] = deque(maxlen=_WINDOW_FRAMES)
         self._last_received_mono: float | None = None
         self.frames_processed = 0
@@ -62,18 +106,25 @@ class SessionMeter:
         window = self._latencies.get(stage)
         if window is None:
             window = self._latencies[stage] = deque(maxlen=_WINDOW_FRAMES)
+            self.stages[stage] = Histogram(STAGE_BOUNDS_S)
         window.append(ms)
+        self.stages[stage].add(ms / 1000)
+
+    @property
+    def frame_age_s(self) -> float | None:
+        """Of the newest frame; None before the first."""
+        if self._last_received_mono is None:
+            return None
+        return self._clock() - self._last_received_mono
 
     def snapshot(self, frames_in: int, frames_dropped: int) -> SessionStats:
-        age = None
-        if self._last_received_mono is not None:
-            age = (self._clock() - self._last_received_mono) * 1000
+        age_s = self.frame_age_s
         return SessionStats(
             frames_in=frames_in,
             frames_processed=self.frames_processed,
             frames_dropped=frames_dropped,
             pose_fps=self._fps(),
-            frame_age_ms=age,
+            frame_age_ms=None if age_s is None else age_s * 1000,
             reconnects=self.reconnects,
             latency_ms=self._percentiles(),
         )

@@ -15,6 +15,7 @@ from streamer.aio import LatestSlot
 from streamer.breaker import Breaker
 from streamer.config import PoseConfig
 from streamer.errors import EstimatorError, ModelError, StreamerError
+from streamer.logs import now_about
 from streamer.model import Frame, ModelStatus, Picture, Pose, PoseResult
 from streamer.ports import EstimatorFactory, Painter
 from streamer.pose.zones import Zones
@@ -154,6 +155,7 @@ class PoseWorker:
     # -- everything below runs in the worker's thread -----------------------------------------------
 
     def _run(self) -> None:
+        now_about(stream=self._name)
         estimator, epoch = self._estimator, _Epoch()
         try:
             while (job := self._slot.take()) is not None:

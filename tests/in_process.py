@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
+from streamer.access.book import TokenBook
 from streamer.aio import cancel_and_wait
 from streamer.app import camera_source
 from streamer.config import (
@@ -47,6 +49,7 @@ from streamer.server.keys import Services
 from streamer.session import Session
 from streamer.sources.discovery import CameraFinder
 from streamer.sources.onvif import OnvifAsker
+from streamer.sources.probe import probe
 from streamer.sources.usb import list_devices
 from streamer.state import StateFile
 from streamer.streams import Streams, Workshop
@@ -58,7 +61,7 @@ SDP = {"Content-Type": "application/sdp"}
 
 
 class Service:
-    """All parts of the service but the cameras, which are fakes."""
+    """All parts of the service but the cameras, which are fakes unless ``real_cameras`` says otherwise."""
 
     def __init__(
         self,
@@ -72,12 +75,15 @@ class Service:
         config: Config | None = None,
         images: ImagesConfig | None = None,
         privacy: PrivacyConfig | None = None,
+        tokens: TokenBook | None = None,
+        real_cameras: bool = False,
     ) -> None:
         self.cameras: list[FakeSource] = []
         self.estimators = FakeEstimators()
         self.server_config = server or ServerConfig()
         self._folder = folder
         self._config = config = config or Config()
+        self._real_cameras = real_cameras
         webrtc, video = webrtc or WebRtcConfig(), video or VideoConfig()
         workshop = Workshop(
             camera_source=self._camera,
@@ -113,9 +119,12 @@ class Service:
             privacy=privacy or PrivacyConfig(),
             ready=True,
             max_picture_readers=self.server_config.max_picture_readers,
+            tokens=tokens or TokenBook(config_token=self.server_config.token),
         )
 
     def _camera(self, source: AnySource) -> CameraSource:
+        if self._real_cameras:
+            return camera_source(source, self._config)
         fake = FakeSource()
         fake.shown = camera_source(source, self._config).shown
         self.cameras.append(fake)
@@ -127,6 +136,8 @@ class Service:
         return Output(session, config, self._config.rtsp, RetryPolicy(), limits)
 
     async def _probe(self, source: AnySource) -> dict[str, Any]:
+        if self._real_cameras:
+            return asdict(await probe(camera_source(source, self._config)))
         raise SourceUnreachable(f"nothing answers at {camera_source(source, self._config).shown}")
 
     async def _devices(self) -> list[dict[str, str]]:

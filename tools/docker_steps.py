@@ -61,7 +61,7 @@ class Image:
                 self.command = json.loads(self.inside(rest))
             case "HEALTHCHECK":
                 self.health_check = json.loads(self.inside(rest[rest.index("CMD") + 3 :]))
-            case "USER" | "VOLUME" | "EXPOSE":
+            case "ARG" | "USER" | "VOLUME" | "EXPOSE":
                 pass
             case _:
                 raise SystemExit(f"This script does not know {instruction}.")

@@ -151,7 +151,7 @@ export class LivePeer {
         continue;
       }
       const status = this.#stream.state === "ended" ? this.#stream : statusAfter(loss, attempt);
-      this.#setLink(status);
+      this.#setLink(this.#stream.kind === "shutting-down" ? saidBefore(this.#stream, status) : status);
       if (status.retryAt === null) return;
       await sleep(status.retryAt - performance.now(), signal);
     }
@@ -309,6 +309,16 @@ export class LivePeer {
     this.status = next;
     this.#events.onStatus(next);
   }
+}
+
+/**
+ * The server said why before it went: that is better than what the loss looks like.
+ * @param {Status} goodbye
+ * @param {Status} status
+ * @returns {Status}
+ */
+function saidBefore({ words, detail, kind }, status) {
+  return status.state === "reconnecting" ? { ...status, words, detail, kind } : status;
 }
 
 /** @param {Status} status */

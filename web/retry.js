@@ -43,6 +43,9 @@ function statusAfterProblem({ status, kind, retryAfter_s }, trouble, retryAt) {
   if (kind === "media-unreachable") {
     return statusOf("reconnecting", { ...trouble, kind, words: t("video blocked"), retryAt });
   }
+  if (kind === "starting" || kind === "shutting-down") {
+    return statusOf("reconnecting", { ...trouble, kind, words: t("server restarting"), retryAt });
+  }
   if (status === HTTP.FULL || status === HTTP.TOO_MANY) {
     const later = Math.max(retryAt, performance.now() + (retryAfter_s ?? 0) * 1000);
     return statusOf("reconnecting", { ...trouble, kind, words: t("server full"), retryAt: later });

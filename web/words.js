@@ -33,6 +33,7 @@ const CAMERA_TROUBLE = new Map([
   ["worker-died", t("reading the video anew")],
   ["estimator-failed", t("no poses: estimator failed")],
   ["model-unavailable", t("model missing")],
+  ["shutting-down", t("server restarting")],
 ]);
 
 /** @type {Record<PageState, string>} */

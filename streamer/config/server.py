@@ -23,6 +23,8 @@ class ServerConfig(Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     token: str = ""
+    tokens_file: str = ""
+    session_hours: float = Field(default=168.0, gt=0, le=8760)
     insecure_lan: bool = False
     allowed_hosts: list[str] = []
     allowed_origins: list[str] = []
@@ -37,6 +39,7 @@ class ServerConfig(Section):
     max_picture_readers: int = Field(default=64, ge=1)
     state_file: str = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
 
     @field_validator("token")
     @classmethod

@@ -72,7 +72,7 @@ class Login:
 
 def _parsed(challenge: str) -> tuple[str, dict[str, str]]:
     scheme, _, rest = challenge.strip().partition(" ")
-    pairs = [each for each in parse_http_list(rest) if "=" in each]
+    pairs = [each for each in parse_http_list(rest) if each.partition("=")[2]]
     return scheme.lower(), {k.lower(): v for k, v in parse_keqv_list(pairs).items()}
 
 

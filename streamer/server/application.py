@@ -4,10 +4,14 @@ from typing import Final, NoReturn
 
 from aiohttp import web
 
+from streamer.access import Role
+from streamer.access.keeper import Keeper
 from streamer.config import ServerConfig
 from streamer.errors import ConfigError
 from streamer.server import (
+    account,
     cameras,
+    health,
     images,
     landmarks,
     metrics,
@@ -19,20 +23,38 @@ from streamer.server import (
     streams,
     trust,
 )
+from streamer.server.access import ACCESS, Access
+from streamer.server.gate import gate
 from streamer.server.guard import GUARD, Guard
+from streamer.server.journal import JOURNAL, Journal
 from streamer.server.keys import OUTSIDE, SERVICES, Services
+from streamer.server.outside import Proxies
 from streamer.server.problems import problem_middleware
+from streamer.server.rules import Narrow, Rule, check_rules, ruled
 
 MAX_BODY_BYTES: Final = 64 * 1024
 
 
 def make_application(config: ServerConfig, services: Services) -> web.Application:
-    guard = Guard(config)
+    """Raises ConfigError, and TypeError for a route that does not say who may use it."""
+    proxies, journal = Proxies(config), Journal()
+    guard = Guard(config, proxies)
+    access = Access(Keeper(services.tokens, config.session_hours * 3600), proxies)
     app = web.Application(
-        middlewares=[guard.middleware, problem_middleware], client_max_size=MAX_BODY_BYTES
+        middlewares=[
+            journal.middleware,
+            guard.middleware,
+            problem_middleware,
+            access.middleware,
+            gate,
+        ],
+        client_max_size=MAX_BODY_BYTES,
     )
     app.on_response_prepare.append(guard.add_headers)
     app[GUARD] = guard
+    app[ACCESS] = access
+    app.cleanup_ctx.append(access.run)
+    app[JOURNAL] = journal
     app[SERVICES] = services
     slow_readers.add_writes(app)
     app.add_routes(streams.routes)
@@ -40,13 +62,16 @@ def make_application(config: ServerConfig, services: Services) -> web.Applicatio
     app.add_routes(peers.routes)
     app.add_routes(images.routes)
     app.add_routes(trust.routes)
+    app.add_routes(account.routes)
     landmarks.add_landmarks(app, config.max_readers)
     stills.add_stills(app)
     metrics.add_metrics(app)
+    health.add_health(app)
     pages.add_pages(app)
     openapi.add_document(app)
     if config.base_path:
         _add_base_path(app, config.base_path)
+    check_rules(app)
     return app
 
 
@@ -65,5 +90,6 @@ def _add_base_path(app: web.Application, base_path: str) -> None:
         app.router.add_route(method, base_path + path, handler)
 
 
+@ruled(Rule(Role.VIEW, Narrow.BY_HANDLER))
 async def _to_wall(request: web.Request) -> NoReturn:
     raise web.HTTPPermanentRedirect(request[OUTSIDE].path("/"))

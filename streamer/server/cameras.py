@@ -5,6 +5,7 @@ from dataclasses import asdict
 from aiohttp import web
 from pydantic import Field
 
+from streamer.access import Role
 from streamer.config import Section
 from streamer.server.guard import read_json
 from streamer.server.keys import SERVICES
@@ -27,7 +28,10 @@ class StreamsRequest(Section):
 
 @routes.get("/api/v1/devices")
 @describe(
-    "Cameras", "The USB cameras of the server's machine", answers={200: json_answer(list[Device])}
+    "Cameras",
+    "The USB cameras of the server's machine",
+    role=Role.ADMIN,
+    answers={200: json_answer(list[Device])},
 )
 async def list_devices(request: web.Request) -> web.Response:
     return web.json_response(await request.app[SERVICES].devices())
@@ -37,6 +41,7 @@ async def list_devices(request: web.Request) -> web.Response:
 @describe(
     "Cameras",
     "Searches the network for cameras that speak ONVIF",
+    role=Role.ADMIN,
     answers={200: json_answer(list[FoundCamera])},
     problems=(503,),
 )
@@ -49,6 +54,7 @@ async def find_cameras(request: web.Request) -> web.Response:
 @describe(
     "Cameras",
     "Asks an ONVIF camera for the addresses of its video",
+    role=Role.ADMIN,
     body=json_body(StreamsRequest),
     answers={200: json_answer(list[CameraStream])},
     problems=(502, 503),

@@ -1,16 +1,13 @@
-"""The rules that every request meets before a handler: who may ask, from where, in which form."""
+"""The rules that every request meets first: under which name, from which pages, by which scheme, in which
+form. Who may do what is `access`."""
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import ipaddress
 import json
-import secrets
 import socket
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.http_exceptions import PayloadEncodingError
@@ -21,20 +18,23 @@ from streamer.server.keys import ANSWER_BEGUN, OUTSIDE, REQUEST_ID
 from streamer.server.outside import Proxies
 from streamer.server.problems import problem
 
-SESSION_COOKIE: Final = "streamer_session"
 BODY_TIMEOUT_S: Final = 15.0
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _PLAIN: Final = frozenset({"/healthz", "/readyz", "/trust", "/trust/authority", "/trust/ca.crt"})
-"""Open without https, where there is any, and without the token; so are the pages' files."""
-_PUBLIC: Final = _PLAIN | {"/login", "/api/v1/login", "/client.js"}
+"""Open without https, where there is any; so are the pages' files."""
 _FILES: Final = "/static/"
 _HEADERS: Final = {
+    # Scripts, styles and connections, WebSockets too: from here alone, nothing inline. With trusted types no
+    # script can turn text into markup or code, as none does.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "
-    "media-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
-    "frame-ancestors 'none'",
+    "media-src 'self' blob:; frame-src 'none'; worker-src 'none'; object-src 'none'; "
+    "base-uri 'self'; form-action 'self'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Origin-Agent-Cluster": "?1",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), display-capture=(), usb=(), "
+    "serial=(), hid=(), midi=(), payment=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
@@ -46,7 +46,6 @@ _TO_FRIENDS: Final = {
     "Cross-Origin-Resource-Policy": "cross-origin",
     "Vary": "Origin",
 }
-_CHALLENGE: Final = 'Bearer, Basic realm="Streamer"'
 _PREFLIGHT: Final = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
     "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE, OPTIONS",
@@ -55,21 +54,22 @@ _PREFLIGHT: Final = {
 
 
 class Guard:
-    """Host allow-list, exact Origin, access token. Deny by default: with a token set, every route needs
-    it but those that a person or a health check must reach before."""
+    """Host allow-list, exact Origin, https where there is any."""
 
-    def __init__(self, config: ServerConfig) -> None:
-        self._token = config.token
-        self._names = own_names(config)
-        self._friends = frozenset(config.allowed_origins)
-        self._proxies = Proxies(config)
+    def __init__(self, config: ServerConfig, proxies: Proxies) -> None:
+        self.go_by(config)
+        self._proxies = proxies
         self._any_address = is_exposed(config)
         self._speaks_https = config.speaks_https
         self._ports = {config.http_port: config.port} if config.http_port else {}
 
+    def go_by(self, config: ServerConfig) -> None:
+        """The names and the friends that the configuration has now."""
+        self._names = own_names(config)
+        self._friends = frozenset(config.allowed_origins)
+
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[REQUEST_ID] = secrets.token_hex(8)
         request[OUTSIDE] = self._proxies.outside(request)
         if self._is_preflight(request):
             return web.Response(status=HTTPStatus.NO_CONTENT, headers=_PREFLIGHT)
@@ -107,8 +107,6 @@ class Guard:
             return None
         if self._speaks_https and path not in _PLAIN and request[OUTSIDE].scheme != "https":
             return self._to_https(request)
-        if self._token and path not in _PUBLIC and not self._may_enter(request):
-            return self._unauthorized(request)
         return None
 
     def _host_is_ours(self, host: str) -> bool:
@@ -133,14 +131,6 @@ class Guard:
         is_friend = request.headers.get("Origin") in self._friends
         return asks and is_friend and self._host_is_ours(request[OUTSIDE].host)
 
-    def _may_enter(self, request: web.Request) -> bool:
-        scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self.token_is_right(credentials):
-            return True
-        if scheme.lower() == "basic" and self.token_is_right(_password(credentials)):
-            return True
-        return _equal(request.cookies.get(SESSION_COOKIE, ""), self.session_value())
-
     def _to_https(self, request: web.Request) -> web.Response:
         outside = request[OUTSIDE]
         host = urlsplit(f"//{outside.host}")
@@ -153,31 +143,13 @@ class Guard:
         there = home + outside.path(self._proxies.inside(request.path_qs))
         return web.Response(status=HTTPStatus.PERMANENT_REDIRECT, headers={"Location": there})
 
-    def _unauthorized(self, request: web.Request) -> web.Response:
-        if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
-            outside = request[OUTSIDE]
-            wanted = quote(outside.path(self._proxies.inside(request.path_qs)), safe="")
-            login = f"{outside.path('/login')}?next={wanted}"
-            return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": login})
-        return problem(
-            request,
-            HTTPStatus.UNAUTHORIZED,
-            "token-needed",
-            "Send the access token as `Authorization: Bearer …`, or sign in at /login.",
-            # A browser would ask for a name and a password of its own; players know nothing else.
-            {"WWW-Authenticate": "Bearer" if _is_browser(request) else _CHALLENGE},
-        )
+    def inside(self, request: web.Request) -> str:
+        """The path as the routes have it, without what a proxy puts before."""
+        return self._proxies.inside(request.path)
 
     def is_friend(self, origin: str) -> bool:
         """Whether pages of this origin may use the server."""
         return origin in self._friends
-
-    def token_is_right(self, token: str) -> bool:
-        return _equal(token.strip(), self._token)
-
-    def session_value(self) -> str:
-        """What the cookie holds: proof of the token, not the token."""
-        return hmac.new(self._token.encode(), b"streamer-session", hashlib.sha256).hexdigest()
 
 
 GUARD = web.AppKey("guard", Guard)
@@ -203,24 +175,6 @@ def foreign_page(request: web.Request) -> web.Response | None:
         "Pages of another origin may not use this server. [server] allowed_origins names those that may; "
         'their <img> needs crossorigin="anonymous".',
     )
-
-
-def _equal(given: str, secret: str) -> bool:
-    """In a time that tells nothing of the secret. What is given may be bytes that are not UTF-8."""
-    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), secret.encode())
-
-
-def _password(basic: str) -> str:
-    """Players and home automation know no other login than a name, here any, and a password (RFC 7617)."""
-    try:
-        return base64.b64decode(basic, validate=True).decode().partition(":")[2]
-    except ValueError:
-        return ""
-
-
-def _is_browser(request: web.Request) -> bool:
-    """It would ask for a name and password in a window of its own."""
-    return request.headers.get("User-Agent", "").startswith("Mozilla/")
 
 
 def is_loopback(host: str) -> bool:

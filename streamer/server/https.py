@@ -13,7 +13,7 @@ from typing import Final
 from aiohttp import web
 
 from streamer.aio import cancel_and_wait
-from streamer.certificates import Authority, machine_hosts
+from streamer.certificates import Authority, certificate_until, machine_hosts
 from streamer.config import ServerConfig
 from streamer.errors import ConfigError
 from streamer.server.guard import is_loopback, own_names
@@ -38,9 +38,18 @@ _ANY: Final = {"", "0.0.0.0", "::"}
 class Https:
     """The context of every connection, and the authority of its certificate, if that is our own."""
 
-    def __init__(self, context: ssl.SSLContext, authority: Authority | None) -> None:
+    def __init__(self, context: ssl.SSLContext, authority: Authority | None, file: Path) -> None:
+        self._file = file
         self.context = context
         self.authority = authority
+
+    def until(self) -> float | None:
+        """When the certificate that is on the disk runs out, Unix seconds; None where it can't be read.
+        Waits for the disk."""
+        try:
+            return certificate_until(self._file)
+        except (OSError, ValueError):
+            return None
 
     async def keep_fresh(self, interval_s: float = LOOK_INTERVAL_S) -> None:
         """Until cancelled. New connections get the new certificate; the others stay."""
@@ -79,7 +88,7 @@ async def open_https(config: ServerConfig, folder: Path) -> Https | None:
         await asyncio.to_thread(context.load_cert_chain, cert, key)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"[server] tls_cert, tls_key: can't be used: {error}") from error
-    return Https(context, authority)
+    return Https(context, authority, Path(cert))
 
 
 @contextlib.asynccontextmanager

@@ -9,6 +9,7 @@ from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import BadHttpMessage, PayloadEncodingError
 from pydantic import Field
 
+from streamer.access import Role
 from streamer.aio import cancel_and_wait
 from streamer.config import Section, Share
 from streamer.errors import InvalidPicture, InvalidRequest, PictureTooLarge
@@ -62,6 +63,7 @@ _FORM_SCHEMA: Final = {
 @describe(
     "Pictures",
     "The poses in a picture",
+    role=Role.OPERATE,
     body=(
         Content(FORM, _FORM_SCHEMA),
         *(Content(f"image/{each}", _BYTES) for each in ("jpeg", "png", "webp", "heic")),

@@ -1,20 +1,25 @@
 """What handlers find in the application and on a request, typed."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from streamer.access.book import TokenBook
 from streamer.certificates import Authority
 from streamer.config import AnySource, OverlayConfig, PoseConfig, PrivacyConfig, VideoConfig
+from streamer.heartbeat import Heartbeat
 from streamer.images.service import Images
 from streamer.server.outside import Outside
 from streamer.sources.discovery import FoundCamera
 from streamer.sources.onvif import CameraStream, Login
 from streamer.streams import Streams
 from streamer.webrtc.peers import Peers
+
+if TYPE_CHECKING:
+    from streamer.server.health import Check
 
 
 @dataclass(slots=True)
@@ -25,7 +30,10 @@ class Services:
     or SourceForbidden for one that the configuration rules out. ``devices``: the USB cameras of this
     machine; ``find_cameras``: those of its network; ``ask_camera``: the streams of the one at an address.
     ``images``: analyses pictures; ``model``: where the model of a ``model_complexity`` lies; raises
-    ModelError when it is not there.
+    ModelError when it is not there. ``ready``: it takes work; ``draining``: it never will again. ``checks``:
+    what else it needs to take work. ``connections``: how many are open. ``state_folder``: where it keeps what
+    it remembers. ``certificate_until``: when the server's certificate runs out, Unix seconds; not for the
+    event loop. ``tokens``: the access tokens that there are; none by default.
     """
 
     streams: Streams
@@ -43,10 +51,20 @@ class Services:
     overlay: OverlayConfig = field(default_factory=OverlayConfig)
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     ready: bool = False
+    draining: bool = False
+    checks: "Sequence[Check]" = ()
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
+    connections: Callable[[], int] = lambda: 0
+    state_folder: Path | None = None
+    certificate_until: Callable[[], float | None] = lambda: None
     max_picture_readers: int = 64
+    tokens: TokenBook = field(default_factory=TokenBook)
 
 
 SERVICES = web.AppKey("services", Services)
 REQUEST_ID = web.RequestKey("request_id", str)
+PROBLEM = web.RequestKey("problem", str)
+"""The kind of the problem that it was refused with."""
+
 ANSWER_BEGUN = web.RequestKey("answer_begun", bool)
 OUTSIDE = web.RequestKey("outside", Outside)

@@ -9,13 +9,16 @@ from typing import Final, NamedTuple
 
 from aiohttp import WSCloseCode, web
 
+from streamer.access import Role
 from streamer.errors import LimitReached
 from streamer.model import StreamState
 from streamer.schema import AnyMessage
+from streamer.server.access import VISIT, Visit
 from streamer.server.guard import foreign_page
 from streamer.server.keys import SERVICES
 from streamer.server.openapi import Answer, Content, describe
 from streamer.server.problems import problem
+from streamer.server.rules import Narrow
 from streamer.server.slow_readers import end, in_time, keep_buffers_small
 from streamer.sinks import Form, StateWatcher, form_of
 from streamer.streams import Stream
@@ -86,7 +89,7 @@ class Readers:
     """All readers of landmarks, of all streams."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._open: set[Outbox] = set()
 
     def __len__(self) -> int:
@@ -95,9 +98,9 @@ class Readers:
     @contextlib.contextmanager
     def one_more(self, stream: Stream, form: Form) -> Iterator[Outbox]:
         """Raises LimitReached."""
-        if len(self._open) >= self._limit:
+        if len(self._open) >= self.limit:
             raise LimitReached(
-                f"This server has {self._limit} readers of landmarks ([server] max_readers); try "
+                f"This server has {self.limit} readers of landmarks ([server] max_readers); try "
                 "again when one has left."
             )
         outbox = Outbox(form)
@@ -132,6 +135,9 @@ def add_landmarks(app: web.Application, max_readers: int) -> None:
 @describe(
     "Landmarks",
     "A stream's messages as they come",
+    role=Role.VIEW,
+    narrow=Narrow.BY_ID,
+    ticket=True,
     answers={
         101: Answer(f"A WebSocket; its subprotocol `{PROTOCOL}` asks for binary pose messages"),
         200: Answer("Server-sent events", (Content(EVENTS, AnyMessage),)),
@@ -165,7 +171,8 @@ async def _over_websocket(request: web.Request, stream: Stream) -> web.StreamRes
         writer_limit=0,  # each message waits until there is room
     )
     form = form_of(websocket.can_prepare(request).protocol or "")
-    with request.app[READERS].one_more(stream, form) as outbox:
+    visit = request[VISIT]
+    with request.app[READERS].one_more(stream, form) as outbox, visit.told(outbox.close):
         await websocket.prepare(request)
         keep_buffers_small(request, BUFFER_BYTES)
 
@@ -177,9 +184,8 @@ async def _over_websocket(request: web.Request, stream: Stream) -> web.StreamRes
                             await websocket.send_str(message)
                         else:
                             await websocket.send_bytes(message)
-                ended = stream.session.status.state is StreamState.ENDED
                 async with in_time(request):
-                    await websocket.close(code=WSCloseCode.OK if ended else WSCloseCode.GOING_AWAY)
+                    await websocket.close(code=_close_code(stream, visit))
 
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(send_all(), name=f"landmarks-{stream.id}")
@@ -189,12 +195,20 @@ async def _over_websocket(request: web.Request, stream: Stream) -> web.StreamRes
     return websocket
 
 
+def _close_code(stream: Stream, visit: Visit) -> WSCloseCode:
+    if visit.is_over:
+        return WSCloseCode.POLICY_VIOLATION
+    ended = stream.session.status.state is StreamState.ENDED
+    return WSCloseCode.OK if ended else WSCloseCode.GOING_AWAY
+
+
 async def _as_events(request: web.Request, stream: Stream) -> web.StreamResponse:
     """HTML's server-sent events: each message is one event without a name, its ``data`` the JSON."""
     if (refusal := foreign_page(request)) is not None:
         return refusal
     events = web.StreamResponse(headers={"Content-Type": EVENTS, "Cache-Control": "no-store"})
-    with request.app[READERS].one_more(stream, "json") as outbox:
+    readers, visit = request.app[READERS], request[VISIT]
+    with readers.one_more(stream, "json") as outbox, visit.told(outbox.close):
         writer = await events.prepare(request)
         assert writer is not None
         keep_buffers_small(request, BUFFER_BYTES)

@@ -10,29 +10,35 @@ from weakref import WeakKeyDictionary
 from aiohttp import web
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
-    PROCESS_COLLECTOR,
     CollectorRegistry,
     generate_latest,
 )
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
+    HistogramMetricFamily,
     Metric,
     Sample,
     SummaryMetricFamily,
 )
 from prometheus_client.registry import Collector
 
+from streamer.access import Role
 from streamer.model import ModelStatus, PoseResult, SessionStats, Status, StreamState
+from streamer.server.figures import Machine, ServiceFigures, buckets
 from streamer.server.keys import SERVICES
 from streamer.server.openapi import Answer, describe, text_body
 from streamer.session import Session
 from streamer.streams import Stream
+from streamer.telemetry import Histogram
 
 UNLISTED: Final = "unlisted"
 """The label of all unlisted streams together: whoever knows the id of one may watch it."""
 
-_COUNTED: Final = ("frames_in", "frames_processed", "frames_dropped", "reconnects")
+_COUNTED: Final = (
+    *("frames_in", "frames_processed", "frames_dropped"),
+    *("reconnects", "worker_restarts"),
+)
 _OUTCOMES: Final = {"processed": "frames_processed", "dropped": "frames_dropped"}
 _QUANTILES: Final = {"p50": "0.5", "p95": "0.95"}
 
@@ -40,16 +46,19 @@ _QUANTILES: Final = {"p50": "0.5", "p95": "0.95"}
 def add_metrics(app: web.Application) -> None:
     services = app[SERVICES]
     figures = Figures(services.streams, services.peers)
+    service = ServiceFigures(app)
 
     @describe(
         "Service",
         "Figures of all streams, for Prometheus",
+        role=Role.ADMIN,
         answers={200: Answer("Prometheus' text format", text_body("text/plain"))},
     )
     async def show(request: web.Request) -> web.Response:
         registry = CollectorRegistry()
         registry.register(await figures.read())
-        registry.register(await asyncio.to_thread(_Process))
+        registry.register(await service.read())
+        registry.register(await asyncio.to_thread(Machine, services))
         # 0.0.4 is what every reader knows; the names and labels here need nothing newer.
         return web.Response(
             body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
@@ -69,7 +78,7 @@ class Figures:
     async def read(self) -> "Reading":
         """One stream after the other, with a turn for the rest of the loop after each: the percentiles
         of one take a few tenths of a millisecond."""
-        reading = Reading(self._unlisted.sums)
+        reading = Reading(self._unlisted.sums, self._unlisted.stages)
         for stream in self._streams:
             stats = stream.session.stats()
             self._unlisted.note(stream, stats)
@@ -79,31 +88,28 @@ class Figures:
         return reading
 
 
-class _Process(Collector):
-    """Memory, CPU time and open files of the process, under the names that all programs give them. Made
-    off the loop, since they are read from files; nothing where there is no /proc."""
-
-    def __init__(self) -> None:
-        self._metrics = tuple(PROCESS_COLLECTOR.collect())
-
-    def collect(self) -> Iterator[Metric]:
-        yield from self._metrics
-
-
 class _UnlistedCounts:
     """Sums over all unlisted streams that never fall, as a counter must not, though streams come, go and
     become listed. A stream is in them up to its end, if it lived when somebody asked."""
 
     def __init__(self) -> None:
         self.sums: Counter[str] = Counter()
+        self.stages: dict[str, Histogram] = {}
         self._seen = WeakKeyDictionary[Session, Counter[str]]()
+        self._seen_stages = WeakKeyDictionary[Session, dict[str, Histogram]]()
 
     def note(self, stream: Stream, stats: SessionStats) -> None:
         session, counts = stream.session, _counts(stats)
         seen = self._seen.get(session)
         self._seen[session] = counts
+        stages = {name: each.copy() for name, each in session.stage_times.items()}
+        seen_stages = self._seen_stages.get(session, {})
+        self._seen_stages[session] = stages
         if _label(stream) == UNLISTED:
             self.sums += counts - (seen or Counter())
+            for name, each in stages.items():
+                sums = self.stages.setdefault(name, Histogram(each.bounds))
+                sums.grow(each, seen_stages.get(name))
         if seen is None:
             session.subscribe(_EndNote(self, stream))
 
@@ -135,10 +141,13 @@ class _Group:
     model_complexity: int | None = None
     frame_age_s: float | None = None
     latency_s: dict[tuple[str, str], float] = field(default_factory=dict)  # by stage and quantile
+    stages: Mapping[str, Histogram] = field(default_factory=dict)
+    states: Counter[StreamState] = field(default_factory=Counter)
 
     def add(self, stream: Stream, stats: SessionStats) -> None:
         """Sums; of ages and latencies the worst, of models the lightest."""
         session = stream.session
+        self.states[session.status.state] += 1
         self.viewers += stream.viewers
         self.pose_fps += stats.pose_fps
         if session.status.state is StreamState.LIVE and session.last_result is not None:
@@ -157,9 +166,9 @@ class _Group:
 class Reading(Collector):
     """The figures of one moment, as the metrics that docs/protocol.md lists."""
 
-    def __init__(self, unlisted: Counter[str]) -> None:
+    def __init__(self, unlisted: Counter[str], stages: Mapping[str, Histogram]) -> None:
         # There from the start, at 0: a rate begins with the second value of a counter.
-        self._groups = {UNLISTED: _Group(unlisted)}
+        self._groups = {UNLISTED: _Group(unlisted, stages=stages)}
         self._states = Counter(dict.fromkeys(StreamState, 0))
         self.peers = 0
 
@@ -168,6 +177,7 @@ class Reading(Collector):
         group = self._groups.setdefault(label, _Group())
         if label != UNLISTED:
             group.counts = _counts(stats)
+            group.stages = stream.session.stage_times
         group.add(stream, stats)
         self._states[stream.session.status.state] += 1
 
@@ -184,6 +194,8 @@ class Reading(Collector):
         yield from self._counters()
         yield from self._gauges()
         yield self._latencies()
+        yield self._stages()
+        yield self._stream_states()
 
     def _counters(self) -> Iterator[Metric]:
         received = CounterMetricFamily(
@@ -197,12 +209,18 @@ class Reading(Collector):
         reconnects = CounterMetricFamily(
             "streamer_stream_reconnects", "Times the camera was tried again.", labels=["stream"]
         )
+        restarts = CounterMetricFamily(
+            "streamer_stream_worker_restarts",
+            "Times a process that worked for the stream was replaced.",
+            labels=["stream"],
+        )
         for label, group in self._groups.items():
+            restarts.add_metric([label], group.counts["worker_restarts"])
             received.add_metric([label], group.counts["frames_in"])
             for outcome, name in _OUTCOMES.items():
                 frames.add_metric([label, outcome], group.counts[name])
             reconnects.add_metric([label], group.counts["reconnects"])
-        yield from (received, frames, reconnects)
+        yield from (received, frames, reconnects, restarts)
 
     def _gauges(self) -> Iterator[Metric]:
         groups = self._groups.items()
@@ -241,6 +259,28 @@ class Reading(Collector):
                 labels = {"stream": label, "stage": stage, "quantile": quantile}
                 latencies.samples.append(Sample(latencies.name, labels, seconds))
         return latencies
+
+    def _stages(self) -> Metric:
+        stages = HistogramMetricFamily(
+            "streamer_stream_stage_seconds",
+            "What all frames took in each stage.",
+            labels=["stream", "stage"],
+        )
+        for label, group in self._groups.items():
+            for stage, times in sorted(group.stages.items()):
+                stages.add_metric([label, stage], buckets(times), times.total)
+        return stages
+
+    def _stream_states(self) -> Metric:
+        states = GaugeMetricFamily(
+            "streamer_stream_state",
+            "1 for the state that the stream is in, 0 for the others; how many of the unlisted ones.",
+            labels=["stream", "state"],
+        )
+        for label, group in self._groups.items():
+            for state in StreamState:
+                states.add_metric([label, state.value], group.states[state])
+        return states
 
 
 def _gauge(name: str, help_text: str, values: Mapping[str, float | None]) -> Metric:

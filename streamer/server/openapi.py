@@ -10,8 +10,10 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel, TypeAdapter
 
 from streamer import __version__
+from streamer.access import Role
 from streamer.config import StreamId
 from streamer.server.keys import OUTSIDE
+from streamer.server.rules import Narrow, Rule, ruled
 from streamer.server.shapes import Problem
 
 H = TypeVar("H", bound=Handler)
@@ -19,13 +21,20 @@ H = TypeVar("H", bound=Handler)
 JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"
 _REFERENCE: Final = "#/components/schemas/{model}"
-_OF_ALL: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.MISDIRECTED_REQUEST)
+_OF_ALL: Final = (HTTPStatus.FORBIDDEN, HTTPStatus.MISDIRECTED_REQUEST)
+_OF_GUARDED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS)
 _OF_BODIES: Final = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 )
+_WAYS_IN: Final = {
+    "token": {"type": "http", "scheme": "bearer"},
+    "password": {"type": "http", "scheme": "basic", "description": "The token; any name"},
+    "session": {"type": "apiKey", "in": "cookie", "name": "streamer_session"},
+    "ticket": {"type": "apiKey", "in": "query", "name": "ticket"},
+}
 _ID: Final = TypeAdapter(StreamId).json_schema()
 
 
@@ -67,6 +76,7 @@ class Operation:
     problems: tuple[int, ...]
     query: tuple[Query, ...]
     detail: str
+    rule: Rule
 
 
 _OPERATION: Final = "__operation__"
@@ -76,21 +86,22 @@ def describe(
     group: str,
     summary: str,
     *,
+    role: Role,
+    narrow: Narrow = Narrow.REFUSED,
+    ticket: bool = False,
     answers: Mapping[int, Answer],
     body: tuple[Content, ...] = (),
     problems: tuple[int, ...] = (),
     query: tuple[Query, ...] = (),
 ) -> Callable[[H], H]:
-    """Says what a handler is for; its docstring says more."""
+    """Says what a handler is for, and as ``rules.Rule`` has it, who may use it; its docstring says more."""
 
     def note(handler: H) -> H:
         detail = " ".join((handler.__doc__ or "").split())
-        setattr(
-            handler,
-            _OPERATION,
-            Operation(group, summary, body, answers, problems, query, detail),
-        )
-        return handler
+        rule = Rule(role, narrow, ticket)
+        operation = Operation(group, summary, body, answers, problems, query, detail, rule)
+        setattr(handler, _OPERATION, operation)
+        return ruled(rule)(handler)
 
     return note
 
@@ -149,12 +160,11 @@ def make_document(app: web.Application) -> dict[str, Any]:
             "summary": "Live human pose from any camera, on your own machine.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "security": [{}, {"token": []}],
         "tags": [{"name": name} for name in groups],
         "paths": paths,
         "components": {
             "schemas": schemas.definitions,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": _WAYS_IN,
         },
     }
 
@@ -172,6 +182,8 @@ def _operation(method: str, path: str, operation: Operation, schemas: "_Schemas"
         "tags": [operation.group],
         "summary": operation.summary,
         "responses": _responses(operation, schemas),
+        "security": _security(operation.rule),
+        "x-role": operation.rule.role.word,
     }
     if operation.detail:
         made["description"] = operation.detail
@@ -180,6 +192,15 @@ def _operation(method: str, path: str, operation: Operation, schemas: "_Schemas"
     if operation.body:
         made["requestBody"] = {"required": True, "content": _contents(operation.body, schemas)}
     return made
+
+
+def _security(rule: Rule) -> list[dict[str, list[str]]]:
+    """Nothing, where the server has no token; else any of these, whose lists name the role that is needed
+    (OpenAPI 3.1, Security Requirement Object)."""
+    if rule.role is Role.NONE:
+        return []
+    ways = ("token", "password", "session", *(("ticket",) if rule.ticket else ()))
+    return [{}, *({way: [rule.role.word]} for way in ways)]
 
 
 def _responses(operation: Operation, schemas: "_Schemas") -> dict[str, Any]:
@@ -191,7 +212,9 @@ def _responses(operation: Operation, schemas: "_Schemas") -> dict[str, Any]:
         }
         for status, answer in operation.answers.items()
     }
-    statuses = {*operation.problems, *_OF_ALL, *(_OF_BODIES if operation.body else ())}
+    guarded = () if operation.rule.role is Role.NONE else _OF_GUARDED
+    bodies = _OF_BODIES if operation.body else ()
+    statuses = {*operation.problems, *_OF_ALL, *guarded, *bodies}
     problem = _contents((Content(PROBLEM, Problem),), schemas)
     for status in sorted(map(int, statuses)):
         words = HTTPStatus(status).name.replace("_", " ").capitalize()
@@ -242,7 +265,13 @@ def add_document(app: web.Application) -> None:
     """Serves the description of all routes that the application has by now."""
     document = make_document(app)
 
-    @describe("API", "This description", answers={200: json_answer(dict[str, Any])})
+    @describe(
+        "API",
+        "This description",
+        role=Role.VIEW,
+        narrow=Narrow.BY_HANDLER,
+        answers={200: json_answer(dict[str, Any])},
+    )
     async def show(request: web.Request) -> web.Response:
         return web.json_response({**document, "servers": [{"url": request[OUTSIDE].path("/")}]})
 

@@ -1,41 +1,37 @@
-"""The pages, their files, signing in, and the health of the service."""
+"""The pages and their files."""
 
 import asyncio
-import logging
-from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from streamer.model import StreamState
-from streamer.server.guard import GUARD, SESSION_COOKIE, read_json
-from streamer.server.keys import OUTSIDE, SERVICES
-from streamer.server.openapi import Answer, describe, json_answer, json_body
-from streamer.server.problems import problem
-from streamer.server.shapes import Health, Login, Readiness
+from streamer.access import Role
+from streamer.server.keys import OUTSIDE
+from streamer.server.rules import Narrow, Rule, ruled
 
 WEB_FOLDER: Final = Path(__file__).resolve().parents[2] / "web"
-STALE_AFTER_MS: Final = 10_000
 _BASE: Final = '<base href="/">'
+_ALL: Final = Rule(Role.NONE)
+_WATCHERS: Final = Rule(Role.VIEW, Narrow.BY_HANDLER)  # a page itself shows nothing of any stream
+_OPERATORS: Final = Rule(Role.OPERATE)
 _PAGES: Final = {
-    "/": "index.html",
-    "/webcam": "webcam.html",
-    "/picture": "picture.html",
-    "/streams/{id}": "stream.html",
-    "/docs": "docs.html",
-    "/login": "login.html",
-    "/trust": "trust.html",
+    "/": ("index.html", _WATCHERS),
+    "/webcam": ("webcam.html", _OPERATORS),
+    "/picture": ("picture.html", _OPERATORS),
+    "/streams/{id}": ("stream.html", _WATCHERS),
+    "/docs": ("docs.html", _WATCHERS),
+    "/login": ("login.html", _ALL),
+    "/trust": ("trust.html", _ALL),
 }
 
-logger = logging.getLogger(__name__)
 routes = web.RouteTableDef()
 
 
 def add_pages(app: web.Application) -> None:
-    for path, name in _PAGES.items():
-        app.router.add_get(path, page(WEB_FOLDER / name))
+    for path, (name, rule) in _PAGES.items():
+        app.router.add_get(path, ruled(rule)(page(WEB_FOLDER / name)))
     for file in WEB_FOLDER.rglob("*"):  # by name, so that nothing else is ever served
         if file.is_file():
             app.router.add_get(f"/static/{file.relative_to(WEB_FOLDER).as_posix()}", _file(file))
@@ -43,6 +39,7 @@ def add_pages(app: web.Application) -> None:
 
 
 @routes.get("/client.js")
+@ruled(_ALL)
 async def client_module(request: web.Request) -> web.Response:
     """The JavaScript client, whose own modules lie beside it."""
     raise web.HTTPPermanentRedirect("static/client.js")
@@ -60,59 +57,8 @@ def page(file: Path) -> Handler:
 
 
 def _file(file: Path) -> Handler:
+    @ruled(_ALL)
     async def show(request: web.Request) -> web.StreamResponse:
         return web.FileResponse(file)
 
     return show
-
-
-@routes.post("/api/v1/login")
-@describe(
-    "Service",
-    "The access token becomes a session cookie",
-    body=json_body(Login),
-    answers={204: Answer("Signed in", headers={"Set-Cookie": "The session"})},
-)
-async def sign_in(request: web.Request) -> web.Response:
-    token = Login.model_validate(await read_json(request)).token
-    guard = request.app[GUARD]
-    if not guard.token_is_right(token):
-        logger.warning("a wrong access token came from %s", request[OUTSIDE].client)
-        return problem(request, HTTPStatus.UNAUTHORIZED, "wrong-token", "That token is not right.")
-    response = web.Response(status=HTTPStatus.NO_CONTENT)
-    response.set_cookie(
-        SESSION_COOKIE,
-        guard.session_value(),
-        httponly=True,
-        samesite="Strict",
-        secure=request[OUTSIDE].scheme == "https",
-        path=request[OUTSIDE].prefix or "/",
-    )
-    return response
-
-
-@routes.get("/healthz")
-@describe("Service", "Whether the process serves", answers={200: json_answer(Health)})
-async def health(request: web.Request) -> web.Response:
-    """200 while the process serves. ``stale_streams``: how many are live and yet without new frames."""
-    stale = 0
-    for stream in request.app[SERVICES].streams:
-        age_ms = stream.session.stats().frame_age_ms
-        if stream.session.status.state is StreamState.LIVE and (age_ms or 0) > STALE_AFTER_MS:
-            stale += 1
-    return web.json_response({"status": "ok", "stale_streams": stale})
-
-
-@routes.get("/readyz")
-@describe(
-    "Service",
-    "Whether it accepts work",
-    answers={
-        200: json_answer(Readiness),
-        503: json_answer(Readiness, "Starting, or shutting down"),
-    },
-)
-async def readiness(request: web.Request) -> web.Response:
-    ready = request.app[SERVICES].ready
-    status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-    return web.json_response({"ready": ready}, status=status)

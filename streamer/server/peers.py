@@ -7,11 +7,14 @@ from typing import cast, get_args
 
 from aiohttp import web
 
-from streamer.errors import InvalidRequest
+from streamer.access import Role
+from streamer.errors import InvalidRequest, NotFound
 from streamer.model import VideoMode
+from streamer.server.access import caller_of
 from streamer.server.guard import read_text
 from streamer.server.keys import OUTSIDE, SERVICES
 from streamer.server.openapi import Answer, Query, describe, json_answer, text_body
+from streamer.server.rules import Narrow
 from streamer.server.shapes import IceConfiguration
 from streamer.webrtc.peers import Answer as PeerAnswer
 from streamer.webrtc.sdp import MAX_OFFER_BYTES
@@ -41,6 +44,7 @@ _VIDEO = Query(
 @describe(
     "WebRTC",
     "A peer that sends its camera and gets the annotated video back",
+    role=Role.OPERATE,
     body=text_body(SDP),
     answers={201: _ANSWERED},
     problems=(404, 409, 503),
@@ -50,7 +54,8 @@ async def open_webcam(request: web.Request) -> web.Response:
     mode = _video_mode(request)
     offer = await read_text(request, SDP, MAX_OFFER_BYTES)
     peers = request.app[SERVICES].peers
-    return _created(request, await peers.open_webcam(offer, request.match_info.get("id"), mode))
+    stream = request.match_info.get("id")
+    return _created(request, await peers.open_webcam(offer, stream, mode, caller_of(request)))
 
 
 @routes.post("/whip")
@@ -58,6 +63,7 @@ async def open_webcam(request: web.Request) -> web.Response:
 @describe(
     "WebRTC",
     "WHIP: a peer that publishes",
+    role=Role.OPERATE,
     body=text_body(SDP),
     answers={201: _ANSWERED},
     problems=(409, 503),
@@ -65,7 +71,7 @@ async def open_webcam(request: web.Request) -> web.Response:
 async def open_whip(request: web.Request) -> web.Response:
     offer = await read_text(request, SDP, MAX_OFFER_BYTES)
     peers = request.app[SERVICES].peers
-    answer = await peers.open_whip(offer, request.match_info.get("id"))
+    answer = await peers.open_whip(offer, request.match_info.get("id"), caller_of(request))
     return _with_links(_created(request, answer), peers.ice_links())
 
 
@@ -73,6 +79,8 @@ async def open_whip(request: web.Request) -> web.Response:
 @describe(
     "WebRTC",
     "WHEP: a peer that watches",
+    role=Role.VIEW,
+    narrow=Narrow.BY_ID,
     body=text_body(SDP),
     answers={201: _ANSWERED},
     problems=(404, 503),
@@ -82,31 +90,72 @@ async def open_whep(request: web.Request) -> web.Response:
     mode = _video_mode(request)
     offer = await read_text(request, SDP, MAX_OFFER_BYTES)
     peers = request.app[SERVICES].peers
-    answer = await peers.open_whep(offer, request.match_info["id"], mode)
+    answer = await peers.open_whep(offer, request.match_info["id"], mode, caller_of(request))
     return _with_links(_created(request, answer), peers.ice_links())
 
 
 @routes.options("/whip")
 @routes.options("/whip/{id}")
-@routes.options("/whep/{id}")
-@describe("WebRTC", "What may be sent here", answers={200: Answer("In the headers")})
-async def describe_endpoint(request: web.Request) -> web.Response:
+@describe(
+    "WebRTC",
+    "What may be sent here",
+    role=Role.OPERATE,
+    answers={200: Answer("In the headers")},
+)
+async def describe_whip(request: web.Request) -> web.Response:
     """What may be sent here, and through which servers a client may gather before it makes its offer."""
-    response = web.Response(headers={"Allow": "GET,HEAD,OPTIONS,POST", "Accept-Post": SDP})
-    return _with_links(response, request.app[SERVICES].peers.ice_links())
+    return _described(request)
+
+
+@routes.options("/whep/{id}")
+@describe(
+    "WebRTC",
+    "What may be sent here",
+    role=Role.VIEW,
+    narrow=Narrow.BY_ID,
+    answers={200: Answer("In the headers")},
+    problems=(404,),
+)
+async def describe_whep(request: web.Request) -> web.Response:
+    """As of WHIP, the same for every id: this tells nobody which ones there are."""
+    return _described(request)
 
 
 @routes.get("/whip")
 @routes.get("/whip/{id}")
-@routes.get("/whep/{id}")
-@describe("WebRTC", "Nothing to read", answers={204: Answer("There is nothing to read")})
-async def read_endpoint(request: web.Request) -> web.Response:
+@describe(
+    "WebRTC",
+    "Nothing to read",
+    role=Role.OPERATE,
+    answers={204: Answer("There is nothing to read")},
+)
+async def read_whip(request: web.Request) -> web.Response:
     """There is nothing to read (RFC 9725, section 4.1)."""
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
+@routes.get("/whep/{id}")
+@describe(
+    "WebRTC",
+    "Nothing to read",
+    role=Role.VIEW,
+    narrow=Narrow.BY_ID,
+    answers={204: Answer("There is nothing to read")},
+    problems=(404,),
+)
+async def read_whep(request: web.Request) -> web.Response:
+    """There is nothing to read."""
+    return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
 @routes.options("/api/v1/peers/{id}")
-@describe("WebRTC", "What a peer takes", answers={200: Answer("In the headers")})
+@describe(
+    "WebRTC",
+    "What a peer takes",
+    role=Role.VIEW,
+    narrow=Narrow.BY_HANDLER,
+    answers={200: Answer("In the headers")},
+)
 async def describe_peer(request: web.Request) -> web.Response:
     """The same for every id: this tells nobody which ones there are."""
     allowed = {"Allow": "DELETE,GET,HEAD,OPTIONS,PATCH", "Accept-Patch": SDP_FRAGMENT}
@@ -114,10 +163,17 @@ async def describe_peer(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/v1/peers/{id}")
-@describe("WebRTC", "Whether a peer is there", answers={204: Answer("It is")}, problems=(404,))
+@describe(
+    "WebRTC",
+    "Whether a peer is there",
+    role=Role.VIEW,
+    narrow=Narrow.BY_HANDLER,
+    answers={204: Answer("It is")},
+    problems=(404,),
+)
 async def read_peer(request: web.Request) -> web.Response:
     """Nothing to read either, but whether the peer is there."""
-    request.app[SERVICES].peers.ice_tag(request.match_info["id"])
+    request.app[SERVICES].peers.ice_tag(_own_peer(request))
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
@@ -125,12 +181,14 @@ async def read_peer(request: web.Request) -> web.Response:
 @describe(
     "WebRTC",
     "Trickle ICE: further candidates of a peer",
+    role=Role.VIEW,
+    narrow=Narrow.BY_HANDLER,
     body=text_body(SDP_FRAGMENT),
     answers={204: Answer("Taken")},
     problems=(404, 412, 422, 428),
 )
 async def add_candidates(request: web.Request) -> web.Response:
-    peers, peer = request.app[SERVICES].peers, request.match_info["id"]
+    peers, peer = request.app[SERVICES].peers, _own_peer(request)
     _check_ice_session(request, peers.ice_tag(peer))
     fragment = await read_text(request, SDP_FRAGMENT, MAX_OFFER_BYTES)
     await peers.add_candidates(peer, fragment)
@@ -138,17 +196,43 @@ async def add_candidates(request: web.Request) -> web.Response:
 
 
 @routes.delete("/api/v1/peers/{id}")
-@describe("WebRTC", "Ends a peer", answers={200: Answer("Ended")}, problems=(404,))
+@describe(
+    "WebRTC",
+    "Ends a peer",
+    role=Role.VIEW,
+    narrow=Narrow.BY_HANDLER,
+    answers={200: Answer("Ended")},
+    problems=(404,),
+)
 async def close_peer(request: web.Request) -> web.Response:
-    await request.app[SERVICES].peers.close_peer(request.match_info["id"])
+    await request.app[SERVICES].peers.close_peer(_own_peer(request))
     return web.Response(status=HTTPStatus.OK)
 
 
 @routes.get("/api/v1/ice")
-@describe("WebRTC", "For RTCPeerConnection", answers={200: json_answer(IceConfiguration)})
+@describe(
+    "WebRTC",
+    "For RTCPeerConnection",
+    role=Role.VIEW,
+    narrow=Narrow.BY_HANDLER,
+    answers={200: json_answer(IceConfiguration)},
+)
 async def ice_servers(request: web.Request) -> web.Response:
     configuration = request.app[SERVICES].peers.ice_configuration()
     return web.json_response(configuration, headers={"Cache-Control": "no-store"})
+
+
+def _described(request: web.Request) -> web.Response:
+    response = web.Response(headers={"Allow": "GET,HEAD,OPTIONS,POST", "Accept-Post": SDP})
+    return _with_links(response, request.app[SERVICES].peers.ice_links())
+
+
+def _own_peer(request: web.Request) -> str:
+    """Its id. Raises NotFound, also when it is somebody else's."""
+    peer = request.match_info["id"]
+    if not caller_of(request).owns(request.app[SERVICES].peers.owner(peer)):
+        raise NotFound("There is no such peer; its connection has ended.")
+    return peer
 
 
 def _video_mode(request: web.Request) -> VideoMode:

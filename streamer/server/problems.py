@@ -18,17 +18,21 @@ from streamer.errors import (
     MediaUnreachable,
     ModelError,
     NoPicture,
+    NotAllowed,
     NotFound,
     PictureTooLarge,
+    ShuttingDown,
     SourceError,
     SourceForbidden,
     SourceRejected,
+    Starting,
     StreamerError,
+    TooManyAttempts,
     Unsupported,
     WorkerDied,
     WorkerHung,
 )
-from streamer.server.keys import ANSWER_BEGUN, REQUEST_ID
+from streamer.server.keys import ANSWER_BEGUN, PROBLEM, REQUEST_ID
 from streamer.telemetry import redact
 
 logger = logging.getLogger(__name__)
@@ -41,9 +45,13 @@ _STATUSES: tuple[tuple[type[StreamerError], HTTPStatus], ...] = (
     (Unsupported, HTTPStatus.UNPROCESSABLE_ENTITY),
     (NotFound, HTTPStatus.NOT_FOUND),
     (Locked, HTTPStatus.FORBIDDEN),
+    (NotAllowed, HTTPStatus.FORBIDDEN),
+    (TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS),
     (Conflict, HTTPStatus.CONFLICT),
     (NoPicture, HTTPStatus.SERVICE_UNAVAILABLE),
     (LimitReached, HTTPStatus.SERVICE_UNAVAILABLE),
+    (Starting, HTTPStatus.SERVICE_UNAVAILABLE),
+    (ShuttingDown, HTTPStatus.SERVICE_UNAVAILABLE),
     (MediaUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
     (ModelError, HTTPStatus.SERVICE_UNAVAILABLE),
     (SourceForbidden, HTTPStatus.FORBIDDEN),
@@ -74,6 +82,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """``kind`` is the stable part of the type; ``detail`` says what to do."""
+    request[PROBLEM] = kind
     body = {
         "type": f"urn:streamer:problem:{kind}",
         "title": kind.replace("-", " ").capitalize(),
@@ -119,11 +128,18 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
 def _ours(request: web.Request, error: StreamerError) -> web.Response:
     for kind, status in _STATUSES:
         if isinstance(error, kind):
-            busy = isinstance(error, LimitReached | NoPicture)
-            headers = {"Retry-After": str(RETRY_AFTER_S)} if busy else None
+            wait_s = _retry_after_s(error)
+            headers = None if wait_s is None else {"Retry-After": str(wait_s)}
             return problem(request, status, error.kind, str(error), headers)
     logger.error("request %s failed: %s", request.get(REQUEST_ID, ""), error)
     return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, error.kind, str(error))
+
+
+def _retry_after_s(error: StreamerError) -> int | None:
+    if isinstance(error, TooManyAttempts):
+        return error.retry_after_s
+    busy = isinstance(error, LimitReached | NoPicture | Starting | ShuttingDown)
+    return RETRY_AFTER_S if busy else None
 
 
 def _words(error: web.HTTPException) -> str:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from streamer.access.scopes import Scope
 from streamer.config import OverlayConfig, PoseConfig, PrivacyConfig, StreamId, VideoConfig
 from streamer.model import StreamState
 from streamer.schema import PoseEntry
@@ -150,10 +151,24 @@ class Health(Shape):
     status: str
     stale_streams: Count
     """Streams that are live, and yet without a new frame for 10 s."""
+    streams: dict[StreamState, Count]
+    """How many there are in each state."""
+    loop_lag_s: float
+    """By how much the server's own work came too late, at the worst in the last minute."""
+
+
+class NotReadyReason(Shape):
+    """Why the server takes no work."""
+
+    reason: Annotated[str, Field(pattern="^[a-z-]+$")]
+    """Stable: `starting`, `shutting-down`, `models-missing`, `state-not-writable`, `workers-broken`."""
+    detail: str
 
 
 class Readiness(Shape):
     ready: bool
+    reasons: list[NotReadyReason]
+    """None while it is ready."""
 
 
 class AuthorityInfo(Shape):
@@ -171,3 +186,28 @@ class TrustInfo(Shape):
 
 class Login(Shape):
     token: str
+
+
+class Me(Shape):
+    """Who asks, and what they may do."""
+
+    name: str
+    """Of the token; empty where the server has none."""
+    role: Literal["view", "operate", "admin"]
+    scopes: list[Scope]
+    """`view:door`: that stream alone."""
+    expires: str | None
+    """When the token or the session does, as in ISO 8601."""
+    signed_in: bool
+    """By a cookie: there is something to sign out of."""
+
+
+class TicketRequest(Shape):
+    path: str
+    """Of landmarks, MJPEG or a snapshot, without a query: `/api/v1/streams/door/mjpeg`."""
+
+
+class Ticket(Shape):
+    ticket: str
+    """For `?ticket=`, once."""
+    expires_in_s: float

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from aiohttp import web
 from pydantic import ConfigDict, Field
 
+from streamer.access import Role
 from streamer.config import Section
 from streamer.errors import LimitReached, NoPicture, NotFound
 from streamer.model import StreamState
@@ -16,6 +17,7 @@ from streamer.outputs.stills import Look, Still, StillFeed
 from streamer.server.guard import foreign_page
 from streamer.server.keys import SERVICES
 from streamer.server.openapi import Answer, Content, describe, queries
+from streamer.server.rules import Narrow
 from streamer.server.slow_readers import end, in_time, keep_buffers_small, send_body
 from streamer.streams import Stream
 
@@ -75,6 +77,9 @@ def add_stills(app: web.Application) -> None:
 @describe(
     "Pictures of streams",
     "The picture now",
+    role=Role.VIEW,
+    narrow=Narrow.BY_ID,
+    ticket=True,
     answers={200: Answer("A JPEG", (Content(_JPEG, _BINARY),), _TIMES)},
     problems=(400, 404, 503),
     query=queries(SnapshotQuery),
@@ -94,6 +99,9 @@ async def snapshot(request: web.Request) -> web.StreamResponse:
 @describe(
     "Pictures of streams",
     "Pictures as they come, for `<img>` and home automation",
+    role=Role.VIEW,
+    narrow=Narrow.BY_ID,
+    ticket=True,
     answers={200: Answer("Parts of image/jpeg, each with its length", (Content(_MJPEG, _BINARY),))},
     problems=(400, 404, 503),
     query=queries(MjpegQuery),

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 from aiohttp import web
 from pydantic import Field, WithJsonSchema
 
+from streamer.access import NOBODY, Role
 from streamer.config import (
     AnySource,
     OutputConfig,
@@ -19,12 +20,14 @@ from streamer.config import (
     StreamId,
     VideoConfig,
 )
-from streamer.errors import Locked
+from streamer.errors import Locked, NotAllowed
 from streamer.model import StreamState
 from streamer.outputs.output import Output
+from streamer.server.access import caller_of
 from streamer.server.guard import read_json
 from streamer.server.keys import OUTSIDE, SERVICES
 from streamer.server.openapi import Answer, describe, json_answer, json_body
+from streamer.server.rules import Narrow
 from streamer.server.shapes import StreamInfo
 from streamer.sources.probe import ProbeReport
 from streamer.streams import Stream, Streams
@@ -71,16 +74,25 @@ class ProbeRequest(Section):
 
 
 @routes.get("/api/v1/streams")
-@describe("Streams", "The listed streams", answers={200: json_answer(list[StreamInfo])})
+@describe(
+    "Streams",
+    "The listed streams",
+    role=Role.VIEW,
+    narrow=Narrow.BY_HANDLER,
+    answers={200: json_answer(list[StreamInfo])},
+)
 async def list_streams(request: web.Request) -> web.Response:
-    streams = request.app[SERVICES].streams
-    return web.json_response([stream_json(stream) for stream in streams if stream.listed])
+    """A token for single streams sees those, listed or not."""
+    streams, only = request.app[SERVICES].streams, caller_of(request).streams
+    shown = [each for each in streams if (each.listed if only is None else each.id in only)]
+    return web.json_response([stream_json(stream) for stream in shown])
 
 
 @routes.post("/api/v1/streams")
 @describe(
     "Streams",
     "Adds a camera",
+    role=Role.ADMIN,
     body=json_body(StreamRequest),
     answers={201: Answer("Added", json_body(StreamInfo), {"Location": "The stream's address"})},
     problems=(403, 409, 503),
@@ -109,7 +121,14 @@ async def create_stream(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/v1/streams/{id}")
-@describe("Streams", "One stream", answers={200: json_answer(StreamInfo)}, problems=(404,))
+@describe(
+    "Streams",
+    "One stream",
+    role=Role.VIEW,
+    narrow=Narrow.BY_ID,
+    answers={200: json_answer(StreamInfo)},
+    problems=(404,),
+)
 async def show_stream(request: web.Request) -> web.Response:
     return web.json_response(stream_json(_stream(request)))
 
@@ -118,6 +137,7 @@ async def show_stream(request: web.Request) -> web.Response:
 @describe(
     "Streams",
     "Changes a stream's options, live",
+    role=Role.OPERATE,
     body=json_body(StreamPatch),
     answers={200: json_answer(StreamInfo)},
     problems=(403, 404, 503),
@@ -125,6 +145,8 @@ async def show_stream(request: web.Request) -> web.Response:
 async def change_stream(request: web.Request) -> web.Response:
     services, stream = request.app[SERVICES], _stream(request)
     patch = StreamPatch.model_validate(await read_json(request))
+    if "output" in patch.model_fields_set and caller_of(request).role < Role.ADMIN:
+        raise NotAllowed("Your token may not publish to another server: it needs the scope admin.")
     if patch.output is not None:
         await services.check_source(RtspSource(url=patch.output.url))
     # From here to the last change nothing is waited for: it would undo what others change meanwhile.
@@ -150,15 +172,29 @@ async def change_stream(request: web.Request) -> web.Response:
 
 
 @routes.delete("/api/v1/streams/{id}")
-@describe("Streams", "Removes a stream", answers={204: Answer("Removed")}, problems=(404,))
+@describe(
+    "Streams",
+    "Removes a stream",
+    role=Role.OPERATE,
+    answers={204: Answer("Removed")},
+    problems=(404,),
+)
 async def remove_stream(request: web.Request) -> web.Response:
-    await request.app[SERVICES].streams.remove(_stream(request))
+    """A camera's takes the role admin; one that was published, the token that did it or an admin's."""
+    stream, caller = _stream(request), caller_of(request)
+    if not caller.owns(stream.owner or NOBODY):
+        raise NotAllowed("Your token may not remove this stream: it needs the scope admin.")
+    await request.app[SERVICES].streams.remove(stream)
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
 @routes.post("/api/v1/streams/{id}/restart")
 @describe(
-    "Streams", "Opens the camera anew, now", answers={200: json_answer(StreamInfo)}, problems=(404,)
+    "Streams",
+    "Opens the camera anew, now",
+    role=Role.OPERATE,
+    answers={200: json_answer(StreamInfo)},
+    problems=(404,),
 )
 async def restart_stream(request: web.Request) -> web.Response:
     stream = _stream(request)
@@ -170,6 +206,7 @@ async def restart_stream(request: web.Request) -> web.Response:
 @describe(
     "Cameras",
     "What a camera is, or what is wrong with it, without adding it",
+    role=Role.ADMIN,
     body=json_body(ProbeRequest),
     answers={200: json_answer(ProbeReport)},
     problems=(502, 503),

@@ -5,6 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
+from streamer.access import Role
 from streamer.server.keys import SERVICES
 from streamer.server.openapi import Answer, describe, json_answer, text_body
 from streamer.server.problems import problem
@@ -16,7 +17,12 @@ routes = web.RouteTableDef()
 
 
 @routes.get("/trust/authority")
-@describe("Service", "The authority of the certificate", answers={200: json_answer(TrustInfo)})
+@describe(
+    "Service",
+    "The authority of the certificate",
+    role=Role.NONE,
+    answers={200: json_answer(TrustInfo)},
+)
 async def show_authority(request: web.Request) -> web.Response:
     authority = request.app[SERVICES].authority
     shown = authority and {
@@ -31,6 +37,7 @@ async def show_authority(request: web.Request) -> web.Response:
 @describe(
     "Service",
     "The authority's certificate, for a device to trust",
+    role=Role.NONE,
     answers={200: Answer("In PEM", text_body(_CERTIFICATE))},
     problems=(404,),
 )

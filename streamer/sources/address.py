@@ -1,10 +1,12 @@
 """Which camera is meant, and whether the configuration allows its place in the network."""
 
 import asyncio
+import contextlib
 import ipaddress
 import re
 import socket
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -32,6 +34,9 @@ _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 _CONTROL = re.compile(
     r"[\x00-\x1f\x7f\ud800-\udfff]"
 )  # and halves of a character, which JSON can hold
+
+_own_ports: Counter[int] = Counter()
+"""TCP ports that this process listens on; what is there are we, and no camera."""
 
 _look_ups: dict[str, "Future[list[IpAddress]]"] = {}
 """Under way, by host: with a dead name server each takes long, and retries must not pile up."""
@@ -109,8 +114,8 @@ async def resolve(
 ) -> list[IpAddress]:
     """The addresses to connect to, in place of the name, which may mean others a moment later.
 
-    Raises SourceForbidden if any address of the host is not allowed, SourceUnreachable if it has
-    none.
+    Raises SourceForbidden if any address of the host is not allowed, or the place is our own;
+    SourceUnreachable if it has none.
     """
     try:
         async with asyncio.timeout(timeout_s):
@@ -118,6 +123,7 @@ async def resolve(
     except (OSError, UnicodeError) as error:  # TimeoutError is an OSError
         raise SourceUnreachable(f"no address was found for the host {url.host}") from error
     check_allowed(addresses, allowed_networks)
+    check_not_ours(addresses, url.port)
     return addresses
 
 
@@ -126,6 +132,36 @@ def check_allowed(addresses: Iterable[IpAddress], allowed_networks: Iterable[str
     networks = [ipaddress.ip_network(network) for network in allowed_networks]
     for address in addresses:
         _check(address, networks)
+
+
+@contextlib.contextmanager
+def listening_on(*ports: int) -> Iterator[None]:
+    """While these TCP ports are ours: nothing else may be sent there to find itself."""
+    _own_ports.update(ports)
+    try:
+        yield
+    finally:
+        _own_ports.subtract(ports)
+
+
+def check_not_ours(addresses: Iterable[IpAddress], port: int) -> None:
+    """Raises SourceForbidden if this process itself listens at one of these places: it would trust a
+    request of its own, and a camera that is ourselves never ends."""
+    if _own_ports[port] > 0 and any(map(_is_this_machine, addresses)):
+        raise SourceForbidden(
+            f"port {port} of this machine is this server's own: no camera is there"
+        )
+
+
+def _is_this_machine(address: IpAddress) -> bool:
+    import ifaddr  # here: it is asked for only when the port is one of ours
+
+    own = {
+        str(each.ip[0] if isinstance(each.ip, tuple) else each.ip)
+        for adapter in ifaddr.get_adapters()
+        for each in adapter.ips
+    }
+    return address.is_loopback or str(address) in own
 
 
 def look_up(host: str) -> Future[list[IpAddress]]:

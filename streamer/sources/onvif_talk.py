@@ -28,7 +28,7 @@ from streamer.errors import (
     SourceUnusable,
     StreamerError,
 )
-from streamer.sources.address import CameraUrl, IpAddress
+from streamer.sources.address import CameraUrl, IpAddress, check_not_ours
 from streamer.sources.onvif import CameraStream, Login, parse_address
 from streamer.sources.relay import camera_tls
 
@@ -118,15 +118,8 @@ class Talk:
 
     async def _stream(self, media: ONVIFService, profile: Any) -> CameraStream:
         question = {"StreamSetup": _SETUP, "ProfileToken": _get(profile, "token")}
-        answer = await self._answer(self._ability(media, "GetStreamUri")(question))
-        encoder = _get(profile, "VideoEncoderConfiguration")
-        return CameraStream(
-            name=str(_get(profile, "Name") or _get(profile, "token") or "")[:100],
-            url=str(_get(answer, "Uri") or ""),
-            codec=str(codec).lower()[:20] if (codec := _get(encoder, "Encoding")) else None,
-            width=_number(_get(encoder, "Resolution", "Width")),
-            height=_number(_get(encoder, "Resolution", "Height")),
-            fps=_number(_get(encoder, "RateControl", "FrameRateLimit")),
+        return describe_profile(
+            profile, await self._answer(self._ability(media, "GetStreamUri")(question))
         )
 
     def _same_camera(self, place: str) -> CameraUrl:
@@ -139,6 +132,7 @@ class Talk:
             raise SourceForbidden(
                 f"the camera at {self._door.place} sends you to {url.place}: enter that address itself"
             )
+        check_not_ours(self._addresses, url.port)
         return url
 
     @asynccontextmanager
@@ -265,13 +259,31 @@ class _SmallAnswer(aiohttp.ClientResponse):
                 if len(body) > MAX_ANSWER_BYTES:
                     self.close()
                     raise _Hostile("too large")
-            encoding = _ENCODING.search(body)
-            if b"<!DOCTYPE" in body or b"\0" in body:
-                raise _Hostile("a DTD, or two bytes a character")
-            if encoding and encoding[1].lower() not in _READABLE:
-                raise _Hostile("an unusual encoding")
+            check_answer(body)
             self._body = bytes(body)
         return self._body
+
+
+def check_answer(body: bytes | bytearray) -> None:
+    """Raises aiohttp.ClientError for XML that must not be read."""
+    encoding = _ENCODING.search(body)
+    if b"<!DOCTYPE" in body or b"\0" in body:
+        raise _Hostile("a DTD, or two bytes a character")
+    if encoding and encoding[1].lower() not in _READABLE:
+        raise _Hostile("an unusual encoding")
+
+
+def describe_profile(profile: Any, answer: Any) -> CameraStream:
+    """A profile of a camera, and its answer to where that profile's video is."""
+    encoder = _get(profile, "VideoEncoderConfiguration")
+    return CameraStream(
+        name=str(_get(profile, "Name") or _get(profile, "token") or "")[:100],
+        url=str(_get(answer, "Uri") or ""),
+        codec=str(codec).lower()[:20] if (codec := _get(encoder, "Encoding")) else None,
+        width=_number(_get(encoder, "Resolution", "Width")),
+        height=_number(_get(encoder, "Resolution", "Height")),
+        fps=_number(_get(encoder, "RateControl", "FrameRateLimit")),
+    )
 
 
 def _get(thing: Any, *names: str) -> Any:

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from streamer.aio import cancel_and_wait
 from streamer.errors import SourceUnreachable, SourceUnusable
-from streamer.sources.address import CameraUrl, IpAddress
+from streamer.sources.address import CameraUrl, IpAddress, listening_on
 
 Conversation = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -25,19 +25,27 @@ CHUNK_BYTES = 1 << 16
 _REDIRECT = re.compile(rb"RTSP/\S*[ \t]+[\v\f+0]*3\d\d")
 _MAX_STATUS_LINE_BYTES = 4096
 
+_TRANSPORT = b"transport:"
+_PIECE_OF_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
+_SOURCE = re.compile(rb"source=[^;,]*")
+_MAX_LINE_BYTES = 1 << 16
+
 
 class Relay:
     """``host`` and ``port``: where FFmpeg finds the camera. ``answered``: the other side has said
     something, ``speaks_rtsp``: and it was RTSP; ``redirected``: it tried to send us elsewhere, and
-    was cut off."""
+    was cut off. ``udp_source``: with video over UDP the camera's address, else empty."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, udp_source: str = "") -> None:
         self.host, self.port = listener.getsockname()[:2]
         self.answered = False
         self.speaks_rtsp = False
         self.redirected = False
         self._listener = listener
         self._unfinished_line = b""
+        self._udp_source = udp_source.encode()
+        self._held = b""  # of a line that may be a transport's
+        self._is_in_line = False
 
     async def run(self, camera: Conversation) -> None:
         """Passes on one conversation, until either side ends it."""
@@ -65,8 +73,38 @@ class Relay:
                     self._read_along(chunk)
                     if self.redirected:
                         return
+                    if self._udp_source:
+                        chunk = self._with_own_source(chunk)
+                        if self.redirected:
+                            return
                 sink.write(chunk)
                 await sink.drain()
+
+    def _with_own_source(self, chunk: bytes) -> bytes:
+        """What may go on by now. FFmpeg sends UDP to whatever address a SETUP's answer calls the source
+        (RFC 2326, section 12.39), else to this machine: it is told the camera's own, whatever the camera
+        says. Over UDP nothing but text comes on this way."""
+        out = b""
+        for piece in _PIECE_OF_LINE.findall(chunk):
+            if self._is_in_line:
+                out += piece
+                self._is_in_line = not piece.endswith(b"\n")
+                continue
+            line = self._held + piece
+            text = line.replace(b"\r", b"")
+            may_be_transport = _TRANSPORT.startswith(text[: len(_TRANSPORT)].lower())
+            self._held = line if may_be_transport and not line.endswith(b"\n") else b""
+            if self._held:
+                self.redirected |= (
+                    len(line) > _MAX_LINE_BYTES
+                )  # no camera's; what it hides matters not
+            elif may_be_transport:
+                own = b";source=%b;" % self._udp_source
+                out += _SOURCE.sub(b"", text[:-1]).replace(b";", own, 1) + b"\r\n"
+            else:
+                out += line
+                self._is_in_line = not line.endswith(b"\n")
+        return out
 
     def _read_along(self, chunk: bytes) -> None:
         """FFmpeg skips carriage returns wherever they stand; a chunk may end inside a line."""
@@ -82,9 +120,10 @@ class Relay:
 
 @contextlib.asynccontextmanager
 async def open_relay(
-    url: CameraUrl, addresses: Sequence[IpAddress], timeout_s: float
+    url: CameraUrl, addresses: Sequence[IpAddress], timeout_s: float, *, over_udp: bool = False
 ) -> AsyncIterator[Relay]:
-    """Connects to the first of the camera's addresses (at least one) that answers.
+    """Connects to the first of the camera's addresses (at least one) that answers. ``over_udp``: how its
+    video is to come.
 
     Raises SourceUnreachable when none does within ``timeout_s``, SourceUnusable when TLS fails.
     """
@@ -93,9 +132,13 @@ async def open_relay(
         # RTP over UDP comes from the camera itself: FFmpeg's sockets must be of its family.
         family = camera[1].get_extra_info("socket").family
         host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
-        with socket.create_server((host, 0), family=family, backlog=1) as listener:
+        with (
+            socket.create_server((host, 0), family=family, backlog=1) as listener,
+            listening_on(listener.getsockname()[1]),
+        ):
             listener.setblocking(False)
-            relay = Relay(listener)
+            there = camera[1].get_extra_info("peername")[0]
+            relay = Relay(listener, there if over_udp else "")
             conversation = asyncio.create_task(relay.run(camera), name=f"relay-{url.place}")
             try:
                 yield relay

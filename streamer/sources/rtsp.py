@@ -95,7 +95,10 @@ class RtspCamera:
         """One connection; raises what ended it."""
         async with contextlib.AsyncExitStack() as stack:
             relay = await stack.enter_async_context(
-                open_relay(self._url, addresses, self._config.open_timeout_s)
+                open_relay(
+                    *(self._url, addresses, self._config.open_timeout_s),
+                    over_udp=self.transport == "udp",
+                )
             )
             url, place = self._url.via(relay.host, relay.port), self._url.place
             order = {"what": "rtsp", "url": url, "transport": self.transport, "place": place}

@@ -8,7 +8,7 @@
    and then refuses the certificate. Every peer must know SHA-256 (RFC 8122, section 5).
 
 ``apply`` puts them in place; tests/unit/test_patches.py fails when aiortc changes under them. What is
-mended in receivers and senders is in receiving.py and sending.py.
+mended in receivers and senders is in receiving.py and sending.py, in reading packets in hardening.py.
 """
 
 from dataclasses import replace
@@ -23,6 +23,8 @@ from aiortc.rtcrtpparameters import (
     RTCRtpCodecParameters,
     RTCRtpHeaderExtensionParameters,
 )
+
+from streamer.webrtc import hardening
 
 if TYPE_CHECKING:
     from aiortc.rtcdtlstransport import SRTPProtectionProfile
@@ -53,6 +55,7 @@ def apply() -> None:
     _add_h264_profiles()
     _add_rsa_suites()
     _keep_one_fingerprint()
+    hardening.apply()
     for codec in CODECS["video"]:
         if codec.rtcpFeedback:  # not the retransmission "codecs"
             codec.rtcpFeedback.append(RTCRtcpFeedback(type="transport-cc"))

@@ -19,6 +19,7 @@ from aiortc import (
 from streamer.aio import cancel_and_wait
 from streamer.config import WebRtcConfig
 from streamer.errors import InvalidOffer, InvalidRequest, StreamerError
+from streamer.logs import now_about
 from streamer.messages import clock_message
 from streamer.model import ModelStatus, PoseResult, Status, StreamState, VideoMode
 from streamer.streams import Stream
@@ -201,6 +202,7 @@ class Peer:
         await self._clean_up()
 
     async def _live(self) -> None:
+        now_about(stream=self.stream.id, peer=self.id[:8])
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 await self._connected.wait()

@@ -4,11 +4,13 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from streamer.access import EVERYBODY, NOBODY, Caller
 from streamer.config import StreamId, WebRtcConfig, WorkersConfig
 from streamer.errors import Conflict, InvalidOffer, LimitReached, NotFound
 from streamer.model import StreamState, VideoMode
@@ -48,11 +50,14 @@ class Peers:
         """``workers``: of those that decode what is published."""
         patches.apply()
         self._config = config
+        self.max_peers = config.max_peers
         self._workers = workers
         self._streams = streams
         self._gathering = Gathering(config)
         self._peers: dict[str, Peer] = {}
+        self._owners: dict[str, Caller] = {}  # of peers, also of those that have departed
         self._departed: dict[str, str | None] = {}  # by peer: the stream that it published
+        self._endings: dict[str, asyncio.Task[None]] = {}  # by peer: of those that may not stay
         self._renditions: dict[Stream, Renditions] = {}
 
     def __len__(self) -> int:
@@ -66,26 +71,52 @@ class Peers:
         """The same for WHIP and WHEP, as values of ``Link`` headers."""
         return ice_servers.as_links(self._config, time.time())
 
-    async def open_webcam(self, sdp: str, stream_id: str | None, mode: VideoMode) -> Answer:
+    def owner(self, peer_id: str) -> Caller:
+        """Whose the peer is, or was: NOBODY's if there is none."""
+        return self._owners.get(peer_id, NOBODY)
+
+    def end_unless(self, may_stay: Callable[[Caller], bool]) -> int:
+        """Begins to end the peers of those who may not stay, and the streams that they publish; how many."""
+        over = [each for each in self._peers if not may_stay(self.owner(each))]
+        new = [each for each in over if each not in self._endings]
+        for peer_id in new:
+            name = f"end-{peer_id[:8]}"
+            self._endings[peer_id] = asyncio.create_task(self._end(peer_id), name=name)
+        return len(new)
+
+    async def _end(self, peer_id: str) -> None:
+        try:
+            await self.close_peer(peer_id)
+        except NotFound:  # it has left by itself meanwhile
+            pass
+        finally:
+            del self._endings[peer_id]
+
+    async def open_webcam(
+        self, sdp: str, stream_id: str | None, mode: VideoMode, owner: Caller = EVERYBODY
+    ) -> Answer:
         """Camera up, video back. With an id: the same publisher is coming back."""
         offer = _publishing_offer(sdp)
         stream, source = self._place("webcam", stream_id, listed=False, resume_only=True)
-        return await self._open(offer, stream, source, mode if offer.receives_video else "none")
+        mode = mode if offer.receives_video else "none"
+        return await self._open(offer, stream, source, mode, owner)
 
-    async def open_whip(self, sdp: str, stream_id: str | None) -> Answer:
+    async def open_whip(self, sdp: str, stream_id: str | None, owner: Caller = EVERYBODY) -> Answer:
         """WHIP (RFC 9725): camera up, nothing back."""
         offer = _publishing_offer(sdp)
         if offer.videos > 1:  # section 4.4.2: rather no session than one of which half is missing
             raise InvalidOffer("The SDP offer sends several videos: publish each under its own id.")
         stream, source = self._place("whip", stream_id, listed=stream_id is not None)
-        return await self._open(offer, stream, source, "none")
+        return await self._open(offer, stream, source, "none", owner)
 
-    async def open_whep(self, sdp: str, stream_id: str, mode: VideoMode) -> Answer:
+    async def open_whep(
+        self, sdp: str, stream_id: str, mode: VideoMode, owner: Caller = EVERYBODY
+    ) -> Answer:
         """WHEP: a viewer of a stream that is there."""
         offer = parse_offer(sdp)
         if mode != "none" and not offer.receives_video:
             raise InvalidOffer("The SDP offer takes no video: a viewer's m=video is recvonly.")
-        return await self._open(offer, self._streams.get(stream_id), None, mode)
+        return await self._open(offer, self._streams.get(stream_id), None, mode, owner)
 
     def ice_tag(self, peer_id: str) -> str:
         """What names the peer's ICE session, the only one it has. Raises NotFound."""
@@ -100,6 +131,7 @@ class Peers:
         if peer_id not in self._departed:
             await self._get(peer_id).close()
         published = self._departed.pop(peer_id, None)
+        self._owners.pop(peer_id, None)
         if published is None or not self._streams.has(published):
             return
         stream = self._streams.get(published)
@@ -107,8 +139,9 @@ class Peers:
             await self._streams.remove(stream)
 
     async def close(self) -> None:
-        ends = [peer.close() for peer in tuple(self._peers.values())]
+        ends: list[Awaitable[None]] = [peer.close() for peer in tuple(self._peers.values())]
         ends += [each.close() for each in tuple(self._renditions.values())]
+        ends += self._endings.values()
         for outcome in await asyncio.gather(*ends, return_exceptions=True):
             if isinstance(outcome, Exception):
                 logger.error("a peer could not be closed", exc_info=outcome)
@@ -147,19 +180,24 @@ class Peers:
             self._streams.remove_soon(stream)
 
     def _check_room(self) -> None:
-        if len(self._peers) >= self._config.max_peers:
+        if len(self._peers) >= self.max_peers:
             raise LimitReached(
-                f"This server takes at most {self._config.max_peers} peers ([webrtc] max_peers); "
+                f"This server takes at most {self.max_peers} peers ([webrtc] max_peers); "
                 "try again when one has left."
             )
 
     async def _open(
-        self, offer: Offer, stream: Stream, source: PeerSource | None, mode: VideoMode
+        self,
+        offer: Offer,
+        stream: Stream,
+        source: PeerSource | None,
+        mode: VideoMode,
+        owner: Caller,
     ) -> Answer:
         self._check_room()
         peer = None
         try:
-            peer = self._new_peer(stream, source)
+            peer = self._new_peer(stream, source, owner)
             sdp = await peer.answer(offer, source, mode)
         except BaseException:
             if peer is not None:
@@ -172,12 +210,13 @@ class Peers:
         peer.start()
         return Answer(peer.id, peer.ice_tag, stream.id, sdp)
 
-    def _new_peer(self, stream: Stream, source: PeerSource | None) -> Peer:
+    def _new_peer(self, stream: Stream, source: PeerSource | None, owner: Caller) -> Peer:
         renditions = self._renditions_of(stream)
         peer = Peer(secrets.token_urlsafe(24), stream, renditions, self._gathering, self._config)
-        self._peers[peer.id] = peer
+        self._peers[peer.id], self._owners[peer.id] = peer, owner
         peer.on_closed(lambda: self._on_departed(peer))
         if source is not None:
+            stream.owner = owner
             peer.on_close(lambda: self._on_publisher_left(stream, source))
         return peer
 
@@ -201,7 +240,9 @@ class Peers:
         del self._peers[peer.id]
         self._departed[peer.id] = peer.stream.id if peer.publishes else None
         if len(self._departed) > MAX_DEPARTED:
-            del self._departed[next(iter(self._departed))]
+            oldest = next(iter(self._departed))
+            del self._departed[oldest]
+            self._owners.pop(oldest, None)
 
     def _on_publisher_left(self, stream: Stream, source: PeerSource) -> None:
         source.detach()

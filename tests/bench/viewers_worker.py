@@ -67,6 +67,11 @@ class Viewer:
             )
             channel.on("message", self._on_message)
 
+    @property
+    def state(self) -> str:
+        """Of its connection: "connected", "failed", …"""
+        return self._peer.connectionState
+
     async def join(self, http: aiohttp.ClientSession, url: str) -> None:
         """Until the first frame, or without video the first message, has come."""
         async with asyncio.timeout(START_TIMEOUT_S):

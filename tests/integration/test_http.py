@@ -9,10 +9,12 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import ClientResponse
+from yarl import URL
 
 from streamer.app import serve
 from streamer.config import Config, IceServer, PoseConfig, ServerConfig, WebRtcConfig
 from streamer.errors import ConfigError, ModelError
+from streamer.model import StreamState
 from streamer.server import guard
 from streamer.server.application import MAX_BODY_BYTES
 from streamer.webrtc.sdp import MAX_OFFER_BYTES
@@ -571,12 +573,19 @@ async def test_every_answer_has_the_headers_that_protect_a_browser(
     await add(http)
     headers = (await http.request(method, path)).headers
     policy = headers["Content-Security-Policy"]
-    assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy
+    directives = dict(each.strip().partition(" ")[::2] for each in policy.split(";"))
+    assert directives["default-src"] == directives["form-action"] == "'self'"
+    assert directives["frame-ancestors"] == directives["object-src"] == "'none'"
+    assert directives["require-trusted-types-for"] == "'script'"
+    assert not {"script-src", "style-src", "connect-src"} & set(directives), (
+        "weaker than default-src"
+    )
     assert "unsafe" not in policy and "*" not in policy
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
-    assert "camera=(self)" in headers["Permissions-Policy"]
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "camera=(self), microphone=()" in headers["Permissions-Policy"]
     assert "Access-Control-Allow-Origin" not in headers
     assert len(headers["X-Request-Id"]) == 16
 
@@ -588,6 +597,25 @@ async def test_file_that_has_not_changed_is_answered_with_the_headers_too(http: 
     assert again.headers["X-Content-Type-Options"] == "nosniff"
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/",
+        "/static/../pyproject.toml",
+        "/static/%2e%2e/pyproject.toml",
+        "/static/..%2fpyproject.toml",
+        "/static/pyproject.toml",
+        "/static//etc/passwd",
+        "/static/streamer/app.py",
+        "/static/style.css/..",
+    ],
+)
+async def test_nothing_but_the_pages_files_is_served(http: Http, path: str) -> None:
+    url = URL(f"http://127.0.0.1:{http.port}{path}", encoded=True)
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        assert response.status == 404
+
+
 @pytest.mark.parametrize("page", PAGES)
 async def test_pages_are_there(http: Http, page: str) -> None:
     response = await http.get(page)
@@ -596,7 +624,12 @@ async def test_pages_are_there(http: Http, page: str) -> None:
 
 async def test_health_tells_of_streams_that_stand_still(http: Http, service: Service) -> None:
     health = await (await http.get("/healthz")).json()
-    assert health == {"status": "ok", "stale_streams": 0}
+    assert health == {
+        "status": "ok",
+        "stale_streams": 0,
+        "streams": {state.value: 0 for state in StreamState},
+        "loop_lag_s": 0.0,
+    }
     await add(http)
     sink = RecordingSink()
     service.streams.get("door").session.subscribe(sink)

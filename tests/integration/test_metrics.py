@@ -106,6 +106,20 @@ async def test_every_metric_has_the_type_that_its_name_promises(
         "streamer_stream_model_complexity": "gauge",
         "streamer_stream_frame_age_seconds": "gauge",
         "streamer_stream_latency_seconds": "summary",
+        "streamer_stream_stage_seconds": "histogram",
+        "streamer_stream_state": "gauge",
+        "streamer_stream_worker_restarts": "counter",
+        "streamer_build_info": "gauge",
+        "streamer_ready": "gauge",
+        "streamer_tasks": "gauge",
+        "streamer_threads": "gauge",
+        "streamer_workers": "gauge",
+        "streamer_workers_memory_bytes": "gauge",
+        "streamer_http_connections": "gauge",
+        "streamer_http_responses": "counter",
+        "streamer_http_refused": "counter",
+        "streamer_readers": "gauge",
+        "streamer_event_loop_lag_seconds": "histogram",
     }
 
 

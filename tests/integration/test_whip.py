@@ -8,6 +8,7 @@ from aiortc import RTCSessionDescription
 from streamer.config import ServerConfig
 from streamer.model import StreamState
 from streamer.webrtc import peers
+from streamer.webrtc.sdp import MAX_CANDIDATES
 from streamer.webrtc.source import PeerSource
 from tests.fakes import RecordingSink
 from tests.in_process import SDP, Http, Service, WebcamPeer, serving
@@ -134,6 +135,13 @@ async def test_candidate_that_can_not_be_used_is_left_out_in_silence(
     async with Publisher(http) as peer:
         fragment = f"a=mid:0\r\na=candidate:{candidate}\r\n{CANDIDATE}"
         assert (await peer.patch(fragment, peer.tag))[0] == 204
+
+
+async def test_candidates_of_a_peer_have_an_end(http: Http) -> None:
+    async with Publisher(http) as peer:
+        for _ in range(MAX_CANDIDATES):
+            assert (await peer.patch(CANDIDATE, "*"))[0] == 204
+        assert (await peer.patch(CANDIDATE, "*"))[0] == 400
 
 
 async def test_ice_restart_is_declined_and_the_session_stays(http: Http) -> None:

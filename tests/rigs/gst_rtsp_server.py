@@ -163,6 +163,7 @@ def make_auth(method: str, user: str, password: str) -> Any:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port", required=True)
     parser.add_argument("--mount", action="append", default=[], metavar="/PATH=FILE")
     parser.add_argument("--record", action="append", default=[], metavar="/IN=/OUT")
@@ -177,7 +178,7 @@ def main() -> None:
     arguments = parse_arguments()
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
-    server.set_address("127.0.0.1")
+    server.set_address(arguments.address)
     server.set_service(arguments.port)
     # One thread for all, the default, would wait for a player's first picture instead of taking it.
     server.get_thread_pool().set_max_threads(4)

@@ -59,7 +59,8 @@ def _fault(subcode: str) -> str:
 @dataclass
 class OnvifCamera:
     """A context manager. ``clock_s``: how far its clock is ahead; ``media_url``: where it says that its media
-    service is (its own); ``search_on``: the address of this machine on which it hears searches."""
+    service is (its own); ``search_on``: the address of this machine on which it hears searches; ``host``: where it
+    answers."""
 
     rtsp_url: str
     user: str = ""
@@ -69,6 +70,7 @@ class OnvifCamera:
     mood: Mood = "honest"
     media_url: str = ""
     search_on: str = LOOPBACK
+    host: str = LOOPBACK
     extra_answers: list[bytes] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
@@ -86,7 +88,7 @@ class OnvifCamera:
             def log_message(self, format: str, *args: object) -> None: ...
 
         self._quit = threading.Event()
-        self._http = ThreadingHTTPServer((LOOPBACK, 0), Handler)
+        self._http = ThreadingHTTPServer((self.host, 0), Handler)
         self._http.daemon_threads = True
         self._udp = self._listen()
         self._threads = [
@@ -117,7 +119,7 @@ class OnvifCamera:
 
     @property
     def xaddr(self) -> str:
-        return f"http://{LOOPBACK}:{self.port}/onvif/device_service"
+        return f"http://{self.host}:{self.port}/onvif/device_service"
 
     # -- WS-Discovery --------------------------------------------------------------------------------
 
@@ -233,7 +235,7 @@ class OnvifCamera:
         )
 
     def _abilities(self) -> str:
-        place = self.media_url or f"http://{LOOPBACK}:{self.port}/onvif/media_service"
+        place = self.media_url or f"http://{self.host}:{self.port}/onvif/media_service"
         media = (
             ""
             if self.mood == "no media"

@@ -11,6 +11,7 @@ STAGES = ("decode", "queue", "pose", "draw", "total")
 
 _HEADER = struct.Struct("<BBBBIIIHHIqd")
 _POSE_BYTES = 4 + 33 * 8 + 33 * 6
+_BLOCK_BYTES = {1: 6, 2: 60, 4: 264}
 _VERSION, _POSE_KIND = 1, 1
 
 
@@ -22,12 +23,13 @@ def read_message(content: str | bytes) -> dict[str, Any] | None:
     if isinstance(content, str):
         message: dict[str, Any] = json.loads(content)
         return message
-    version, kind, poses, stages, epoch, seq, dropped, width, height, _, pts, received_at = (
+    version, kind, poses, stages, epoch, seq, dropped, width, height, blocks, pts, received_at = (
         _HEADER.unpack_from(content)
     )
     if (version, kind) != (_VERSION, _POSE_KIND):
         return None
-    if len(content) != _HEADER.size + 4 * stages + poses * _POSE_BYTES:
+    extra_bytes = sum(size for bit, size in _BLOCK_BYTES.items() if blocks & bit)
+    if len(content) != _HEADER.size + 4 * stages + poses * (_POSE_BYTES + extra_bytes):
         raise ValueError(f"A binary pose message of {poses} poses has {len(content)} bytes.")
     latencies = struct.unpack_from(f"<{stages}f", content, _HEADER.size)
     return {

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from tests.rigs.net import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 SERVER = Path(__file__).with_name("gst_rtsp_server.py")
 # Debian's GStreamer bindings belong to the system's Python, not to the project's environment.
@@ -22,8 +22,9 @@ START_TIMEOUT_S = 20.0
 
 
 class RtspServer:
-    """Serves ``mounts`` (path -> clip) on 127.0.0.1 in a loop; a context manager. ``records``: what is
-    published to the first path is played at the second.
+    """Serves ``mounts`` (path -> clip) on ``address`` in a loop; a context manager. ``records``: what is
+    published to the first path is played at the second. ``inside``: the beginning of the command, for a
+    server in another network namespace.
 
     ``port`` 0 takes a free one, kept over restarts. ``user`` and ``password`` matter with ``auth``
     only; ``url`` puts them in unless told others.
@@ -34,6 +35,8 @@ class RtspServer:
         mounts: Mapping[str, Path],
         *,
         records: Mapping[str, str] | None = None,
+        address: str = "127.0.0.1",
+        inside: Sequence[str] = (),
         port: int = 0,
         transport: Literal["tcp", "udp", "all"] = "all",
         auth: Literal["none", "basic", "digest"] = "none",
@@ -41,14 +44,15 @@ class RtspServer:
         password: str = "",
     ) -> None:
         self.port = port or free_port()
+        self._address = address
         self._user = user
         self._password = password
-        options = {"port": str(self.port), "transport": transport, "auth": auth}
+        options = {"address": address, "port": str(self.port), "transport": transport, "auth": auth}
         options |= {"user": user, "password": password}
         options_and_mounts = [f"--{name}={value}" for name, value in options.items()]
         options_and_mounts += [f"--mount={path}={clip}" for path, clip in mounts.items()]
         options_and_mounts += [f"--record={path}={out}" for path, out in (records or {}).items()]
-        self._command = [PYTHON, str(SERVER), *options_and_mounts]
+        self._command = [*inside, PYTHON, str(SERVER), *options_and_mounts]
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -82,7 +86,7 @@ class RtspServer:
         user = self._user if user is None else user
         password = self._password if password is None else password
         login = f"{quote(user, safe='')}:{quote(password, safe='')}@" if user else ""
-        return f"rtsp://{login}127.0.0.1:{self.port}{path}"
+        return f"rtsp://{login}{self._address}:{self.port}{path}"
 
     def kill(self) -> None:
         """Vanish at once, as a camera that loses its power does; twice is safe."""

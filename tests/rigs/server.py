@@ -84,6 +84,11 @@ class StreamerServer:
                 raise RuntimeError(f"The server did not get ready:\n{self.log_tail()}")
             time.sleep(0.05)
 
+    def change_config(self, text: str) -> None:
+        """Write its file anew; it reads it after SIGHUP, and when it starts again."""
+        self._config_text = text
+        self._config.write_text(text, encoding="utf-8")
+
     def stop(self) -> None:
         """End it as ``docker stop`` does and check that it ends well; twice is safe."""
         process, self._process = self._process, None
@@ -100,12 +105,38 @@ class StreamerServer:
             ) from None
         assert code == 0, f"The server ended with {code} after SIGTERM:\n{self.log_tail()}"
 
+    def end(self, patience_s: float) -> int | None:
+        """End it as ``stop`` does, and leave it to the caller to judge; None: it did not end."""
+        process, self._process = self._process, None
+        if process is None:
+            raise RuntimeError("The server is not running.")
+        process.terminate()
+        try:
+            return process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return None
+
     def kill(self) -> None:
         """End it at once, without judging; twice is safe."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
             process.wait()
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def ask(self, method: str, path: str, headers: Mapping[str, str]) -> str:
+        """The body of the answer, whatever its status."""
+        connection = self._connection()
+        try:
+            connection.request(method, path, headers=dict(headers))
+            return connection.getresponse().read().decode("utf-8", "replace")
+        finally:
+            connection.close()
 
     @property
     def pid(self) -> int:

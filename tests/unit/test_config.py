@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from streamer.config import Config, RtspSource, VideoConfig
+from streamer.config import Config, RtspSource, ServerConfig, VideoConfig
 from streamer.errors import ConfigError
 from streamer.settings import load_config
 
@@ -284,6 +284,13 @@ def test_environment_variable_for_a_key_that_is_not_there_is_refused(
 def test_secret_is_not_repeated_in_the_words_about_it(tmp_path: Path) -> None:
     assert "hunter2" not in refusal(tmp_path, '[server]\ntoken = "hunter2"')
     assert "hunter2" not in refusal(tmp_path, "[[webrtc.ice_servers]]\ncredential = 'hunter2'")
+
+
+def test_secret_is_in_no_error_that_nobody_has_put_into_words() -> None:
+    """It would be in a traceback."""
+    with pytest.raises(ValidationError) as error:
+        ServerConfig(token="hunter2")
+    assert "hunter2" not in str(error.value)
 
 
 def test_file_that_is_not_toml_is_told_with_the_line(tmp_path: Path) -> None:

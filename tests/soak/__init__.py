@@ -1,0 +1,1 @@
+"""Hours under full load, and whether anything grows: docs/decisions/0037."""
