@@ -110,7 +110,9 @@ async def _visit(
     def script_of(path: str) -> Script:
         return corrupted(int(path.strip("/").partition("/")[0] or 0), films)[1]
 
-    connector = aiohttp.TCPConnector(force_close=True)  # kept ones would be descriptors of the service's
+    connector = aiohttp.TCPConnector(
+        force_close=True
+    )  # kept ones would be descriptors of the service's
     async with (
         scripted_camera(script_of) as port,
         aiohttp.ClientSession(connector=connector, raise_for_status=True) as http,

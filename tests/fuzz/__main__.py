@@ -23,7 +23,11 @@ STUCK_S = 60
 
 _STATUS = re.compile(r"^#(\d+)\s+(\w+)\s+cov: (\d+) ")
 _TIMEOUTS = ("Hang: ", "ERROR: libFuzzer: timeout")
-_CRASHES = ("Uncaught Python exception", "ERROR: libFuzzer: deadly signal", "ERROR: libFuzzer: out-of")
+_CRASHES = (
+    "Uncaught Python exception",
+    "ERROR: libFuzzer: deadly signal",
+    "ERROR: libFuzzer: out-of",
+)
 
 
 @dataclass

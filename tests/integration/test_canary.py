@@ -57,7 +57,9 @@ def name_server(monkeypatch: pytest.MonkeyPatch) -> None:
         found = next(rebinding) if host == "rebind.example" else NAMES.get(host)
         if found is not None:
             return [(0, 0, 0, "", (address, port)) for address in found]
-        if any(sign.isalpha() for sign in host) and not host.lower().startswith(("localhost", "0x")):
+        if any(sign.isalpha() for sign in host) and not host.lower().startswith(
+            ("localhost", "0x")
+        ):
             if ":" not in host:
                 raise socket.gaierror(socket.EAI_NONAME, "nobody is asked")
         return real(host, port, *rest, **options)  # type: ignore[call-overload, no-any-return]
@@ -103,7 +105,9 @@ def redirect(status: str) -> Callable[[int], Script]:
     class Redirecting(Script):
         def answer(self, request: Request) -> bytes:
             if request.method == "DESCRIBE":
-                return reply(request, f"Location: rtsp://127.0.0.2:{self.transport}/x\r\n", b"", status)
+                return reply(
+                    request, f"Location: rtsp://127.0.0.2:{self.transport}/x\r\n", b"", status
+                )
             return super().answer(request)
 
     return lambda port: Redirecting(transport=str(port))
@@ -157,9 +161,7 @@ LIARS: dict[str, Callable[[int], Script]] = {
         transport=UDP.format(source="", port=port, next=port + 1)
     ),
     "udp from two": lambda port: OverUdp(
-        transport=UDP.format(
-            source=f"source={CAMERA};source=127.0.0.3;", port=port, next=port + 1
-        )
+        transport=UDP.format(source=f"source={CAMERA};source=127.0.0.3;", port=port, next=port + 1)
     ),
     "multicast": lambda port: OverUdp(
         transport=f"RTP/AVP;multicast;destination=127.0.0.2;port={port}-{port + 1};ttl=1"
@@ -170,9 +172,7 @@ LIARS: dict[str, Callable[[int], Script]] = {
 }
 
 
-async def test_no_answer_of_a_camera_leads_to_a_forbidden_place(
-    http: Http, canary: Canary
-) -> None:
+async def test_no_answer_of_a_camera_leads_to_a_forbidden_place(http: Http, canary: Canary) -> None:
     """By a redirect, in its SDP, in the answer to SETUP."""
     visitors = set()
 
