@@ -338,6 +338,20 @@ async def test_ticket_opens_one_address_once(guarded: Guarded) -> None:
                 pass
 
 
+async def test_ticket_of_a_revoked_token_or_an_ended_session_opens_nothing(
+    guarded: Guarded,
+) -> None:
+    door = guarded.token("view:door")
+    guarded.look()
+    session = await guarded.sign_in(guarded.admin)
+    of_token, of_session = [await guarded.ticket(each, MJPEG) for each in (door, session)]
+    guarded.revoke(door)
+    await guarded.http.post("/api/v1/logout", headers=session)
+    for ticket in (of_token, of_session):
+        answer = await guarded.http.get(f"{MJPEG}?ticket={ticket}")
+        assert await kind(answer) == (401, "token-needed")
+
+
 @pytest.mark.parametrize(
     "path",
     [
