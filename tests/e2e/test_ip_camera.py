@@ -26,8 +26,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
 async def fill_address(page: Page, url: str) -> None:
     """The form stands open on an empty wall only, once the page knows that it is empty."""
-    await page.wait_for_function(
-        "!document.querySelector('#welcome').hidden || document.querySelector('.card')"
+    await until(
+        page, "!document.querySelector('#welcome').hidden || document.querySelector('.card')"
     )
     if not await page.locator("#camera-url").is_visible():
         await page.get_by_role("button", name="IP camera").first.click()
