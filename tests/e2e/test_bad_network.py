@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
 SETTLE_S = 4.0
-WATCH_S = 8.0
+WATCH_S = 5.0
 LOSSY = Conditions(loss=0.05, delay_s=0.025)
 
 # Every picture of the returned video that goes on display, on the page's own clock, in ms.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
 
 NUMBER_SERVER = "tests.rigs.number_server"
-FRAMES = 300
+FRAMES = 180
 SHARE_DRAWN = 0.6
 """On a busy machine the server leaves out frames, which then have no landmarks; no more than that."""
 

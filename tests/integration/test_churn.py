@@ -61,7 +61,7 @@ def comes_back_to(expected: int, now: Callable[[], int]) -> bool:
 
 @pytest.mark.timeout(120)
 async def test_fifty_peers_leave_no_threads_sockets_or_memory_behind(server: StartServer) -> None:
-    streamer = await asyncio.to_thread(server, CONFIG)
+    streamer = await asyncio.to_thread(lambda: server(CONFIG, alone=True))
     threads, fds = streamer.threads() + EXECUTOR_THREADS, streamer.fds()
     await come_and_go(streamer, 6 * AT_ONCE)  # from here on caches and arenas are filled
     assert await asyncio.to_thread(comes_back_to, fds, streamer.fds)
