@@ -56,7 +56,7 @@ SHUTDOWN_TIMEOUT_S = 2.5
 """For a request that is still under way. aiohttp waits so long for it twice: until it lets it fail, and
 until it cancels it. Readers are told before (``slow_readers.Writes.hurry``)."""
 
-IMAGES_CLOSE_TIMEOUT_S = 1.5
+IMAGES_CLOSE_TIMEOUT_S = 1.0
 
 EXECUTOR_THREADS = 16
 """For short work and for waiting until threads have ended: more than asyncio's default, six on two cores,

@@ -188,6 +188,7 @@ def _option(text: str) -> tuple[str, Any]:
 
 def _serve(arguments: argparse.Namespace) -> int:
     from streamer.app import serve  # here, so that `--help` does not load MediaPipe
+    from streamer.draining import leave
     from streamer.pose.models import Complexity, ensure_models
 
     keys = ("host", "port", "tls", "http_port", "tls_cert", "tls_key", "insecure_lan", "log_level")
@@ -200,7 +201,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     for segmentation in (False, True):  # a privacy mode may be asked for at any time
         ensure_models(complexities, segmentation=segmentation)
     asyncio.run(serve(config, read_config))
-    return 0
+    leave()
 
 
 def _probe(arguments: argparse.Namespace) -> int:

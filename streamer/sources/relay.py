@@ -95,7 +95,9 @@ class Relay:
             may_be_transport = _TRANSPORT.startswith(text[: len(_TRANSPORT)].lower())
             self._held = line if may_be_transport and not line.endswith(b"\n") else b""
             if self._held:
-                self.redirected |= len(line) > _MAX_LINE_BYTES  # no camera's; what it hides matters not
+                self.redirected |= (
+                    len(line) > _MAX_LINE_BYTES
+                )  # no camera's; what it hides matters not
             elif may_be_transport:
                 own = b";source=%b;" % self._udp_source
                 out += _SOURCE.sub(b"", text[:-1]).replace(b";", own, 1) + b"\r\n"

@@ -14,6 +14,7 @@ from yarl import URL
 from streamer.app import serve
 from streamer.config import Config, IceServer, PoseConfig, ServerConfig, WebRtcConfig
 from streamer.errors import ConfigError, ModelError
+from streamer.model import StreamState
 from streamer.server import guard
 from streamer.server.application import MAX_BODY_BYTES
 from streamer.webrtc.sdp import MAX_OFFER_BYTES
@@ -623,7 +624,12 @@ async def test_pages_are_there(http: Http, page: str) -> None:
 
 async def test_health_tells_of_streams_that_stand_still(http: Http, service: Service) -> None:
     health = await (await http.get("/healthz")).json()
-    assert health == {"status": "ok", "stale_streams": 0}
+    assert health == {
+        "status": "ok",
+        "stale_streams": 0,
+        "streams": {state.value: 0 for state in StreamState},
+        "loop_lag_s": 0.0,
+    }
     await add(http)
     sink = RecordingSink()
     service.streams.get("door").session.subscribe(sink)

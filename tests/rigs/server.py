@@ -84,6 +84,11 @@ class StreamerServer:
                 raise RuntimeError(f"The server did not get ready:\n{self.log_tail()}")
             time.sleep(0.05)
 
+    def change_config(self, text: str) -> None:
+        """Write its file anew; it reads it after SIGHUP, and when it starts again."""
+        self._config_text = text
+        self._config.write_text(text, encoding="utf-8")
+
     def stop(self) -> None:
         """End it as ``docker stop`` does and check that it ends well; twice is safe."""
         process, self._process = self._process, None
@@ -119,6 +124,19 @@ class StreamerServer:
         if process is not None:
             process.kill()
             process.wait()
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def ask(self, method: str, path: str, headers: Mapping[str, str]) -> str:
+        """The body of the answer, whatever its status."""
+        connection = self._connection()
+        try:
+            connection.request(method, path, headers=dict(headers))
+            return connection.getresponse().read().decode("utf-8", "replace")
+        finally:
+            connection.close()
 
     @property
     def pid(self) -> int:
