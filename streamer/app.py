@@ -15,7 +15,7 @@ from aiohttp import web
 
 from streamer.access.book import TokenBook
 from streamer.access.store import TokenFile, tokens_path
-from streamer.aio import cancel_and_wait
+from streamer.aio import cancel_and_wait, share_heaps
 from streamer.config import (
     AnySource,
     Config,
@@ -74,6 +74,7 @@ MAX_PROBES = 4
 async def serve(config: Config, read_config: Callable[[], Config] | None = None) -> None:
     """Serves until SIGINT or SIGTERM; SIGHUP reads the configuration again, with ``read_config``. Raises
     ConfigError or ModelError when it can't start."""
+    share_heaps()
     tokens = TokenBook(TokenFile(tokens_path(config.server)), config.server.token)
     await asyncio.to_thread(tokens.look)
     _check_exposure(config.server, tokens)
