@@ -13,14 +13,16 @@ from tests.rigs.clips import Clips, prepare_clips
 from tests.rigs.logs import logging_kept
 from tests.rigs.rtsp import RtspServer
 from tests.rigs.server import StreamerServer
+from tests.rigs.shared_servers import SharedServers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator, Iterator
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
     from pathlib import Path
 
     from playwright.async_api import Page
 
 SERVERS = pytest.StashKey[list[StreamerServer]]()
+FAILED = pytest.StashKey[bool]()
 
 
 class OpenPage(Protocol):
@@ -38,6 +40,7 @@ def pytest_runtest_makereport(
     """Show the end of each server's log with a test that failed."""
     report = yield
     if report.failed:
+        item.stash[FAILED] = True
         for server in item.stash.get(SERVERS, []):
             report.sections.append((f"log of {server.url}", server.log_tail()))
     return report
@@ -76,21 +79,50 @@ def rtsp_server() -> Iterator[Callable[..., RtspServer]]:
         yield lambda *args, **kwargs: stack.enter_context(RtspServer(*args, **kwargs))
 
 
+@pytest.fixture(scope="session")
+def shared_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedServers]:
+    """They end with the last test, which fails when one does not end well."""
+    servers = SharedServers(lambda: tmp_path_factory.mktemp("server"))
+    yield servers
+    servers.close()
+
+
 @pytest.fixture
 def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    shared_servers: SharedServers,
 ) -> Iterator[Callable[..., StreamerServer]]:
     """Start servers with the arguments of ``StreamerServer`` after its folder.
 
-    They end with the test, which fails when one does not end well.
+    They end with the test, which fails when one does not end well. One that has no streams of its own may
+    have served other tests before and may serve others afterwards, unless it is to be ``alone``.
     """
     started = request.node.stash.setdefault(SERVERS, [])
     with ExitStack() as stack:
 
-        def start(*args: Any, **kwargs: Any) -> StreamerServer:
-            one = StreamerServer(tmp_path_factory.mktemp("server"), *args, **kwargs)
+        def start(
+            config: str = "",
+            *,
+            arguments: Sequence[str] = (),
+            module: str = "streamer",
+            alone: bool = False,
+            **kwargs: Any,
+        ) -> StreamerServer:
+            if alone or kwargs or "[[" in config:
+                folder = tmp_path_factory.mktemp("server")
+                one = StreamerServer(folder, config, arguments=arguments, module=module, **kwargs)
+                started.append(one)
+                return stack.enter_context(one)
+            wish = (config, tuple(arguments), module)
+            one = shared_servers.take(wish)
             started.append(one)
-            return stack.enter_context(one)
+            stack.push(
+                lambda kind, *_: shared_servers.give_back(
+                    wish, one, has_failed=kind is not None or request.node.stash.get(FAILED, False)
+                )
+            )
+            return one
 
         yield start
 

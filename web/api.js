@@ -47,6 +47,7 @@ import { serverWords, t } from "./i18n.js";
 const TIMEOUT_MS = 8_000;
 const PROBLEM_PREFIX = "urn:streamer:problem:";
 const UNAUTHORIZED = 401;
+const NOT_ALLOWED = "not-allowed";
 
 /** The server refused a request and said why (RFC 9457). */
 export class Problem extends Error {
@@ -75,7 +76,7 @@ export class ServerGone extends Error {
 
 /**
  * A successful response. Throws Problem, ServerGone, or AbortError when `signal` says so; leaves
- * for the login page when the server wants a token.
+ * for the login page when the server wants a token, or another one.
  * @param {string} method
  * @param {string} path
  * @param {RequestOptions} [options]
@@ -84,10 +85,20 @@ export class ServerGone extends Error {
 export async function request(method, path, options = {}) {
   const response = await send(method, path, options);
   if (response.ok) return response;
-  if (response.status === UNAUTHORIZED && pathOf(location.href) !== "/login") {
-    location.assign(`${url("/login")}?next=${encodeURIComponent(location.pathname + location.search)}`);
-  }
-  throw await problemOf(response);
+  const problem = await problemOf(response);
+  if (response.status === UNAUTHORIZED) goToLogin("ended");
+  if (problem.kind === NOT_ALLOWED) goToLogin("role");
+  throw problem;
+}
+
+/**
+ * To sign in, perhaps with another token, and come back.
+ * @param {"ended" | "role"} why the page has come up, so there was access: it has ended, or is too little
+ */
+function goToLogin(why) {
+  if (pathOf(location.href) === "/login") return;
+  const next = encodeURIComponent(location.pathname + location.search);
+  location.assign(`${url("/login")}?next=${next}&why=${why}`);
 }
 
 /**

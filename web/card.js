@@ -114,8 +114,10 @@ export class Card {
     const items = [
       open,
       button(t("Copy code"), () => openSnippets(this.#id)),
-      button(t("Restart"), () => void this.#act("POST", `${streamPath(this.#id)}/restart`)),
-      button(t("Remove…"), () => this.#askToRemove(name), { class: "danger" }),
+      button(t("Restart"), () => void this.#act("POST", `${streamPath(this.#id)}/restart`), {
+        "data-needs": "operate",
+      }),
+      button(t("Remove…"), () => this.#askToRemove(name), { class: "danger", "data-needs": "admin" }),
     ];
     const menu = element("details", { class: "menu" }, summary, element("div", {}, ...items));
     closeMenuByItself(menu);

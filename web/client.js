@@ -23,12 +23,14 @@ export {
  * @property {string | URL} [server] its address; default: where this module came from
  * @property {AbortSignal} [signal] ends it
  * @property {boolean} [reconnect] come back when the connection is lost; default: true
+ * @property {string} [token] the server's access token, in a page of another origin (or without a cookie)
  */
 
 const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 5_000;
 const MAX_WAITING = 32; // messages, about a second; then the oldest are dropped: a gap in seq
 const STREAM_ENDED = 1000; // the close code: it will not come back
+const ACCESS_ENDED = 1008; // the token is revoked or has expired
 
 /**
  * The frames of a stream, until it ends.
@@ -62,13 +64,15 @@ export async function* messages(stream, options) {
  * @param {Options} [options]
  * @returns {AsyncGenerator<StreamMessage, void, void>}
  */
-export async function* allMessages(stream, { server, signal, reconnect = true } = {}) {
+export async function* allMessages(stream, { server, signal, reconnect = true, token = "" } = {}) {
   const base = new URL(server ?? new URL(BASE, import.meta.url));
-  const path = `${base.pathname.replace(/\/?$/, "/")}api/v1/streams/${encodeURIComponent(stream)}/landmarks`;
-  const address = new URL(path, base);
+  const path = `/api/v1/streams/${encodeURIComponent(stream)}/landmarks`;
+  const at = (/** @type {string} */ own) => new URL(base.pathname.replace(/\/?$/, "") + own, base);
+  const address = at(path);
   address.protocol = address.protocol.replace("http", "ws");
   let heard = false;
   for (let wait_ms = FIRST_RETRY_MS; ; wait_ms = Math.min(2 * wait_ms, MAX_RETRY_MS)) {
+    if (token) await addTicket(address, at("/api/v1/tickets"), path, token, signal);
     const connection = new Connection(address, stream, signal);
     try {
       for (let message = await connection.next(); message; message = await connection.next()) {
@@ -80,10 +84,34 @@ export async function* allMessages(stream, { server, signal, reconnect = true } 
       connection.close();
     }
     if (signal?.aborted || connection.code === STREAM_ENDED) return;
+    if (connection.code === ACCESS_ENDED) throw new Error("The access to this stream has ended.");
     if (!heard) throw new Error(`There is no landmark stream at ${address}: is the id right?`);
     if (!reconnect) throw new Error("The connection is lost.");
     await new Promise((resolve) => setTimeout(resolve, wait_ms));
   }
+}
+
+/**
+ * A page's WebSocket can send no token, but a ticket in its address, which opens it once. Throws what the
+ * server says when it refuses; when nothing answers, the WebSocket will find that, too.
+ * @param {URL} address of the WebSocket
+ * @param {URL} tickets where they are made
+ * @param {string} path of the WebSocket, as the server has it
+ * @param {string} token
+ * @param {AbortSignal} [signal]
+ */
+async function addTicket(address, tickets, path, token, signal) {
+  const answer = await fetch(tickets, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
+    body: JSON.stringify({ path }),
+    credentials: "omit",
+    signal: signal ?? null,
+  }).catch(() => null);
+  if (!answer || answer.status >= 500) return;
+  const said = await answer.json();
+  if (!answer.ok) throw new Error(said.detail);
+  address.searchParams.set("ticket", said.ticket);
 }
 
 /** One WebSocket, read by one reader. */

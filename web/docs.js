@@ -4,6 +4,7 @@ import { requestJson, sentence } from "./api.js";
 import { url } from "./base.js";
 import { byId, element } from "./dom.js";
 import { t } from "./i18n.js";
+import { showRole } from "./me.js";
 
 /** @typedef {Record<string, any>} Schema JSON Schema */
 /**
@@ -14,6 +15,7 @@ import { t } from "./i18n.js";
  * @property {string} [description]
  * @property {{name: string, in: string, required?: boolean, description?: string, schema: Schema}[]} [parameters]
  * @property {{content: Record<string, {schema: Schema}>}} [requestBody]
+ * @property {string} x-role
  * @property {Record<string, {description: string, content?: Record<string, {schema: Schema}>, headers?: Record<string, {description: string}>}>} responses
  */
 
@@ -67,6 +69,8 @@ function operationOf(method, path, operation) {
     element("h3", {}, operation.summary),
     element("p", { class: "address" }, badge, element("code", {}, path)),
   );
+  const role = operation["x-role"];
+  if (role !== "none") shown.append(element("p", { class: "muted" }, t("Takes the role {role}.", { role })));
   if (operation.description) shown.append(element("p", { class: "muted" }, operation.description));
   if (operation.parameters) {
     const rows = operation.parameters.map(({ name, required, description, schema }) =>
@@ -192,3 +196,4 @@ function openTarget() {
 }
 
 void show();
+void showRole();

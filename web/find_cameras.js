@@ -3,6 +3,7 @@
 import { requestJson, sentence } from "./api.js";
 import { button, byId, element, setText } from "./dom.js";
 import { t } from "./i18n.js";
+import { mayHere } from "./me.js";
 
 /**
  * As POST /api/v1/discover shows it (docs/protocol.md).
@@ -54,7 +55,7 @@ export class FindCameras {
   /** Offers the server's own cameras, which are known without a search. */
   async showDevices() {
     try {
-      this.#showFound(await devices(), []);
+      if (await mayHere("admin")) this.#showFound(await devices(), []);
     } catch (error) {
       console.error(error); // nothing that somebody asked for: the form works without
     }

@@ -11,6 +11,12 @@ const token = byId("token", HTMLInputElement);
 const message = byId("login-message", HTMLElement);
 const submit = byId("sign-in", HTMLButtonElement);
 
+/** @type {Record<string, string>} */
+const REASONS = {
+  ended: t("Your access has ended. Sign in to go on."),
+  role: t("Your token may not do that. Sign in with one that may."),
+};
+
 /** Where the person wanted to go; a path of this server only, or the wall. */
 function nextPath() {
   const next = new URL(new URLSearchParams(location.search).get("next") ?? BASE, location.origin);
@@ -33,6 +39,7 @@ async function signIn() {
   }
 }
 
+setText(byId("login-why", HTMLElement), REASONS[new URLSearchParams(location.search).get("why") ?? ""] ?? "");
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   void signIn();

@@ -2,9 +2,11 @@
 // drawn.
 
 import { requestJson, sentence, streamPath } from "./api.js";
-import { byId, setText } from "./dom.js";
+import { byId, element, setText } from "./dom.js";
+import { t } from "./i18n.js";
 import { DEFAULT_LOOK } from "./look.js";
 import { lookGroup } from "./look_options.js";
+import { mayHere } from "./me.js";
 import { poseGroups } from "./pose_options.js";
 import { PrivacyGroup } from "./privacy_options.js";
 import { Tabs } from "./tabs.js";
@@ -28,6 +30,7 @@ export class StreamOptions {
   #look = DEFAULT_LOOK;
   #onLook;
   #streamId = "";
+  #mayChange = false; // until it is known
   #changes = 0;
 
   /** @param {(look: Look) => void} onLook what this page itself draws is to look so */
@@ -38,12 +41,27 @@ export class StreamOptions {
     for (const control of [this.#style, this.#sides]) {
       control.addEventListener("change", () => void this.#onSimpleChange());
     }
+    void this.#askWhetherItMay();
+  }
+
+  async #askWhetherItMay() {
+    this.#mayChange = await mayHere("operate").catch(() => true); // the server will say
+    this.#enable();
+    if (this.#mayChange) return;
+    const words = t("Your token is for watching: it can't change these.");
+    byId("options", HTMLElement).prepend(element("p", { class: "muted" }, words));
+    for (const control of [this.#style, this.#sides]) control.title = words;
   }
 
   /** @param {string} streamId "" for none: then nothing can be changed */
   set streamId(streamId) {
     this.#streamId = streamId;
-    for (const control of [this.#style, this.#sides, ...this.#groups]) control.disabled = !streamId;
+    this.#enable();
+  }
+
+  #enable() {
+    const isDisabled = !this.#streamId || !this.#mayChange;
+    for (const control of [this.#style, this.#sides, ...this.#groups]) control.disabled = isDisabled;
   }
 
   /**

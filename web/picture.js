@@ -6,6 +6,7 @@ import { CameraError, canAsk, closeCamera, insecureOrigin, openCamera } from "./
 import { Compare, openText } from "./compare.js";
 import { button, byId, element, play, setText } from "./dom.js";
 import { t } from "./i18n.js";
+import { showRole } from "./me.js";
 import { PersonChoice } from "./person.js";
 import { copyText } from "./snippets.js";
 import { LandmarkTable } from "./table.js";
@@ -347,3 +348,4 @@ document.addEventListener("drop", (event) => {
 });
 addEventListener("pagehide", closeViewfinder);
 showIdle();
+void showRole();

@@ -8,6 +8,7 @@ import { Figures } from "./figures.js";
 import { t } from "./i18n.js";
 import { bindKeys } from "./keys.js";
 import { DEFAULT_LOOK, hasLetters } from "./look.js";
+import { showRole } from "./me.js";
 import { modelNotice, showNotice } from "./notices.js";
 import { StreamOptions } from "./options.js";
 import { Overlay } from "./overlay.js";
@@ -83,6 +84,7 @@ export class Stage {
     full.addEventListener("click", () => void this.#toggleFull());
     full.hidden = !document.fullscreenEnabled;
     this.#bindKeys();
+    void showRole();
     setInterval(() => this.#countDown(), COUNTDOWN_INTERVAL_MS);
   }
 

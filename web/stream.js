@@ -4,6 +4,7 @@ import { request, sentence, streamPath } from "./api.js";
 import { pathOf } from "./base.js";
 import { byId, setText } from "./dom.js";
 import { t } from "./i18n.js";
+import { mayHere } from "./me.js";
 import { ModeChoice } from "./modes.js";
 import { noticeOf } from "./notices.js";
 import { ViewerPeer } from "./peers.js";
@@ -36,7 +37,7 @@ const peer = new ViewerPeer(streamId, {
 async function tryAgain() {
   if (!peer.status.ours && peer.status.state === "failed") {
     try {
-      await request("POST", `${streamPath(streamId)}/restart`);
+      if (await mayHere("operate")) await request("POST", `${streamPath(streamId)}/restart`);
     } catch (error) {
       setText(byId("option-message", HTMLElement), sentence(error));
     }

@@ -5,6 +5,7 @@ import { CameraForm } from "./camera_form.js";
 import { Card } from "./card.js";
 import { byId, setText } from "./dom.js";
 import { t } from "./i18n.js";
+import { showRole } from "./me.js";
 import { statusAfter } from "./retry.js";
 import { nextTry, statusOf } from "./words.js";
 
@@ -135,6 +136,7 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) void refresh();
 });
 addEventListener("online", () => void refresh());
+void showRole();
 setInterval(() => {
   showBanner();
   for (const card of cards.values()) card.showNext();

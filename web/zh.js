@@ -27,6 +27,7 @@ export const words = {
   "Remove": "移除",
   "Remove…": "移除…",
   "Keep": "保留",
+  "Sign out ({name})": "退出登录（{name}）",
   "Menu": "菜单",
   "Keys": "快捷键",
   "Keys (?)": "快捷键（?）",
@@ -384,8 +385,16 @@ export const words = {
   "Sign in": "登录",
   "Sign in · Streamer": "登录 · Streamer",
   "Access token": "访问令牌",
-  "It is in the server's configuration: [server] token, or STREAMER_SERVER__TOKEN.":
-    "令牌在服务器的配置中：[server] token，或环境变量 STREAMER_SERVER__TOKEN。",
+  "Ask whoever runs this server for one. It comes from “streamer token create”, or from the configuration: [server] token.":
+    "请向服务器的管理者索取。它由“streamer token create”生成，或写在配置的 [server] token 中。",
+  "Takes the role {role}.": "需要 {role} 权限。",
+  "Your access has ended. Sign in to go on.": "您的访问权限已失效，请重新登录。",
+  "Your token may not do that. Sign in with one that may.": "您的令牌无权进行此操作，请使用有权限的令牌登录。",
+  "There is no stream to watch yet.": "还没有可以观看的视频流。",
+  "Your token is for watching: adding cameras and changing options takes another one.":
+    "您的令牌只能观看；添加摄像头和更改选项需要其他令牌。",
+  "Your token is not for adding or removing cameras.": "您的令牌不能添加或移除摄像头。",
+  "Your token is for watching: it can't change these.": "您的令牌只能观看，不能更改这些选项。",
   "That token is not right.": "令牌不正确。",
 
   // The API's description.
@@ -544,6 +553,8 @@ export const problems = {
   "invalid-offer": "浏览器的连接请求（SDP）有误",
   "not-found": "找不到，可能已经结束",
   "locked": "已由服务器配置锁定",
+  "not-allowed": "令牌的权限不够",
+  "too-many-attempts": "错误的令牌太多，请稍后再试",
   "conflict": "与现有的内容冲突，名称可能已被占用",
   "limit-reached": "服务器已满，请稍后再试",
   "bad-request": "请求格式有误",

@@ -5,6 +5,7 @@ from streamer.access.callers import EVERYBODY, Caller
 from streamer.access.sessions import Sessions
 from streamer.access.throttle import Throttle
 from streamer.access.tickets import Tickets
+from streamer.access.tokens import SECRET
 from streamer.errors import TooManyAttempts
 
 
@@ -16,19 +17,22 @@ class Keeper:
         self.sessions = Sessions(session_s)
         self.tickets = Tickets()
         self.throttle = Throttle()
+        self.throttle_of_file = Throttle()
 
     def by_secret(self, secret: str, address: str) -> Caller | None:
         """None for a wrong one. Raises TooManyAttempts. A token of the file is always looked at, since
-        nobody guesses one: whoever has it can't be locked out by those who try."""
+        nobody guesses one: whoever has it can't be locked out by those who try. And a program that goes on
+        with a revoked one is no guess at the configured token."""
         caller = self.book.find(secret)
         if caller is not None:
             return caller
-        wait_s = self.throttle.wait_s(address)
+        throttle = self.throttle_of_file if SECRET.fullmatch(secret) else self.throttle
+        wait_s = throttle.wait_s(address)
         if wait_s:
             raise TooManyAttempts(wait_s)
         if self.book.is_config_token(secret):
             return config_caller()
-        self.throttle.was_wrong(address)
+        throttle.was_wrong(address)
         return None
 
     def by_session(self, cookie: str) -> Caller | None:

@@ -1,9 +1,9 @@
 """The token file: written by `streamer token`, read by the service."""
 
 import contextlib
-import fcntl
 import json
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +16,18 @@ from streamer.access.tokens import Token, new_token, now_utc
 from streamer.config import Section, ServerConfig, explain
 from streamer.errors import ConfigError, NotFound
 from streamer.state import default_state_file, write_whole
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(handle: int) -> None:
+        msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
+else:
+    import fcntl
+
+    def _lock(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
 
 MAX_BYTES: Final = 1 << 20
 MAX_TOKENS: Final = 1000
@@ -122,7 +134,7 @@ class TokenFile:
                 f"The folder of the token file {self.path} can't be used: {error.strerror}."
             ) from error
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            _lock(handle)
             yield
         finally:
             os.close(handle)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from streamer.isolation.memory import SLOT_BYTES, SLOTS, TO_CHILD, TO_PARENT, SharedMemory
 
 MAX_HEADER_BYTES: Final = 256 << 10
+FETCH_BYTES: Final = 64 << 10
 SLOT_WAIT_S: Final = 0.0005
 """Between two looks whether a slot is free; most often there is one."""
 
@@ -43,6 +44,7 @@ class Channel:
         self._out, self._in = (TO_PARENT, TO_CHILD) if is_child else (TO_CHILD, TO_PARENT)
         self._sent = 0  # bodies
         self._received = 0
+        self._waiting = bytearray()  # what has come and is not a whole message yet
 
     def send(self, header: dict[str, Any], *buffers: "ReadableBuffer", timeout_s: float) -> None:
         """``buffers``: C-contiguous; together the body. Raises ValueError for more than fits."""
@@ -79,14 +81,12 @@ class Channel:
 
     def wait(self, timeout_s: float) -> bool:
         """Whether something has come, or the end, within this time."""
-        self._reading.settimeout(max(0.001, timeout_s))
         try:
-            self._reading.recv(1, socket.MSG_PEEK)
+            return bool(self._waiting) or self._fetch(time.monotonic() + timeout_s)
         except TimeoutError:
             return False
-        except OSError:
-            pass  # the end, which ``receive`` tells
-        return True
+        except ChannelClosed:
+            return True  # the end, which ``receive`` tells
 
     def finish(self) -> None:
         """Nothing more will be sent: the other side sees an end when it reads on."""
@@ -129,18 +129,23 @@ class Channel:
         except OSError as error:
             raise ChannelClosed from error
 
-    def _read(self, size: int, deadline: float) -> bytearray:
-        data = bytearray(size)
-        view, at = memoryview(data), 0
+    def _read(self, size: int, deadline: float) -> bytes:
+        while len(self._waiting) < size:
+            self._fetch(deadline)
+        data = bytes(self._waiting[:size])
+        del self._waiting[:size]
+        return data
+
+    def _fetch(self, deadline: float) -> bool:
+        """What has come, once something has."""
         try:
-            while at < size:
-                self._reading.settimeout(max(0.001, deadline - time.monotonic()))
-                got = self._reading.recv_into(view[at:])
-                if got == 0:
-                    raise ChannelClosed
-                at += got
+            self._reading.settimeout(max(0.001, deadline - time.monotonic()))
+            part = self._reading.recv(FETCH_BYTES)
         except TimeoutError:
             raise
         except OSError as error:
             raise ChannelClosed from error
-        return data
+        if not part:
+            raise ChannelClosed
+        self._waiting += part
+        return True

@@ -10,7 +10,7 @@ from streamer.isolation.child import Child
 from streamer.model import Frame
 
 MAX_PIXELS = 3840 * 2160
-MAX_SIDE_PX = 16_384
+MAX_SIDE_PX = 65_536
 
 Side = Annotated[int, Field(ge=2, le=MAX_SIDE_PX, multiple_of=2)]
 Ticks = Annotated[int, Field(ge=-(1 << 62), le=1 << 62)]

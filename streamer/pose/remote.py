@@ -2,6 +2,7 @@
 a network or a hang, is an EstimatorError here, and the next one is a few milliseconds away.
 """
 
+import time
 from typing import Any, Final
 
 from streamer.aio import assert_off_loop
@@ -14,8 +15,11 @@ from streamer.pose import INPUT_WIDTH_PX
 from streamer.pose.models import FindModel
 from streamer.pose.packing import unpack
 
-OPEN_TIMEOUT_S: Final = 20.0
-"""For the networks to be read and made ready, from a cold disk on a busy machine: 0.1 s elsewhere."""
+ANSWER_TIMEOUT_S: Final = 20.0
+"""In any case: for a frame, or for networks from a cold disk, on a machine that has no time for us."""
+
+LOOK_S: Final = 0.1
+"""Between two looks whether it still runs."""
 
 MAX_DETAIL: Final = 500  # characters
 
@@ -28,7 +32,7 @@ class RemoteEstimator:
         self, name: str, find_model: FindModel, options: PoseConfig, workers: WorkersConfig
     ) -> None:
         self._find_model = find_model
-        self._hang_timeout_s = workers.hang_timeout_s
+        self._limit_s = workers.hang_timeout_s
         self._model_complexity = options.model_complexity
         self._bystanders: tuple[Pose, ...] = ()
         self._child = Child("estimator", name, workers)
@@ -40,11 +44,12 @@ class RemoteEstimator:
 
     def estimate(self, frame: Frame, pts: int) -> tuple[Pose, ...]:
         """Only what the networks see goes over: a quarter of the bytes of a large picture, and half of
-        those of its RGB."""
+        those of its RGB. On a machine that can't keep up it takes as long as it takes; hung is what does
+        not run at all, or uses up the processor for that long, and that dies by itself."""
         assert_off_loop()
         frame = small(frame, INPUT_WIDTH_PX)
-        request = {"do": "estimate", "width": frame.width, "pts": pts}
-        answer, body = self._ask(request, self._hang_timeout_s, frame.i420)
+        request = {"do": "estimate", "width": frame.width, "pts": pts, "limit_s": self._limit_s}
+        answer, body = self._ask(request, frame.i420)
         try:
             told, model_complexity = answer["told"], answer["model_complexity"]
             everybody = unpack(answer["count"], body)
@@ -73,7 +78,7 @@ class RemoteEstimator:
         return self._child.pid
 
     def reset(self) -> None:
-        self._ask({"do": "reset"}, self._hang_timeout_s)
+        self._ask({"do": "reset"})
 
     def close(self) -> None:
         self._child.close()
@@ -88,7 +93,7 @@ class RemoteEstimator:
         }
         if not self._child.pid:
             self._start()
-        self._ask(request, OPEN_TIMEOUT_S)
+        self._ask(request)
 
     def _start(self) -> None:
         try:
@@ -96,13 +101,14 @@ class RemoteEstimator:
         except WorkerDied as error:
             raise EstimatorError(str(error)) from error
 
-    def _ask(
-        self, request: dict[str, Any], timeout_s: float, *buffers: Any
-    ) -> tuple[dict[str, Any], memoryview]:
+    def _ask(self, request: dict[str, Any], *buffers: Any) -> tuple[dict[str, Any], memoryview]:
         """Raises what it answers, if that is an error, and EstimatorError when it is no more."""
         try:
             self._child.send(request, *buffers)
-            answer, body = self._child.receive(timeout_s)
+            deadline = time.monotonic() + ANSWER_TIMEOUT_S
+            while not self._child.wait(LOOK_S) and time.monotonic() < deadline:
+                pass
+            answer, body = self._child.receive(LOOK_S)
         except (WorkerDied, WorkerHung) as error:
             raise EstimatorError(str(error)) from error
         if "error" in answer:

@@ -5,6 +5,9 @@ or of ``estimate``: how many poses the body has, how many of these are told of, 
 and the model that found them.
 """
 
+import contextlib
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import numpy as np
 
 from streamer.config import PoseConfig
 from streamer.errors import EstimatorError, ModelError
+from streamer.isolation.lives import CAN_FORK
 from streamer.isolation.worker import Worker
 from streamer.model import Frame
 from streamer.pose.live import LiveEstimator
@@ -65,7 +69,8 @@ class _Served:
 
 def _estimate(estimator: LiveEstimator, request: dict[str, Any], body: memoryview) -> Reply:
     i420 = np.frombuffer(body, np.uint8).reshape(-1, request["width"])
-    poses = estimator.estimate(Frame(i420, request["pts"], 0.0, 0.0), request["pts"])
+    with _limited(request["limit_s"]):
+        poses = estimator.estimate(Frame(i420, request["pts"], 0.0, 0.0), request["pts"])
     everybody = (*poses, *estimator.bystanders)
     answer = {
         "count": len(everybody),
@@ -73,3 +78,17 @@ def _estimate(estimator: LiveEstimator, request: dict[str, Any], body: memoryvie
         "model_complexity": estimator.model_complexity,
     }
     return answer, pack(everybody)
+
+
+@contextlib.contextmanager
+def _limited(cpu_s: float) -> Iterator[None]:
+    """More than so much of the processor's time, and this process dies (of SIGPROF): a network that goes
+    round in circles holds no lock and can't be asked to stop. Time in which others run does not count."""
+    if not CAN_FORK:  # this is the service's own process
+        yield
+        return
+    signal.setitimer(signal.ITIMER_PROF, cpu_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0.0)

@@ -88,7 +88,7 @@ class Access:
         caller = self._caller(request, rule)
         if caller is None:
             return self._unauthorized(request)
-        if not _reaches(caller, rule):
+        if not reaches(caller, rule):
             return self._not_allowed(request, rule)
         if rule.narrow is Narrow.BY_ID and not caller.sees(found["id"]):
             raise NotFound(NO_STREAM)
@@ -183,7 +183,7 @@ def caller_of(request: web.Request) -> Caller:
     return request[VISIT].caller
 
 
-def _reaches(caller: Caller, rule: Rule) -> bool:
+def reaches(caller: Caller, rule: Rule) -> bool:
     is_narrow = caller.streams is not None
     return caller.role >= rule.role and not (is_narrow and rule.narrow is Narrow.REFUSED)
 

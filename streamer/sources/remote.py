@@ -47,6 +47,9 @@ logger = logging.getLogger(__name__)
 LOOK_S = 0.1
 """Between two looks whether a silent child is well."""
 
+MAX_EVENTS = 5000
+"""In a second: a fast camera's backlog has fewer, and more would keep the whole service busy."""
+
 KILLED_S = 2.0
 """For the thread to end once its child was killed."""
 
@@ -79,6 +82,7 @@ class RemoteReader:
         self.edge: LiveEdge | None = None
         self._order = order | {"decode_limit_s": config.hang_timeout_s}
         self._receiver = receiver
+        self._patience_s = config.hang_timeout_s
         self._child = Child("camera", name, config)
         self._quit = threading.Event()
         self._giving = threading.Lock()
@@ -153,10 +157,16 @@ class RemoteReader:
             self.ended.cancel()
 
     def _listen(self) -> None:
+        second, events = time.monotonic(), 0
         while True:
             if not self._child.wait(LOOK_S):
                 continue
-            header, body = self._child.receive(LOOK_S)
+            events += 1
+            if time.monotonic() - second >= 1.0:
+                second, events = time.monotonic(), 0
+            elif events > MAX_EVENTS:
+                raise self._child.refuse("more in a second than there can be")
+            header, body = self._child.receive(self._patience_s)
             try:
                 event = EVENTS.validate_python(header)
             except ValidationError as error:

@@ -13,6 +13,7 @@ streamer bench --first-frame                in Chromium; needs what tests/setup.
 streamer bench --analyze                    files and folders beside a bare loop
 streamer bench --smoothing                  how calm and how late landmarks are, beside MediaPipe's filter
 streamer bench --estimators                 what an estimator in a process of its own costs
+streamer bench --decode-port                what decoding in children costs, beside threads
 streamer bench --setup                      a fresh clone, to its first page; needs a network
 
 --quick tries a section in short rounds; --rounds, --seconds and --stream-seconds set them. --json FILE
@@ -36,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.bench.analyze import analyze
 from tests.bench.child import BenchError
+from tests.bench.decode_port import decode_port
 from tests.bench.estimators import estimators
 from tests.bench.first_frame import first_frame
 from tests.bench.fresh_clone import fresh_clone
@@ -123,6 +125,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--estimators", action="store_true", help="each in a thread, and in a process"
     )
+    parser.add_argument("--decode-port", action="store_true", help="decoding in children")
     parser.add_argument("--setup", action="store_true", help="fresh clone to first served page")
     parser.add_argument("--quick", action="store_true", help="one short round of each")
     parser.add_argument("--rounds", type=int, help="of --sizes (3)")
@@ -135,7 +138,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     wanted = (given.sizes, given.streams or given.stock_streams, given.viewers, given.modes)
     others = (
         *(given.readers, given.stills, given.images, given.loss, given.first_frame),
-        *(given.analyze, given.smoothing, given.estimators, given.setup),
+        *(given.analyze, given.smoothing, given.estimators, given.decode_port, given.setup),
     )
     if not any((*wanted, *others)):
         given.sizes, given.streams, given.viewers = (
@@ -204,6 +207,8 @@ def _sections(
         yield "smoothing", smoothing
     if given.estimators:
         yield "estimators", estimators
+    if given.decode_port:
+        yield "decode_port", decode_port
     if given.setup:
         yield "setup", fresh_clone
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 NAME = "full disk"
-PASS = "goes on, says so in the log, keeps the old file, saves when there is room"
-DISK = "64k"
+PASS = "goes on, says so (log, /readyz), keeps the old file, saves when there is room"
+DISK = "4m"
 CAMERA = {"type": "rtsp", "url": "rtsp://127.0.0.1:9/cam"}
 SAVED_WITHIN_S = 10.0
 
@@ -43,7 +43,7 @@ async def run(times: int) -> Result:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
-    """A disk of 64 kB at ``folder``."""
+    """A disk of 4 MB at ``folder``."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK},nr_inodes=64", "chaos", str(folder)]
     subprocess.run(mount, check=True)
@@ -71,12 +71,18 @@ async def _fill_and_free(
     async with http.get("/healthz") as response:
         if response.status != 200:
             wrong.append(f"/healthz: {response.status}")
+    if not await _readiness(http, lambda status, text: status == 503 and "full" in text):
+        wrong.append("/readyz says nothing of the disk")
     ballast.unlink()
     await _add(http, f"room{turn}")
     if not await _becomes(lambda: f'"room{turn}"'.encode() in _content(state)):
         wrong.append("nothing was saved when there was room")
+    if not await _readiness(http, lambda status, _: status == 200):
+        wrong.append("/readyz does not see that there is room")
     for each in (name, f"room{turn}"):
         await http.delete(f"/api/v1/streams/{each}")
+    if not await _becomes(lambda: b"room" not in _content(state)):  # else a save would be under way
+        wrong.append("the end of the cameras was not saved")
     return wrong
 
 
@@ -97,6 +103,16 @@ def _fill(ballast: Path) -> None:
 async def _add(http: aiohttp.ClientSession, name: str) -> int:
     async with http.post("/api/v1/streams", json={"id": name, "source": CAMERA}) as response:
         return response.status
+
+
+async def _readiness(http: aiohttp.ClientSession, is_so: Callable[[int, str], bool]) -> bool:
+    """It looks every 5 s."""
+    for _ in range(int(SAVED_WITHIN_S)):
+        async with http.get("/readyz") as response:
+            if is_so(response.status, await response.text()):
+                return True
+        await asyncio.sleep(1.0)
+    return False
 
 
 async def _becomes(is_so: Callable[[], bool]) -> bool:

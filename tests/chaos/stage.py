@@ -23,7 +23,7 @@ from tests.rigs.rtsp import RtspServer
 from tests.rigs.server import StreamerServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 PATIENCE_S = 60.0
 """How long anything may take before a scenario gives up: far more than it should."""
@@ -214,7 +214,7 @@ class Times:
         self.taken_s.append(seconds)
 
     @contextlib.contextmanager
-    def one_try(self, what: str) -> Any:
+    def one_try(self, what: str) -> Iterator[None]:
         """A try that breaks down has failed, and the next one is made."""
         try:
             yield

@@ -107,7 +107,7 @@ async def test_ffmpeg_whose_own_certificate_is_on_p224_is_refused_and_the_log_sa
 ) -> None:
     """What FFmpeg 8.1 on GnuTLS makes for itself, and OpenSSL 4 can't take (docs/decisions/0020). When this
     fails, one of them has changed, and docs/interop.md needs no ``-cert_file`` any more."""
-    running = server()
+    running = server(alone=True)  # its log is read
     command = (*FFMPEG, f"{running.url}/whip/ff", str(clips.person))
     async with run_program(*command) as publisher:
         assert await publisher.wait() != 0

@@ -118,7 +118,7 @@ async def test_the_page_says_that_the_server_is_gone_and_finds_it_again(
     clips: Clips,
 ) -> None:
     camera = rtsp_server({"/cam": clips.person})
-    running = server()
+    running = server(alone=True)
     page, _ = await open_page(running.url)
     await add_camera(page, camera.url("/cam"), "yard")
     await page.goto(f"{running.url}/streams/yard")

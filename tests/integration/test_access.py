@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,12 @@ async def ends(reading: Any) -> None:
             await reading
 
 
+async def until(met: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        for _ in itertools.takewhile(lambda _: not met(), itertools.count()):
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("way", ["token", "cookie"])
 async def test_revoked_token_cuts_all_that_is_open_with_it_and_nothing_else(
     guarded: Guarded, way: str
@@ -237,9 +244,7 @@ async def test_revoked_token_cuts_all_that_is_open_with_it_and_nothing_else(
         assert websocket.close_code == aiohttp.WSCloseCode.POLICY_VIOLATION
         await ends(events.read())
         await ends(pictures.read())
-        async with asyncio.timeout(PATIENCE_S):
-            while len(guarded.service.peers):
-                await asyncio.sleep(0.01)
+        await until(lambda: not len(guarded.service.peers))
         for header in (viewer, shown):
             answer = await http.get("/api/v1/streams", headers=header)
             assert await kind(answer) == (401, "token-needed")
@@ -270,9 +275,7 @@ async def test_revoked_publisher_takes_its_stream_along(guarded: Guarded) -> Non
     answer = await guarded.http.post("/webcam", data=await peer.offer(), headers=operator | SDP)
     stream = answer.headers["X-Stream-Id"]
     guarded.revoke(operator)
-    async with asyncio.timeout(PATIENCE_S):
-        while guarded.service.streams.has(stream):
-            await asyncio.sleep(0.01)
+    await until(lambda: not guarded.service.streams.has(stream))
     await peer.close()
 
 

@@ -19,14 +19,15 @@ from aiohttp.http_writer import HttpVersion11
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from streamer.access import Caller, Role
 from streamer.access.book import TokenBook
 from streamer.access.store import TokenFile
 from streamer.access.throttle import Throttle
 from streamer.config import ServerConfig
 from streamer.server import streams
-from streamer.server.access import ACCESS
+from streamer.server.access import ACCESS, reaches
 from streamer.server.application import make_application
-from streamer.server.rules import Rule, rule_of, ruled
+from streamer.server.rules import Narrow, Rule, rule_of, ruled
 from tests.in_process import Service
 
 BASE: Final = "/pose"
@@ -214,7 +215,7 @@ async def asked(tmp_path: Path) -> Asked:
     config = ServerConfig(port=8080, base_path=BASE, allowed_origins=[FRIEND])
     service = Service(tmp_path, server=config, tokens=book)
     app = make_application(config, service.services)
-    app[ACCESS].keeper.throttle = Throttle(burst=1_000_000)  # test_access.py has those
+    app[ACCESS].keeper.throttle_of_file = Throttle(burst=1_000_000)  # test_access.py has those
     await service.close()
     return Asked(app, secrets)
 
@@ -317,3 +318,10 @@ async def test_route_without_a_role_stops_the_start(
     with pytest.raises(TypeError, match="which role"):
         make_application(ServerConfig(), service.services)
     await service.close()
+
+
+def test_new_route_is_closed_to_tokens_for_single_streams_until_it_says_how_it_is_narrow() -> None:
+    door = Caller("0000000a", "tablet", ("view:door",))
+    assert not reaches(door, Rule(Role.VIEW))
+    assert reaches(door, Rule(Role.VIEW, Narrow.BY_HANDLER))
+    assert reaches(Caller("0000000b", "wall", ("view",)), Rule(Role.VIEW))

@@ -43,6 +43,23 @@ async def test_operations_have_names_of_their_own_and_words(tmp_path: Path) -> N
     await service.close()
 
 
+async def test_operations_say_who_may_and_how_they_show_it(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    document = make_document(make_application(service.server_config, service.services))
+    schemes = document["components"]["securitySchemes"]
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            role, ways = operation["x-role"], operation["security"]
+            assert ({} in ways) != (role == "none"), path  # {}: where there is no token
+            for name, roles in (each for way in ways for each in way.items()):
+                assert name in schemes and roles == [role], path
+    assert document["paths"]["/api/v1/probe"]["post"]["x-role"] == "admin"
+    assert {"ticket": ["view"]} in document["paths"]["/api/v1/streams/{id}/mjpeg"]["get"][
+        "security"
+    ]
+    await service.close()
+
+
 async def test_addresses_begin_where_the_sender_sees_the_server(tmp_path: Path) -> None:
     service = Service(tmp_path, server=ServerConfig(base_path="/pose"))
     async with serving(service) as http:

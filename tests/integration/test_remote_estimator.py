@@ -82,13 +82,23 @@ def test_dead_process_is_an_error_and_closing_it_is_none(
 
 
 def test_stopped_process_is_an_error_after_a_while(film: list[Frame]) -> None:
-    hasty = WorkersConfig(hang_timeout_s=0.2)
+    hasty = WorkersConfig(hang_timeout_s=1.0)
     with closing(RemoteEstimator("test", find_model, PoseConfig(), hasty)) as estimator:
         os.kill(estimator.pid, signal.SIGSTOP)
         with pytest.raises(EstimatorError, match="hung"):
             estimator.estimate(film[0], 0)
         with pytest.raises(EstimatorError):
             estimator.reset()
+
+
+def test_process_that_goes_round_in_circles_ends_itself(
+    estimator: RemoteEstimator, film: list[Frame]
+) -> None:
+    """By the processor's time, so that a busy machine ends nobody: here a whole frame is too much."""
+    estimator._limit_s = 0.001
+    with pytest.raises(EstimatorError, match="SIGPROF"):
+        for number in range(100):
+            estimator.estimate(film[0], number * 3000)
 
 
 def test_fault_in_the_process_is_an_error_and_its_words_are_in_the_log(

@@ -147,7 +147,7 @@ async def test_file_plays_from_a_child_and_its_errors_say_what_is_wrong(
 
 
 @pytest.mark.parametrize(
-    "lie", ["small body", "huge picture", "odd width", "no event", "time", "late words"]
+    "lie", ["small body", "huge picture", "odd width", "no event", "flood", "time", "late words"]
 )
 async def test_child_that_lies_about_its_pictures_is_ended(
     monkeypatch: pytest.MonkeyPatch, lie: str
@@ -165,3 +165,4 @@ async def test_child_that_lies_about_its_pictures_is_ended(
     else:
         assert isinstance(caught.value, DecoderDied)
         assert recorder.frames == []
+        assert len(recorder.videos) < 10_000

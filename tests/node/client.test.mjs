@@ -43,7 +43,9 @@ beforeEach(() => {
   sockets = [];
   globalThis.WebSocket = FakeWebSocket;
 });
+const { fetch } = globalThis;
 afterEach(() => {
+  globalThis.fetch = fetch;
   delete globalThis.WebSocket;
 });
 
@@ -92,6 +94,37 @@ test("which model runs is heard by those who want to hear everything", async () 
     await reading;
     assert.deepEqual(heard, expected);
   }
+});
+
+test("with a token each connection has a ticket of its own", async () => {
+  const asked = [];
+  globalThis.fetch = async (address, { method, headers, body, credentials }) => {
+    asked.push({ address: String(address), method, token: headers.Authorization, body, credentials });
+    return Response.json({ ticket: `t${asked.length}`, expires_in_s: 30 }, { status: 201 });
+  };
+  const frames = landmarks("door", { server: SERVER, token: "st-1" });
+  const first = frames.next();
+  assert.match((await socket(0)).address, /^wss:.*\/landmarks\?ticket=t1$/);
+  sockets[0].say(pose(1));
+  await first;
+  const second = frames.next();
+  sockets[0].hangUp(1006);
+  assert.match((await socket(1)).address, /\/landmarks\?ticket=t2$/);
+  assert.deepEqual(asked[0], {
+    address: `${SERVER}/api/v1/tickets`,
+    method: "POST",
+    token: "Bearer st-1",
+    body: '{"path":"/api/v1/streams/door/landmarks"}',
+    credentials: "omit",
+  });
+  sockets[1].hangUp(1008);
+  await assert.rejects(second, /access to this stream has ended/);
+});
+
+test("a token that the server refuses is an error with its words", async () => {
+  globalThis.fetch = async () => Response.json({ detail: "That is not one." }, { status: 401 });
+  await assert.rejects(landmarks("door", { server: SERVER, token: "x" }).next(), /not one/);
+  assert.equal(sockets.length, 0);
 });
 
 test("a stream that was never there is an error, not an endless wait", async () => {

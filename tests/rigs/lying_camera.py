@@ -11,6 +11,7 @@ LIES: dict[str, tuple[dict[str, Any], int]] = {
     "huge picture": (PICTURE | {"width": 16384, "height": 16384}, BODY_BYTES),
     "odd width": (PICTURE | {"width": 63}, BODY_BYTES),
     "no event": ({"event": "obey"}, 0),
+    "flood": ({"event": "opened", "width": 64, "height": 48, "codec": "h264", "fps": None}, 0),
     "time": (PICTURE | {"received_mono": 1e12}, BODY_BYTES),
     "late words": ({"event": "ended", "error": "internal", "text": "look:\n\x1b[31m\0<b>"}, 0),
 }
@@ -19,4 +20,5 @@ LIES: dict[str, tuple[dict[str, Any], int]] = {
 def main(worker: Worker) -> None:
     order, _ = worker.receive()
     header, body_bytes = LIES[order["source"]["path"]]
-    worker.send(header, bytes(body_bytes))
+    for _ in range(100_000 if order["source"]["path"] == "flood" else 1):
+        worker.send(header, bytes(body_bytes))

@@ -126,6 +126,19 @@ class StreamerServer:
             process.wait()
 
     @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def ask(self, method: str, path: str, headers: Mapping[str, str]) -> str:
+        """The body of the answer, whatever its status."""
+        connection = self._connection()
+        try:
+            connection.request(method, path, headers=dict(headers))
+            return connection.getresponse().read().decode("utf-8", "replace")
+        finally:
+            connection.close()
+
+    @property
     def pid(self) -> int:
         if self._process is None:
             raise RuntimeError("The server is not running.")

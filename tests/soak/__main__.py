@@ -37,10 +37,9 @@ from tests.soak.report import make_report, print_report, warm_up_s, write_files
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-EVERY_S = 5.0
 CYCLE_S = 60.0
 CYCLES_AT_LEAST = 12
-FIRST_SAMPLE_S = 5.0
+SHORTEST_CYCLE_S = 12.0
 AUTOGROUP = Path("/proc/self/autogroup")
 
 
@@ -60,14 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     print("\n".join(f"{name}: {value}" for name, value in describe_machine().items()))
     duration_s = 3600 * given.hours
-    cycle_s = min(CYCLE_S, duration_s / CYCLES_AT_LEAST)
+    cycle_s = min(CYCLE_S, max(SHORTEST_CYCLE_S, duration_s / CYCLES_AT_LEAST))
     cameras = given.cameras or count_cameras(folder, cycle_s)
     (folder / "times").write_text(f"{duration_s} {cycle_s}\n")
     until = time.strftime("%H:%M:%S", time.localtime(time.time() + duration_s))
     print(
         f"{cameras} cameras for {duration_s / 60:.0f} min, until {until}, in {folder}", flush=True
     )
-    why_not = _run(folder, cameras, duration_s, cycle_s, stop)
+    why_not = _run(folder, cameras, duration_s, cycle_s, given.every, stop)
     if why_not:
         print(f"FAIL: {why_not}", flush=True)
     return max(_report(folder), int(bool(why_not)))
@@ -79,6 +78,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--cameras", type=int, help="by default as many as are a full load")
+    parser.add_argument(
+        "--every", type=float, default=5.0, metavar="S", help="seconds between looks"
+    )
     parser.add_argument("--folder", type=Path, help="where the files go; by default a new one")
     parser.add_argument("--nice", type=int, metavar="N", help="from -20, first, to 19")
     parser.add_argument("--report", type=Path, metavar="FOLDER", help="of a run that was")
@@ -103,7 +105,12 @@ def _set_priority(nice: int) -> None:
 
 
 def _run(
-    folder: Path, cameras: int, duration_s: float, cycle_s: float, stop: threading.Event
+    folder: Path,
+    cameras: int,
+    duration_s: float,
+    cycle_s: float,
+    every_s: float,
+    stop: threading.Event,
 ) -> str | None:
     """Until the time is over, somebody stops it, or it can't go on: then it says why."""
     with (
@@ -111,20 +118,20 @@ def _run(
         running(folder, cameras, cycle_s) as load,
     ):
         begun = time.monotonic()
-        stop.wait(FIRST_SAMPLE_S)
+        stop.wait(every_s)
         while not stop.is_set() and time.monotonic() - begun < duration_s:
             if not load.clients.is_alive:
                 return "the clients died; clients.log says why"
             try:
-                sample = _take(load, begun)
+                sample = _look(load, begun)
             except (OSError, http.client.HTTPException) as error:
                 return f"the service did not answer: {error}; server.log says why"
             samples.write(sample, lines)
-            stop.wait(max(0.0, EVERY_S - (time.monotonic() - begun) % EVERY_S))
+            stop.wait(every_s - (time.monotonic() - begun) % every_s)
     return None
 
 
-def _take(load: Load, begun: float) -> samples.Sample:
+def _look(load: Load, begun: float) -> samples.Sample:
     return samples.take(
         load.url,
         load.pid,

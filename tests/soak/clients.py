@@ -38,6 +38,10 @@ TELL_S = 5.0
 SCRAPE_S = 15.0
 AGAIN_S = 1.0
 VISITS_A_CYCLE = 6
+POOL = 32
+"""Questions at once: as many threads as the service's pool ever has are there from the beginning. Else one
+more of them in the middle of a soak would look like a leak."""
+
 CLIP_FRAMES = 60
 _SEQ = re.compile(r'"epoch":\s*(\d+),\s*"seq":\s*(\d+)')
 
@@ -70,6 +74,8 @@ class Clients:
             aiohttp.ClientSession(connector=connector, timeout=timeout) as http,
             asyncio.TaskGroup() as group,
         ):
+            filling = [scrape(http, self._url, Tally()) for _ in range(POOL)]
+            await asyncio.gather(*filling, return_exceptions=True)
 
             def start(kind: str, again_s: float, act: Callable[[Tally], Awaitable[None]]) -> None:
                 tally = self.tallies.setdefault(kind, Tally())

@@ -17,7 +17,7 @@ PANELS = (
     (("PSS", "RSS"), "MB"),
     (("files",), "files"),
     (("threads",), "threads"),
-    (("processes",), "processes"),
+    (("processes", "tasks", "peers", "HTTP"), "number"),
 )
 """How the names of a panel's figures begin, and what is written beside it."""
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from streamer.app import _announce, _listener, _probe, serve
+from streamer.access.book import TokenBook
+from streamer.access.store import TokenFile
+from streamer.app import _announce, _check_exposure, _listener, _probe, serve
 from streamer.cli import main
 from streamer.config import Config, RtspConfig, RtspSource, ServerConfig
 from streamer.errors import ConfigError, LimitReached
@@ -29,6 +31,17 @@ def test_server_says_once_where_it_is(capsys: pytest.CaptureFixture[str]) -> Non
         _announce(listener, secure=False)
         port = listener.getsockname()[1]
     assert capsys.readouterr().out == f"Streamer is at http://127.0.0.1:{port}\n"
+
+
+def test_token_of_the_file_is_enough_for_others_to_be_served(tmp_path: Path) -> None:
+    file = TokenFile(tmp_path / "tokens.json")
+    exposed, book = ServerConfig(host="0.0.0.0"), TokenBook(file)
+    book.look()
+    with pytest.raises(ConfigError, match="streamer token create"):
+        _check_exposure(exposed, book)
+    file.create("tablet", ("view",), None)
+    book.look()
+    _check_exposure(exposed, book)
 
 
 async def test_only_so_many_cameras_are_looked_at_at_a_time() -> None:

@@ -1,6 +1,7 @@
 """Children that echo, die, hang and lie: what is thrown at the service never reaches further than them."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -82,6 +83,14 @@ def test_child_knows_no_setting_and_has_no_more_than_it_needs(
     environment = Path(f"/proc/{nursery.pid}/environ").read_bytes()
     assert b"PATH=" in environment and b"s3cret" not in environment
     assert [(each.role, each.name) for each in workers_of(os.getpid())] == [("test", "front door")]
+
+
+def test_child_may_write_no_file_and_gain_no_privilege(start: Start) -> None:
+    process = Path(f"/proc/{start('door').pid}")
+    assert "NoNewPrivs:\t1\n" in process.joinpath("status").read_text("utf-8")
+    limits = process.joinpath("limits").read_text("utf-8")
+    for name in ("Max file size", "Max core file size"):
+        assert re.search(rf"^{name} +0 +0 ", limits, re.MULTILINE), name
 
 
 def test_child_that_crashes_is_told_and_another_is_untouched(start: Start) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rigs.processes import Usage, role_of, usage_of_tree
+from tests.rigs.processes import Usage, usage_of_tree
 from tests.soak import samples
 from tests.soak.clients import SeqCounter, Tally
 from tests.soak.report import Report, make_report, warm_up_s, write_files
@@ -28,6 +28,7 @@ def run(
     fds_per_h: float = 0.0,
     fps: float = 30.0,
     broken: int = 0,
+    tasks_per_h: float = 0.0,
     duration_s: float = HOUR_S,
 ) -> list[samples.Sample]:
     """A soak in which somebody who costs 40 MB, 6 files and a process comes and goes each minute."""
@@ -49,8 +50,9 @@ def run(
             "read_at_s": at_s,
         }
         tally = Tally(int(10 * at_s), 0, broken if hours > 0.5 else 0)
+        gauges = {"streamer_tasks": 40 + int(tasks_per_h * hours), "streamer_ready": 1.0}
         there = [service, guest] if is_there else [service]
-        made.append(samples.Sample(at_s, there, {"cam": stream}, {"mjpeg": tally}, {}))
+        made.append(samples.Sample(at_s, there, {"cam": stream}, {"mjpeg": tally}, gauges))
     return made
 
 
@@ -79,8 +81,9 @@ def test_a_leak_of_two_megabytes_an_hour_fails() -> None:
     assert abs(slope.slope - 2.0) < 3 * slope.error
 
 
-def test_files_that_stay_open_fail() -> None:
+def test_files_that_stay_open_and_tasks_that_do_not_end_fail() -> None:
     assert failed(report_of(run(fds_per_h=12.0))) == {"files open in all processes"}
+    assert failed(report_of(run(tasks_per_h=12.0))) == {"tasks"}
 
 
 def test_frames_that_are_missing_and_clients_that_are_cut_off_fail() -> None:
@@ -135,18 +138,19 @@ def test_gaps_between_messages_are_counted_within_an_epoch() -> None:
     assert tally == Tally(done=5, gaps=2, broken=0)
 
 
-def test_usage_is_of_a_process_and_all_that_it_started() -> None:
-    command = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"]
+def test_usage_is_of_a_process_and_of_all_that_descend_from_it() -> None:
+    program = "import sys; print(flush=True); sys.stdin.read()"
+    shell = ["sh", "-c", '"$@"; true', "sh"]  # which stays, and has the program as a child
+    command = [*shell, sys.executable, "-c", program, "streamer-worker decoder cam1"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(
-        [*command, "streamer-worker decoder cam1"], stdin=pipe, stdout=pipe
-    ) as child:
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as child:
         assert child.stdin is not None and child.stdout is not None
         child.stdout.readline()
-        found = {usage.pid: usage for usage in usage_of_tree(os.getpid())}
-        assert role_of(child.pid) == "decoder"
+        found = usage_of_tree(os.getpid())
         child.stdin.close()
-    assert found[os.getpid()].role == "service" and found[child.pid].role == "decoder"
-    for usage in (found[os.getpid()], found[child.pid]):
-        assert usage.rss_bytes >= usage.pss_bytes >= usage.uss_bytes > 1 << 20
+    assert found[0].pid == os.getpid() and found[0].role == "service"
+    assert [usage.role for usage in found[1:]] == ["decoder", "decoder"]
+    assert found[1].pid == child.pid
+    for usage in found:
+        assert usage.rss_bytes >= usage.pss_bytes >= usage.uss_bytes > 1 << 16
         assert usage.fds >= 3 and usage.threads >= 1

@@ -335,6 +335,16 @@ def test_tokens_of_the_file_come_in_however_many_wrong_ones_came(file: TokenFile
     assert keeper.by_secret(STATIC, "10.0.0.2") is not None
 
 
+def test_program_with_a_revoked_token_does_not_hold_up_the_configured_one(file: TokenFile) -> None:
+    token, secret = file.create("recorder", ("view",), None)
+    file.revoke(token.id)
+    keeper = Keeper(looked(file, STATIC), 60)
+    with pytest.raises(TooManyAttempts):
+        for _ in range(100):
+            keeper.by_secret(secret, "10.0.0.1")
+    assert keeper.by_secret(STATIC, "10.0.0.1") is not None
+
+
 def test_guesses_at_the_configured_token_are_not_looked_at_while_too_many_come() -> None:
     clock = Clock()
     keeper = Keeper(TokenBook(config_token=STATIC), 60)

@@ -120,7 +120,7 @@ def test_every_kind_of_error_has_its_meaning_in_chinese(
     for each in tree:  # grows as it goes
         kinds.add(each.kind)
         tree += each.__subclasses__()
-    for module in ("problems", "pages", "guard", "landmarks"):
+    for module in ("problems", "access", "account", "guard", "landmarks"):
         source = (SERVER / f"{module}.py").read_text("utf-8")
         kinds |= set(re.findall(r'HTTPStatus\.\w+,\s*"([a-z-]+)"', source))
     never_seen = {"invalid-config", "source-ended"}

@@ -20,7 +20,7 @@ export function messages(stream: string, options?: Options): AsyncGenerator<Pose
  * @param {Options} [options]
  * @returns {AsyncGenerator<StreamMessage, void, void>}
  */
-export function allMessages(stream: string, { server, signal, reconnect }?: Options): AsyncGenerator<StreamMessage, void, void>;
+export function allMessages(stream: string, { server, signal, reconnect, token }?: Options): AsyncGenerator<StreamMessage, void, void>;
 export { anglesOf } from "./angles.js";
 export type Landmark = import("./landmarks.js").Landmark;
 export type Pose = import("./landmarks.js").Pose;
@@ -41,5 +41,9 @@ export type Options = {
      * come back when the connection is lost; default: true
      */
     reconnect?: boolean | undefined;
+    /**
+     * the server's access token, in a page of another origin (or without a cookie)
+     */
+    token?: string | undefined;
 };
 export { ANGLES, BINARY_PROTOCOL, CONNECTIONS, decodePose, LANDMARK_NAMES, MIN_VISIBILITY, parseMessage, sideOf } from "./landmarks.js";
