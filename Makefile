@@ -124,3 +124,12 @@ soak: .venv/models.stamp .venv/dev.stamp ## run under full load for HOURS=1 and 
 
 sigterm: .venv/models.stamp .venv/dev.stamp ## end a loaded service 20 times: exit 0 within 10 s
 	$(BIN)/python -m tests.chaos sigterm --times 20
+
+.PHONY: slowloris schemathesis
+
+slowloris: .venv/models.stamp .venv/dev.stamp ## 500 sockets that hold on with nothing, beside healthy requests and a reader
+	$(BIN)/python -m tests.rigs.clips
+	$(BIN)/python -m tests.rigs.slow_loris $(ARGS)
+
+schemathesis: .venv/models.stamp .venv/dev.stamp ## thousands of requests made from the API's description, without and with a token
+	$(BIN)/python -m tests.rigs.generated_requests $(ARGS)

@@ -37,9 +37,10 @@ from streamer.pose.remote import RemoteEstimator
 from streamer.reloading import Reload, on_hangup
 from streamer.retry import RetryPolicy
 from streamer.server.application import make_application
+from streamer.server.door import listening
 from streamer.server.guard import is_exposed
 from streamer.server.health import Reason
-from streamer.server.https import listening, open_https
+from streamer.server.https import open_https
 from streamer.server.keys import Services
 from streamer.sources.address import listening_on
 from streamer.sources.discovery import CameraFinder
@@ -61,6 +62,10 @@ IMAGES_CLOSE_TIMEOUT_S = 1.0
 EXECUTOR_THREADS = 16
 """For short work and for waiting until threads have ended: more than asyncio's default, six on two cores,
 of which a few that take long would hold up everybody."""
+
+BACKLOG = 1024
+"""Connections that the system makes before we accept them. Beyond that a new one waits a second for its next
+try, however quickly we work off the crowd."""
 
 MAX_PROBES = 4
 """At a time: each decodes a camera's video for some seconds."""
@@ -93,10 +98,11 @@ async def serve(config: Config, read_config: Callable[[], Config] | None = None)
         stack.push_async_callback(cancel_and_wait, beating)
         await runner.setup()
         stack.push_async_callback(close_all, runner, services)
-        services.connections = lambda: len(runner.server.connections) if runner.server else 0
-        await stack.enter_async_context(listening(runner, listener, https))
-        if plain is not None:
-            await stack.enter_async_context(listening(runner, plain, None))
+        ports = [(listener, https)] if plain is None else [(listener, https), (plain, None)]
+        connections = await stack.enter_async_context(
+            listening(runner, config.server, config.limits, *ports)
+        )
+        services.connections = lambda: len(connections)
         await stop.unless_asked(_begin(config, services))
         if not stop.asked:
             services.ready = True
@@ -160,11 +166,12 @@ def make_services(config: Config) -> Services:
         StateFile(state_path),
         config.overlay,
         config.privacy,
+        config.limits,
     )
     probes = asyncio.Semaphore(MAX_PROBES)
     return Services(
         streams=streams,
-        peers=Peers(config.webrtc, streams, config.workers),
+        peers=Peers(config.webrtc, streams, config.workers, config.limits),
         probe=lambda source: _probe(camera_source(source, config), probes),
         check_source=lambda source: camera_source(source, config).check(),
         devices=lambda: asyncio.to_thread(list_devices),
@@ -183,6 +190,7 @@ def make_services(config: Config) -> Services:
         ),
         state_folder=state_path.parent,
         max_picture_readers=config.server.max_picture_readers,
+        limits=config.limits,
     )
 
 
@@ -267,7 +275,7 @@ def _state_path(config: ServerConfig) -> Path:
 def _listener(config: ServerConfig, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     try:
-        return socket.create_server((config.host, port), family=family, backlog=128)
+        return socket.create_server((config.host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise ConfigError(
             f"Can't listen on {config.host} port {port}: {error.strerror}. Is another "

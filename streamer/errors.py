@@ -27,6 +27,8 @@
     ├── Conflict                the id is taken, or the stream is not of a kind that can do that
     ├── NoPicture               a stream has no picture to give now; try later
     ├── LimitReached            the server is full; try later
+    ├── TooManyRequests         one client asks for too much; slower, or less at a time
+    ├── StorageFull             what should be remembered can't be written to the disk
     ├── Starting, ShuttingDown  the server as a whole takes no work now; try later
     └── MediaUnreachable        there is no way for a peer's video: no address, no TURN server that works
 
@@ -156,6 +158,20 @@ class NoPicture(StreamerError):
 
 class LimitReached(StreamerError):
     kind = "limit-reached"
+
+
+class TooManyRequests(StreamerError):
+    """``retry_after_s``: when it may be worth trying again."""
+
+    kind = "too-many-requests"
+
+    def __init__(self, text: str, retry_after_s: int = 5) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
+class StorageFull(StreamerError):
+    kind = "storage-full"
 
 
 class Starting(StreamerError):

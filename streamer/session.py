@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from streamer.aio import cancel_and_wait, tell_all
-from streamer.config import MAX_POSES, Idle, PoseConfig, PrivacyConfig, Rotation
+from streamer.config import MAX_POSES, Idle, LimitsConfig, PoseConfig, PrivacyConfig, Rotation
 from streamer.model import (
     Forwarded,
     Frame,
@@ -36,6 +36,7 @@ from streamer.screens import Screens, Watchers
 from streamer.supervision import Hands, Supervisor
 from streamer.telemetry import Histogram, SessionMeter
 from streamer.timeline import Timeline
+from streamer.turnstile import Turnstile
 from streamer.worker import MIN_SIDE_PX, Intake, PoseWorker
 
 logger = logging.getLogger(__name__)
@@ -54,8 +55,15 @@ class _Connection:
     intake: Intake = field(default_factory=Intake)
     unforwarded: int = 0
     forwarded_mono: float = -math.inf
+    size: tuple[int, int] | None = None
 
     def opened(self, video: VideoInfo) -> None:
+        """Raises SourceUnusable, in the source's thread, which ends the connection."""
+        turnstile, size = self.session._turnstile, (video.width, video.height)
+        turnstile.check_size(video)
+        if self.size not in (None, size):
+            turnstile.check_change()
+        self.size = size
         self.session._from_source(self, lambda: self.session._on_opened(video))
 
     def forward(self, packet: Packet) -> None:
@@ -73,6 +81,10 @@ class _Connection:
     def put(self, frame: Frame) -> None:
         """On the event loop only where no frame must be turned."""
         session = self.session
+        if not session._turnstile.lets_in():
+            self.intake.frames_in += 1
+            self.intake.dropped += 1
+            return
         rotation = session.rotation
         frame = turned(frame, -rotation)
         pts, epoch = session._timeline.place(frame.pts, frame.received_mono)
@@ -107,6 +119,7 @@ class Session:
         idle: Idle = "run",
         rotation: Rotation = 0,
         privacy: PrivacyConfig | None = None,
+        limits: LimitsConfig | None = None,
     ) -> None:
         self.name = name
         self.status = Status(StreamState.CONNECTING, "connecting")
@@ -118,6 +131,7 @@ class Session:
         )  # a new viewer of a lost camera gets its notice at once
         self.watchers = Watchers(idle)
         self._rotation = rotation
+        self._turnstile = Turnstile(limits or LimitsConfig())
         self._opened: VideoInfo | None = None
         self._make_estimator = make_estimator
         self._pose = pose

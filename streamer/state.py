@@ -1,5 +1,6 @@
 """What the service remembers over a restart: the cameras that were added through the API."""
 
+import errno
 import json
 import logging
 import os
@@ -40,9 +41,12 @@ def trouble_with_folder(folder: Path) -> str | None:
     return None
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Readable by its owner only, and there as a whole or not at all. Raises OSError."""
+def write_whole(path: Path, data: bytes, min_free_bytes: int = 0) -> None:
+    """Readable by its owner only, and there as a whole or not at all. Raises OSError, also where the disk has
+    less than ``min_free_bytes`` left."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(path.parent).free < min_free_bytes:
+        raise OSError(errno.ENOSPC, f"less than {min_free_bytes} bytes are free")
     handle, name = tempfile.mkstemp(dir=path.parent)  # mode 0600
     try:
         with os.fdopen(handle, "wb") as file:
@@ -56,10 +60,13 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 class StateFile:
-    """Holds camera passwords: readable by its owner only. Written as a whole or not at all."""
+    """Holds camera passwords: readable by its owner only. Written as a whole or not at all. ``is_current``:
+    whether the last save went well."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, min_free_bytes: int = 0) -> None:
+        self.is_current = True
         self._path = path
+        self._min_free_bytes = min_free_bytes
 
     def load(self) -> list[StreamConfig]:
         """What can be read. The rest is reported, and the file as it was kept aside; it is never a
@@ -94,6 +101,12 @@ class StateFile:
         """A full disk or a read-only folder is reported; the streams themselves go on."""
         text = json.dumps([stream.model_dump(mode="json") for stream in streams], indent=1)
         try:
-            write_whole(self._path, text.encode())
+            write_whole(self._path, text.encode(), self._min_free_bytes)
         except OSError as error:
-            logger.error("the cameras can't be remembered in %s: %s", self._path, error)
+            if self.is_current:  # and not once more at each new try
+                logger.error("the cameras can't be remembered in %s: %s", self._path, error)
+            self.is_current = False
+        else:
+            if not self.is_current:
+                logger.warning("the cameras are remembered again in %s", self._path)
+            self.is_current = True

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from streamer.access import Caller
 from streamer.config import (
     AnySource,
+    LimitsConfig,
     OutputConfig,
     OverlayConfig,
     PoseConfig,
@@ -16,7 +17,14 @@ from streamer.config import (
     StreamConfig,
     VideoConfig,
 )
-from streamer.errors import Conflict, LimitReached, NotFound, ShuttingDown, StreamerError
+from streamer.errors import (
+    Conflict,
+    LimitReached,
+    NotFound,
+    ShuttingDown,
+    StorageFull,
+    StreamerError,
+)
 from streamer.model import Status, StreamState
 from streamer.outputs.output import Output
 from streamer.outputs.stills import Stills
@@ -29,6 +37,12 @@ from streamer.sinks import MessageFeed, StateWatcher
 from streamer.state import StateFile
 
 logger = logging.getLogger(__name__)
+
+SAVE_AGAIN_S = 30.0
+"""After a save that failed, until the next try."""
+
+SAVE_TIMEOUT_S = 5.0
+"""For which a change waits to be remembered: a disk may hang."""
 
 RETURN_S = 3.0
 """When viewers of a server that shuts down may look for it again; most are only restarted."""
@@ -99,6 +113,7 @@ class Streams:
         state: StateFile,
         overlay: OverlayConfig | None = None,
         privacy: PrivacyConfig | None = None,
+        limits: LimitsConfig | None = None,
     ) -> None:
         self._workshop = workshop
         self._pose = pose
@@ -106,12 +121,30 @@ class Streams:
         self._overlay = overlay or OverlayConfig()
         self._privacy = privacy or PrivacyConfig()
         self.max_streams = max_streams
+        self._limits = limits or LimitsConfig()
         self._state = state
         self._streams: dict[str, Stream] = {}
         self._removals: set[asyncio.Task[None]] = set()
         self._not_started: list[StreamConfig] = []  # remembered, for a start that may go better
         self._saving: asyncio.Task[None] | None = None
+        self._save_again: asyncio.TimerHandle | None = None
         self._closed = False
+
+    @property
+    def storage_ok(self) -> bool:
+        """Whether what should be remembered is."""
+        return self._state.is_current
+
+    async def saved(self) -> None:
+        """Waits until all changes before are remembered. Raises StorageFull."""
+        saving = self._saving
+        if saving is not None:
+            await asyncio.wait({saving}, timeout=SAVE_TIMEOUT_S)
+        if not self._state.is_current or (saving is not None and not saving.done()):
+            raise StorageFull(
+                "The disk of the server is full or can't be written to ([server] state_file): make room "
+                "on it. The server tries again by itself."
+            )
 
     def __iter__(self) -> Iterator[Stream]:
         return iter(tuple(self._streams.values()))
@@ -162,6 +195,8 @@ class Streams:
 
     async def close(self) -> None:
         """What is to be remembered is written, whatever else hangs."""
+        if self._save_again is not None:
+            self._save_again.cancel()  # it would remember that there are none
         streams = tuple(self)
         self._streams.clear()
         self._closed = True
@@ -303,6 +338,7 @@ class Streams:
             video.idle,
             video.rotation,
             privacy,
+            self._limits,
         )
         session.max_poses = pose.num_poses
         session.zones = Zones(pose.region, pose.ignore)
@@ -332,8 +368,13 @@ class Streams:
             if before is not None:
                 await before
             await asyncio.to_thread(self._state.save, cameras)
+            if not self._state.is_current and not self._closed:
+                self._save_again = loop.call_later(SAVE_AGAIN_S, self._save)
 
-        self._saving = asyncio.get_running_loop().create_task(save(), name="save-cameras")
+        loop = asyncio.get_running_loop()
+        if self._save_again is not None:
+            self._save_again.cancel()
+        self._saving = loop.create_task(save(), name="save-cameras")
 
 
 def new_stream_id() -> str:

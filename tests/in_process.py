@@ -29,6 +29,7 @@ from streamer.config import (
     AnySource,
     Config,
     ImagesConfig,
+    LimitsConfig,
     OutputConfig,
     PoseConfig,
     PrivacyConfig,
@@ -45,7 +46,7 @@ from streamer.ports import CameraSource, EstimatorFactory
 from streamer.pose.models import find_model
 from streamer.retry import RetryPolicy
 from streamer.server.application import make_application
-from streamer.server.keys import Services
+from streamer.server.keys import SERVICES, Services
 from streamer.session import Session
 from streamer.sources.discovery import CameraFinder
 from streamer.sources.onvif import OnvifAsker
@@ -75,6 +76,7 @@ class Service:
         config: Config | None = None,
         images: ImagesConfig | None = None,
         privacy: PrivacyConfig | None = None,
+        limits: LimitsConfig | None = None,
         tokens: TokenBook | None = None,
         real_cameras: bool = False,
     ) -> None:
@@ -93,7 +95,8 @@ class Service:
             retry=RetryPolicy(),
             output=self._output,
         )
-        state = StateFile(folder / "streams.json")
+        limits = limits or LimitsConfig(max_fps=1000.0)  # fakes are quicker than any camera
+        state = StateFile(folder / "streams.json", limits.min_free_bytes)
         self.streams = Streams(
             workshop,
             PoseConfig(),
@@ -101,8 +104,9 @@ class Service:
             self.server_config.max_streams,
             state,
             privacy=privacy,
+            limits=limits,
         )
-        self.peers = Peers(webrtc, self.streams)
+        self.peers = Peers(webrtc, self.streams, limits=limits)
         self.images = Images(images or ImagesConfig())
         self.services = Services(
             streams=self.streams,
@@ -119,6 +123,7 @@ class Service:
             privacy=privacy or PrivacyConfig(),
             ready=True,
             max_picture_readers=self.server_config.max_picture_readers,
+            limits=limits,
             tokens=tokens or TokenBook(config_token=self.server_config.token),
         )
 
@@ -158,6 +163,12 @@ async def serving(service: Service) -> AsyncIterator[Http]:
             yield http
         finally:
             await service.close()
+
+
+def limit(http: Http, **changed: float) -> None:
+    """Other [limits] from here on, for what reads them anew each time."""
+    services = http.server.app[SERVICES]  # type: ignore[attr-defined]
+    services.limits = services.limits.model_copy(update=changed)
 
 
 def has_connection(http: Http, address: tuple[str, int]) -> bool:

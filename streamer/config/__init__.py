@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError, field_validator
 
+from streamer.config.limits import LimitsConfig
 from streamer.config.media import (
     MAX_BITRATE,
     MAX_POSES,
@@ -45,6 +46,7 @@ __all__ = [
     "IceServer",
     "Idle",
     "ImagesConfig",
+    "LimitsConfig",
     "MAX_BITRATE",
     "MAX_POSES",
     "OnvifConfig",
@@ -96,6 +98,7 @@ class Config(Section):
     rtsp: RtspConfig = RtspConfig()
     files: FilesConfig = FilesConfig()
     onvif: OnvifConfig = OnvifConfig()
+    limits: LimitsConfig = LimitsConfig()
     workers: WorkersConfig = WorkersConfig()
     streams: list[StreamConfig] = []  # in TOML: [[streams]]
 

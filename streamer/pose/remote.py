@@ -91,9 +91,11 @@ class RemoteEstimator:
             "bundle": str(bundle),
             "options": options.model_dump_json(),
         }
-        if not self._child.pid:
+        is_running = self._child.pid != 0
+        if not is_running:
             self._start()
-        self._ask(request)
+        # While the first networks are read Python's lock is held there: on a busy machine for seconds.
+        self._ask(request, is_watched=is_running)
 
     def _start(self) -> None:
         try:
@@ -101,14 +103,18 @@ class RemoteEstimator:
         except WorkerDied as error:
             raise EstimatorError(str(error)) from error
 
-    def _ask(self, request: dict[str, Any], *buffers: Any) -> tuple[dict[str, Any], memoryview]:
-        """Raises what it answers, if that is an error, and EstimatorError when it is no more."""
+    def _ask(
+        self, request: dict[str, Any], *buffers: Any, is_watched: bool = True
+    ) -> tuple[dict[str, Any], memoryview]:
+        """Raises what it answers, if that is an error, and EstimatorError when it is no more.
+        ``is_watched``: also when it shows no sign of life."""
         try:
             self._child.send(request, *buffers)
             deadline = time.monotonic() + ANSWER_TIMEOUT_S
-            while not self._child.wait(LOOK_S) and time.monotonic() < deadline:
-                pass
-            answer, body = self._child.receive(LOOK_S)
+            while is_watched and time.monotonic() < deadline:
+                if self._child.wait(LOOK_S):
+                    break
+            answer, body = self._child.receive(max(self._limit_s, deadline - time.monotonic()))
         except (WorkerDied, WorkerHung) as error:
             raise EstimatorError(str(error)) from error
         if "error" in answer:

@@ -1,6 +1,6 @@
 """The aiohttp application, put together from its parts."""
 
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from aiohttp import web
 
@@ -26,13 +26,13 @@ from streamer.server import (
 from streamer.server.access import ACCESS, Access
 from streamer.server.gate import gate
 from streamer.server.guard import GUARD, Guard
+from streamer.server.http_protocol import turn_away
 from streamer.server.journal import JOURNAL, Journal
 from streamer.server.keys import OUTSIDE, SERVICES, Services
 from streamer.server.outside import Proxies
 from streamer.server.problems import problem_middleware
+from streamer.server.rates import RATES, limited_changes, make_rates
 from streamer.server.rules import Narrow, Rule, check_rules, ruled
-
-MAX_BODY_BYTES: Final = 64 * 1024
 
 
 def make_application(config: ServerConfig, services: Services) -> web.Application:
@@ -40,15 +40,18 @@ def make_application(config: ServerConfig, services: Services) -> web.Applicatio
     proxies, journal = Proxies(config), Journal()
     guard = Guard(config, proxies)
     access = Access(Keeper(services.tokens, config.session_hours * 3600), proxies)
+    own_limits = {images.analyse_picture, *peers.HANDLERS}
     app = web.Application(
         middlewares=[
             journal.middleware,
             guard.middleware,
             problem_middleware,
+            turn_away,
             access.middleware,
+            limited_changes(but=own_limits),
             gate,
         ],
-        client_max_size=MAX_BODY_BYTES,
+        client_max_size=services.limits.max_json_bytes,
     )
     app.on_response_prepare.append(guard.add_headers)
     app[GUARD] = guard
@@ -56,6 +59,7 @@ def make_application(config: ServerConfig, services: Services) -> web.Applicatio
     app.cleanup_ctx.append(access.run)
     app[JOURNAL] = journal
     app[SERVICES] = services
+    app[RATES] = make_rates(services.limits)
     slow_readers.add_writes(app)
     app.add_routes(streams.routes)
     app.add_routes(cameras.routes)

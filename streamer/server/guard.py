@@ -1,7 +1,6 @@
 """The rules that every request meets first: under which name, from which pages, by which scheme, in which
 form. Who may do what is `access`."""
 
-import asyncio
 import ipaddress
 import json
 import socket
@@ -14,11 +13,11 @@ from aiohttp.http_exceptions import PayloadEncodingError
 from aiohttp.typedefs import Handler
 
 from streamer.config import ServerConfig
-from streamer.server.keys import ANSWER_BEGUN, OUTSIDE, REQUEST_ID
+from streamer.server.http_protocol import SERVER, receiving
+from streamer.server.keys import ANSWER_BEGUN, OUTSIDE, REQUEST_ID, SERVICES
 from streamer.server.outside import Proxies
 from streamer.server.problems import problem
 
-BODY_TIMEOUT_S: Final = 15.0
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _PLAIN: Final = frozenset({"/healthz", "/readyz", "/trust", "/trust/authority", "/trust/ca.crt"})
 """Open without https, where there is any; so are the pages' files."""
@@ -79,6 +78,7 @@ class Guard:
         """A signal of aiohttp: before any answer begins, a stream's too."""
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
+        response.headers["Server"] = SERVER
         origin = request.headers.get("Origin", "")
         if origin in self._friends:
             response.headers.update(_TO_FRIENDS | {"Access-Control-Allow-Origin": origin})
@@ -192,12 +192,10 @@ async def read_text(request: web.Request, content_type: str, limit_bytes: int) -
     if request.content_type != content_type:
         raise web.HTTPUnsupportedMediaType(reason=f"Send the body as {content_type}.")
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
+        async with receiving(request, request.app[SERVICES].limits.body_timeout_s):
             body = b""
             while len(body) <= limit_bytes and not request.content.at_eof():
                 body += await request.content.read(limit_bytes + 1)
-    except TimeoutError:
-        raise web.HTTPRequestTimeout(reason="The body did not come in time.") from None
     except (ConnectionResetError, web.RequestPayloadError, PayloadEncodingError):
         raise web.HTTPBadRequest(reason="The body can't be read.") from None
     if len(body) > limit_bytes:
@@ -208,7 +206,8 @@ async def read_text(request: web.Request, content_type: str, limit_bytes: int) -
         raise web.HTTPBadRequest(reason="The body is not UTF-8 text.") from None
 
 
-async def read_json(request: web.Request, limit_bytes: int = 64 * 1024) -> Any:
+async def read_json(request: web.Request) -> Any:
+    limit_bytes = request.app[SERVICES].limits.max_json_bytes
     text = await read_text(request, "application/json", limit_bytes)
     try:
         return json.loads(text)

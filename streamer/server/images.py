@@ -15,6 +15,7 @@ from streamer.config import Section, Share
 from streamer.errors import InvalidPicture, InvalidRequest, PictureTooLarge
 from streamer.images.job import Analysis, Enhancement, Job, PictureFormat
 from streamer.model import LANDMARK_COUNT
+from streamer.server.http_protocol import receiving
 from streamer.server.keys import SERVICES, Services
 from streamer.server.openapi import JSON, Answer, Content, describe, queries
 from streamer.server.shapes import PictureInfo
@@ -177,10 +178,8 @@ async def _receive(request: web.Request, limit_bytes: int, timeout_s: float) -> 
     if (request.content_length or 0) > limit_bytes + (FORM_BYTES if is_form else 0):
         raise _too_large(limit_bytes)
     try:
-        async with asyncio.timeout(timeout_s):
+        async with receiving(request, timeout_s):
             picture = await (_form_field if is_form else _body)(request, limit_bytes)
-    except TimeoutError:
-        raise web.HTTPRequestTimeout(reason="The picture did not come in time.") from None
     except (ConnectionResetError, web.RequestPayloadError, PayloadEncodingError):
         raise web.HTTPBadRequest(reason="The body can't be read.") from None
     if not picture:

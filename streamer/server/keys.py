@@ -9,7 +9,14 @@ from aiohttp import web
 
 from streamer.access.book import TokenBook
 from streamer.certificates import Authority
-from streamer.config import AnySource, OverlayConfig, PoseConfig, PrivacyConfig, VideoConfig
+from streamer.config import (
+    AnySource,
+    LimitsConfig,
+    OverlayConfig,
+    PoseConfig,
+    PrivacyConfig,
+    VideoConfig,
+)
 from streamer.heartbeat import Heartbeat
 from streamer.images.service import Images
 from streamer.server.outside import Outside
@@ -59,6 +66,12 @@ class Services:
     certificate_until: Callable[[], float | None] = lambda: None
     max_picture_readers: int = 64
     tokens: TokenBook = field(default_factory=TokenBook)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+
+    @property
+    def storage_ok(self) -> bool:
+        """Whether what should be remembered over a restart is."""
+        return self.streams.storage_ok
 
 
 SERVICES = web.AppKey("services", Services)

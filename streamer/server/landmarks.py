@@ -12,6 +12,7 @@ from aiohttp import WSCloseCode, web
 from streamer.access import Role
 from streamer.errors import LimitReached
 from streamer.model import StreamState
+from streamer.rates import Bucket
 from streamer.schema import AnyMessage
 from streamer.server.access import VISIT, Visit
 from streamer.server.guard import foreign_page
@@ -34,9 +35,6 @@ BUFFER_BYTES: Final = 64 * 1024
 
 CLOSE_TIMEOUT_S: Final = 2.0
 HEARTBEAT_S: Final = 30.0
-MAX_INCOMING_BYTES: Final = 4 * 1024
-"""Readers have nothing to say."""
-
 EVENTS: Final = "text/event-stream"
 
 
@@ -162,12 +160,14 @@ async def read_landmarks(request: web.Request) -> web.StreamResponse:
 
 
 async def _over_websocket(request: web.Request, stream: Stream) -> web.StreamResponse:
+    limits = request.app[SERVICES].limits
+    incoming = Bucket(limits.messages_per_minute)  # readers have nothing to say
     websocket = web.WebSocketResponse(
         protocols=(PROTOCOL,),
         timeout=CLOSE_TIMEOUT_S,
         heartbeat=HEARTBEAT_S,
         compress=False,  # it costs 0.1 ms a message and reader, and networks at home need it not
-        max_msg_size=MAX_INCOMING_BYTES,
+        max_msg_size=limits.max_message_bytes,
         writer_limit=0,  # each message waits until there is room
     )
     form = form_of(websocket.can_prepare(request).protocol or "")
@@ -190,7 +190,9 @@ async def _over_websocket(request: web.Request, stream: Stream) -> web.StreamRes
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(send_all(), name=f"landmarks-{stream.id}")
             async for _ in websocket:  # answers pings, and ends when one of the two has left
-                pass
+                if not incoming.take():
+                    async with in_time(request):
+                        await websocket.close(code=WSCloseCode.POLICY_VIOLATION)
             sending.cancel()
     return websocket
 

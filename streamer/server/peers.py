@@ -14,10 +14,10 @@ from streamer.server.access import caller_of
 from streamer.server.guard import read_text
 from streamer.server.keys import OUTSIDE, SERVICES
 from streamer.server.openapi import Answer, Query, describe, json_answer, text_body
+from streamer.server.rates import take_offer
 from streamer.server.rules import Narrow
 from streamer.server.shapes import IceConfiguration
 from streamer.webrtc.peers import Answer as PeerAnswer
-from streamer.webrtc.sdp import MAX_OFFER_BYTES
 
 routes = web.RouteTableDef()
 
@@ -52,7 +52,7 @@ _VIDEO = Query(
 )
 async def open_webcam(request: web.Request) -> web.Response:
     mode = _video_mode(request)
-    offer = await read_text(request, SDP, MAX_OFFER_BYTES)
+    offer = await _read_offer(request)
     peers = request.app[SERVICES].peers
     stream = request.match_info.get("id")
     return _created(request, await peers.open_webcam(offer, stream, mode, caller_of(request)))
@@ -69,7 +69,7 @@ async def open_webcam(request: web.Request) -> web.Response:
     problems=(409, 503),
 )
 async def open_whip(request: web.Request) -> web.Response:
-    offer = await read_text(request, SDP, MAX_OFFER_BYTES)
+    offer = await _read_offer(request)
     peers = request.app[SERVICES].peers
     answer = await peers.open_whip(offer, request.match_info.get("id"), caller_of(request))
     return _with_links(_created(request, answer), peers.ice_links())
@@ -88,7 +88,7 @@ async def open_whip(request: web.Request) -> web.Response:
 )
 async def open_whep(request: web.Request) -> web.Response:
     mode = _video_mode(request)
-    offer = await read_text(request, SDP, MAX_OFFER_BYTES)
+    offer = await _read_offer(request)
     peers = request.app[SERVICES].peers
     answer = await peers.open_whep(offer, request.match_info["id"], mode, caller_of(request))
     return _with_links(_created(request, answer), peers.ice_links())
@@ -190,7 +190,7 @@ async def read_peer(request: web.Request) -> web.Response:
 async def add_candidates(request: web.Request) -> web.Response:
     peers, peer = request.app[SERVICES].peers, _own_peer(request)
     _check_ice_session(request, peers.ice_tag(peer))
-    fragment = await read_text(request, SDP_FRAGMENT, MAX_OFFER_BYTES)
+    fragment = await read_text(request, SDP_FRAGMENT, _max_sdp_bytes(request))
     await peers.add_candidates(peer, fragment)
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
@@ -220,6 +220,20 @@ async def close_peer(request: web.Request) -> web.Response:
 async def ice_servers(request: web.Request) -> web.Response:
     configuration = request.app[SERVICES].peers.ice_configuration()
     return web.json_response(configuration, headers={"Cache-Control": "no-store"})
+
+
+HANDLERS = frozenset({open_webcam, open_whip, open_whep, add_candidates, close_peer})
+"""That change something, and have limits of their own: offers a minute, candidates, peers."""
+
+
+async def _read_offer(request: web.Request) -> str:
+    """Raises TooManyRequests."""
+    take_offer(request)
+    return await read_text(request, SDP, _max_sdp_bytes(request))
+
+
+def _max_sdp_bytes(request: web.Request) -> int:
+    return request.app[SERVICES].limits.max_sdp_bytes
 
 
 def _described(request: web.Request) -> web.Response:

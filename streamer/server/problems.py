@@ -26,8 +26,10 @@ from streamer.errors import (
     SourceForbidden,
     SourceRejected,
     Starting,
+    StorageFull,
     StreamerError,
     TooManyAttempts,
+    TooManyRequests,
     Unsupported,
     WorkerDied,
     WorkerHung,
@@ -50,6 +52,8 @@ _STATUSES: tuple[tuple[type[StreamerError], HTTPStatus], ...] = (
     (Conflict, HTTPStatus.CONFLICT),
     (NoPicture, HTTPStatus.SERVICE_UNAVAILABLE),
     (LimitReached, HTTPStatus.SERVICE_UNAVAILABLE),
+    (TooManyRequests, HTTPStatus.TOO_MANY_REQUESTS),
+    (StorageFull, HTTPStatus.INSUFFICIENT_STORAGE),
     (Starting, HTTPStatus.SERVICE_UNAVAILABLE),
     (ShuttingDown, HTTPStatus.SERVICE_UNAVAILABLE),
     (MediaUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -69,9 +73,16 @@ _KINDS: dict[int, str] = {
     HTTPStatus.REQUEST_TIMEOUT: "request-timeout",
     HTTPStatus.PRECONDITION_FAILED: "precondition-failed",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request-entity-too-large",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "uri-too-long",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported-media-type",
     HTTPStatus.EXPECTATION_FAILED: "expectation-failed",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "header-too-large",
 }
+
+
+def bare_problem(status: HTTPStatus, detail: str) -> str:
+    """The body of a problem of which there is no request yet, or not one that can be read."""
+    return _body(status, _KINDS[status], detail, "")
 
 
 def problem(
@@ -83,18 +94,23 @@ def problem(
 ) -> web.Response:
     """``kind`` is the stable part of the type; ``detail`` says what to do."""
     request[PROBLEM] = kind
-    body = {
-        "type": f"urn:streamer:problem:{kind}",
-        "title": kind.replace("-", " ").capitalize(),
-        "status": int(status),
-        "detail": redact(detail),
-        "request_id": request.get(REQUEST_ID, ""),
-    }
     return web.Response(
         status=status,
-        text=json.dumps(body),
+        text=_body(status, kind, detail, request.get(REQUEST_ID, "")),
         content_type="application/problem+json",
         headers=headers,
+    )
+
+
+def _body(status: HTTPStatus, kind: str, detail: str, request_id: str) -> str:
+    return json.dumps(
+        {
+            "type": f"urn:streamer:problem:{kind}",
+            "title": kind.replace("-", " ").capitalize(),
+            "status": int(status),
+            "detail": redact(detail),
+            "request_id": request_id,
+        }
     )
 
 
@@ -136,7 +152,7 @@ def _ours(request: web.Request, error: StreamerError) -> web.Response:
 
 
 def _retry_after_s(error: StreamerError) -> int | None:
-    if isinstance(error, TooManyAttempts):
+    if isinstance(error, TooManyAttempts | TooManyRequests):
         return error.retry_after_s
     busy = isinstance(error, LimitReached | NoPicture | Starting | ShuttingDown)
     return RETRY_AFTER_S if busy else None

@@ -9,13 +9,13 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from streamer.server.keys import SERVICES
+
 logger = logging.getLogger(__name__)
 
-WRITE_TIMEOUT_S: Final = 10.0
-"""A reader that takes nothing for so long is gone, or stands still."""
-
 LAST_WRITE_TIMEOUT_S: Final = 1.0
-"""The same, once the server stops: who is told to end it (Docker) waits for ten seconds."""
+"""For a reader that takes nothing, once the server stops: who is told to end it (Docker) waits for ten
+seconds. Before, it is [limits] write_timeout_s."""
 
 CHUNK_BYTES: Final = 256 * 1024
 """Of a body, what a reader must take in that time: more than aiohttp and the transport pass over
@@ -30,9 +30,10 @@ class Writes:
         self._stopping = False
 
     @contextlib.asynccontextmanager
-    async def one_more(self) -> AsyncIterator[None]:
+    async def one_more(self, timeout_s: float) -> AsyncIterator[None]:
         """Raises TimeoutError."""
-        timeout_s = LAST_WRITE_TIMEOUT_S if self._stopping else WRITE_TIMEOUT_S
+        if self._stopping:
+            timeout_s = min(timeout_s, LAST_WRITE_TIMEOUT_S)
         async with asyncio.timeout(timeout_s) as timeout:
             self._timeouts.add(timeout)
             try:
@@ -69,7 +70,8 @@ def keep_buffers_small(request: web.Request, size_bytes: int) -> None:
 async def in_time(request: web.Request) -> AsyncIterator[None]:
     """Hangs up on a reader that takes nothing: a polite end would have to wait for it as well."""
     try:
-        async with request.app[WRITES].one_more():
+        timeout_s = request.app[SERVICES].limits.write_timeout_s
+        async with request.app[WRITES].one_more(timeout_s):
             yield
     except TimeoutError:
         logger.info("a reader took nothing for a while and was sent away")

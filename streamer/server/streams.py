@@ -20,7 +20,7 @@ from streamer.config import (
     StreamId,
     VideoConfig,
 )
-from streamer.errors import Locked, NotAllowed
+from streamer.errors import Locked, NotAllowed, StorageFull
 from streamer.model import StreamState
 from streamer.outputs.output import Output
 from streamer.server.access import caller_of
@@ -95,7 +95,7 @@ async def list_streams(request: web.Request) -> web.Response:
     role=Role.ADMIN,
     body=json_body(StreamRequest),
     answers={201: Answer("Added", json_body(StreamInfo), {"Location": "The stream's address"})},
-    problems=(403, 409, 503),
+    problems=(403, 409, 503, 507),
 )
 async def create_stream(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
@@ -113,6 +113,11 @@ async def create_stream(request: web.Request) -> web.Response:
         output=body.output,
     )
     stream = services.streams.add_camera(config, keep=True)
+    try:
+        await services.streams.saved()
+    except StorageFull as error:
+        await services.streams.remove(stream)
+        raise StorageFull(f"The camera was not added. {error}") from error
     return web.json_response(
         stream_json(stream),
         status=HTTPStatus.CREATED,
@@ -140,7 +145,7 @@ async def show_stream(request: web.Request) -> web.Response:
     role=Role.OPERATE,
     body=json_body(StreamPatch),
     answers={200: json_answer(StreamInfo)},
-    problems=(403, 404, 503),
+    problems=(403, 404, 503, 507),
 )
 async def change_stream(request: web.Request) -> web.Response:
     services, stream = request.app[SERVICES], _stream(request)
@@ -168,6 +173,13 @@ async def change_stream(request: web.Request) -> web.Response:
         streams.set_listed(stream, patch.listed)
     if "output" in patch.model_fields_set:
         await streams.set_output(stream, patch.output)
+    if stream.kept:
+        try:
+            await streams.saved()
+        except StorageFull as error:
+            raise StorageFull(
+                f"The change holds, but no longer than the server runs. {error}"
+            ) from error
     return web.json_response(stream_json(stream))
 
 

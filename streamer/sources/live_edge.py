@@ -30,11 +30,15 @@ class LiveEdge:
     thread, the rest on the event loop.
     """
 
-    def __init__(self, put: Callable[[Frame], None]) -> None:
+    def __init__(
+        self, put: Callable[[Frame], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.reached = False
+        self._clock = clock
         self._put = put
         self._lock = threading.Lock()
         self._held: Frame | None = None
+        self._held_mono = 0.0  # since when: the first picture of all takes long to decode
         self._first_mono: float | None = None
         self._closed = False
 
@@ -43,7 +47,7 @@ class LiveEdge:
             if self._closed:
                 return
             if not self.reached and self._may_be_backlog(frame):
-                self._held = frame
+                self._held, self._held_mono = frame, self._clock()
                 return
             self.reached, self._held = True, None
             self._put(frame)
@@ -52,7 +56,7 @@ class LiveEdge:
         """Lets the held frame go if nothing followed. Called every QUIET_S until ``reached``."""
         with self._lock:
             held = self._held
-            if held and not self._closed and time.monotonic() - held.received_mono >= QUIET_S:
+            if held and not self._closed and self._clock() - self._held_mono >= QUIET_S:
                 self.reached, self._held = True, None
                 self._put(held)
 

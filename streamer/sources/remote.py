@@ -47,8 +47,8 @@ logger = logging.getLogger(__name__)
 LOOK_S = 0.1
 """Between two looks whether a silent child is well."""
 
-MAX_EVENTS = 5000
-"""In a second: a fast camera's backlog has fewer, and more would keep the whole service busy."""
+MAX_EVENTS = 2000
+"""In a second: a camera's backlog has fewer, and more would keep the whole service busy."""
 
 KILLED_S = 2.0
 """For the thread to end once its child was killed."""

@@ -33,11 +33,13 @@ class Picture(Answer):
 
 
 class Nothing(Answer):
-    """``failed``: the packet can't be decoded; else it only gave no picture yet."""
+    """``failed``: the packet can't be decoded; else it only gave no picture yet. ``too_large``: the size of
+    what FFmpeg therefore refuses, or nothing."""
 
     answer: Literal["nothing"] = "nothing"
     left: Literal[0] = 0
     failed: bool
+    too_large: Annotated[str, Field(pattern=r"^([0-9]{1,6}x[0-9]{1,6})?$")] = ""
 
 
 ANSWERS: TypeAdapter[Picture | Nothing] = TypeAdapter(
@@ -58,9 +60,19 @@ def main(worker: Worker) -> None:
             pictures = context.decode(encoded)
         except (av.FFmpegError, MemoryError):
             # Its state stays: what follows can still be decoded, or asks for the same key frame.
-            worker.send(Nothing(failed=True).model_dump())
+            too_large = _too_large(context, codec, bytes(body))
+            worker.send(Nothing(failed=True, too_large=too_large).model_dump())
             continue
         _show(worker, pictures)
+
+
+def _too_large(context: VideoCodecContext, codec: Codec | None, data: bytes) -> str:
+    """FFmpeg decodes nothing that is too large, and does not say so."""
+    width, height = context.width, context.height
+    if codec == "vp8" and data[3:6] == b"\x9d\x01\x2a" and len(data) >= 10:
+        # It does not even keep the size (RFC 6386, section 9.1: 14 bits each, little-endian).
+        width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (6, 8))
+    return f"{width}x{height}" if width * height > MAX_PIXELS else ""
 
 
 def _show(worker: Worker, pictures: list[av.VideoFrame]) -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from streamer.aio import assert_off_loop
 from streamer.config import WorkersConfig
-from streamer.errors import WorkerDied, WorkerHung
+from streamer.errors import SourceUnusable, WorkerDied, WorkerHung
 from streamer.isolation.child import Child
 from streamer.isolation.memory import SLOT_BYTES
 from streamer.isolation.pictures import frame_of
@@ -136,6 +136,10 @@ class VideoDecoder:
             while True:
                 header, body = child.receive(self._config.hang_timeout_s)
                 answer = ANSWERS.validate_python(header)
+                if isinstance(answer, Nothing) and answer.too_large:
+                    raise SourceUnusable(
+                        f"the video has {answer.too_large}, more than 3840x2160: send a smaller one"
+                    )
                 if isinstance(answer, Nothing):
                     return self._complain("its decoder refused it") if answer.failed else []
                 pts = packet.pts if answer.pts is None else answer.pts

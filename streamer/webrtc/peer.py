@@ -17,23 +17,27 @@ from aiortc import (
 )
 
 from streamer.aio import cancel_and_wait
-from streamer.config import WebRtcConfig
-from streamer.errors import InvalidOffer, InvalidRequest, StreamerError
+from streamer.config import LimitsConfig, WebRtcConfig
+from streamer.errors import InvalidOffer, InvalidRequest, StreamerError, TooManyRequests
 from streamer.logs import now_about
 from streamer.messages import clock_message
 from streamer.model import ModelStatus, PoseResult, Status, StreamState, VideoMode
 from streamer.streams import Stream
 from streamer.webrtc.codecs import agreed_codecs, choose_codec, keep_only
+from streamer.webrtc.flood import FloodGate
 from streamer.webrtc.gathering import Gathering
 from streamer.webrtc.liveness import until_gone
 from streamer.webrtc.outlets import LandmarkChannel
 from streamer.webrtc.renditions import Renditions, Viewer
-from streamer.webrtc.sdp import MAX_CANDIDATES, Offer, parse_fragment
+from streamer.webrtc.sdp import Offer, parse_fragment
 from streamer.webrtc.source import PeerSource
 
 logger = logging.getLogger(__name__)
 
 SETTLE_S = 1.0
+
+MAX_TRICKLES = 2
+"""Requests that trickle, for each candidate that a peer may have: the last ones bring none."""
 
 CLOSE_TIMEOUT_S = 10.0
 """A connection that can't be closed is left behind, with words in the log; the service goes on and ends."""
@@ -52,6 +56,7 @@ class Peer:
         renditions: Renditions,
         gathering: Gathering,
         config: WebRtcConfig,
+        limits: LimitsConfig,
     ) -> None:
         self.id = peer_id
         self.ice_tag = secrets.token_hex(8)
@@ -67,7 +72,8 @@ class Peer:
         self.publishes = False
         self._channel: LandmarkChannel | None = None
         self._viewer: Viewer | None = None
-        self._candidates = 0
+        self._limits = limits
+        self._candidates = self._trickles = 0
         self._username_fragment = ""
         self._transport: RTCDtlsTransport | None = None
         self._task: asyncio.Task[None] | None = None
@@ -83,6 +89,7 @@ class Peer:
         """The SDP answer. ``source``: where the peer's camera goes; ``mode``: what video it is sent.
         Raises InvalidOffer, and LimitReached or MediaUnreachable when its video has no way."""
         self._username_fragment = offer.username_fragment
+        self._candidates = offer.candidates
         if source is not None:
             self.publishes = True
             self._connection.on("track", self._publish_to(source, offer))
@@ -102,6 +109,7 @@ class Peer:
         """One video section carries our video; what else is offered (audio) is declined."""
         if self._connection.sctp is not None:
             self._transport = self._connection.sctp.transport
+            FloodGate(self._connection.sctp, self._limits, self._on_flood)
         video_back = mode != "none"
         for transceiver in self._connection.getTransceivers():
             if transceiver.mid != offer.video_mid:
@@ -174,11 +182,17 @@ class Peer:
             self._channel.news(clock_message(epoch=epoch, ntp=ntp, rtp=rtp, pts=pts))
 
     async def add_candidates(self, fragment: str) -> None:
-        """Raises InvalidRequest, Unsupported."""
-        candidates = parse_fragment(fragment, self._username_fragment)
+        """Raises InvalidRequest, TooManyRequests, Unsupported."""
+        limit = self._limits.max_candidates
+        self._trickles += 1
+        if self._trickles > MAX_TRICKLES * limit:
+            raise TooManyRequests(
+                f"A peer may send candidates {MAX_TRICKLES * limit} times at most."
+            )
+        candidates = parse_fragment(fragment, self._username_fragment, self._limits)
         self._candidates += len(candidates)
-        if self._candidates > MAX_CANDIDATES:
-            raise InvalidRequest(f"A peer may have {MAX_CANDIDATES} candidates at most.")
+        if self._candidates > limit:
+            raise InvalidRequest(f"A peer may have {limit} candidates at most.")
         for candidate in candidates:
             await self._connection.addIceCandidate(candidate)
 
@@ -264,6 +278,11 @@ class Peer:
         elif state in ("failed", "closed"):
             self._connected.set()
             self._over.set()
+
+    def _on_flood(self, too_much: str) -> None:
+        logger.warning("a peer of stream %s sent %s and was closed", self.stream.id, too_much)
+        self._connected.set()
+        self._over.set()
 
     def on_status(self, status: Status) -> None:
         if status.state is StreamState.ENDED:

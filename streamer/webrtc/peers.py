@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from streamer.access import EVERYBODY, NOBODY, Caller
-from streamer.config import StreamId, WebRtcConfig, WorkersConfig
+from streamer.config import LimitsConfig, StreamId, WebRtcConfig, WorkersConfig
 from streamer.errors import Conflict, InvalidOffer, LimitReached, NotFound
 from streamer.model import StreamState, VideoMode
 from streamer.sinks import StateWatcher
@@ -45,11 +45,16 @@ class Peers:
     """Every peer of the service, by an id that nobody guesses."""
 
     def __init__(
-        self, config: WebRtcConfig, streams: Streams, workers: WorkersConfig | None = None
+        self,
+        config: WebRtcConfig,
+        streams: Streams,
+        workers: WorkersConfig | None = None,
+        limits: LimitsConfig | None = None,
     ) -> None:
         """``workers``: of those that decode what is published."""
         patches.apply()
         self._config = config
+        self._limits = limits or LimitsConfig()
         self.max_peers = config.max_peers
         self._workers = workers
         self._streams = streams
@@ -96,14 +101,14 @@ class Peers:
         self, sdp: str, stream_id: str | None, mode: VideoMode, owner: Caller = EVERYBODY
     ) -> Answer:
         """Camera up, video back. With an id: the same publisher is coming back."""
-        offer = _publishing_offer(sdp)
+        offer = self._publishing_offer(sdp)
         stream, source = self._place("webcam", stream_id, listed=False, resume_only=True)
         mode = mode if offer.receives_video else "none"
         return await self._open(offer, stream, source, mode, owner)
 
     async def open_whip(self, sdp: str, stream_id: str | None, owner: Caller = EVERYBODY) -> Answer:
         """WHIP (RFC 9725): camera up, nothing back."""
-        offer = _publishing_offer(sdp)
+        offer = self._publishing_offer(sdp)
         if offer.videos > 1:  # section 4.4.2: rather no session than one of which half is missing
             raise InvalidOffer("The SDP offer sends several videos: publish each under its own id.")
         stream, source = self._place("whip", stream_id, listed=stream_id is not None)
@@ -113,7 +118,7 @@ class Peers:
         self, sdp: str, stream_id: str, mode: VideoMode, owner: Caller = EVERYBODY
     ) -> Answer:
         """WHEP: a viewer of a stream that is there."""
-        offer = parse_offer(sdp)
+        offer = parse_offer(sdp, self._limits)
         if mode != "none" and not offer.receives_video:
             raise InvalidOffer("The SDP offer takes no video: a viewer's m=video is recvonly.")
         return await self._open(offer, self._streams.get(stream_id), None, mode, owner)
@@ -212,7 +217,8 @@ class Peers:
 
     def _new_peer(self, stream: Stream, source: PeerSource | None, owner: Caller) -> Peer:
         renditions = self._renditions_of(stream)
-        peer = Peer(secrets.token_urlsafe(24), stream, renditions, self._gathering, self._config)
+        peer_id, config = secrets.token_urlsafe(24), self._config
+        peer = Peer(peer_id, stream, renditions, self._gathering, config, self._limits)
         self._peers[peer.id], self._owners[peer.id] = peer, owner
         peer.on_closed(lambda: self._on_departed(peer))
         if source is not None:
@@ -236,6 +242,14 @@ class Peers:
             )
         return renditions
 
+    def _publishing_offer(self, sdp: str) -> Offer:
+        offer = parse_offer(sdp, self._limits)
+        if not offer.sends_video:
+            raise InvalidOffer(
+                "The SDP offer sends no video: a publisher's m=video is not recvonly."
+            )
+        return offer
+
     def _on_departed(self, peer: Peer) -> None:
         del self._peers[peer.id]
         self._departed[peer.id] = peer.stream.id if peer.publishes else None
@@ -248,10 +262,3 @@ class Peers:
         source.detach()
         if stream.session.status.state in (StreamState.FAILED, StreamState.PAUSED):
             self._streams.remove_soon(stream)  # nothing waits for it there
-
-
-def _publishing_offer(sdp: str) -> Offer:
-    offer = parse_offer(sdp)
-    if not offer.sends_video:
-        raise InvalidOffer("The SDP offer sends no video: a publisher's m=video is not recvonly.")
-    return offer

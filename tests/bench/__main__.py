@@ -128,7 +128,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--decode-port", action="store_true", help="decoding in children")
     parser.add_argument("--setup", action="store_true", help="fresh clone to first served page")
     parser.add_argument("--quick", action="store_true", help="one short round of each")
-    parser.add_argument("--rounds", type=int, help="of --sizes (3)")
+    parser.add_argument("--rounds", type=int, help="of --sizes, --estimators (3)")
     parser.add_argument("--seconds", type=float, help="of a round (5)")
     parser.add_argument("--stream-seconds", type=float, help="of --streams (12)")
     parser.add_argument("--codec", choices=("VP8", "H264"), default="VP8", help="(VP8)")
@@ -206,7 +206,7 @@ def _sections(
     if given.smoothing:
         yield "smoothing", smoothing
     if given.estimators:
-        yield "estimators", estimators
+        yield "estimators", lambda: estimators(plan.rounds)
     if given.decode_port:
         yield "decode_port", decode_port
     if given.setup:

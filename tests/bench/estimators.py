@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 SIZES = ((640, 480), (1280, 720))
 STREAMS = (1, 3)
 VARIANTS = ("thread", "process")
-ROUNDS = 3
 FPS = 30
 START_TIMEOUT_S = 60.0  # on a busy machine
 WARM_UP_S = 2.0
@@ -73,17 +72,17 @@ class Cost:
     frames_per_s: float
 
 
-def estimators() -> dict[str, Any]:
+def estimators(rounds: int) -> dict[str, Any]:
     """Print the tables; return every round's figures."""
     found: dict[str, Any] = {}
     for (width, height), streams in ((size, count) for size in SIZES for count in STREAMS):
         case = f"{streams} x {width}x{height}"
         costs: dict[str, list[Cost]] = {variant: [] for variant in VARIANTS}
-        for number in range(ROUNDS):
+        for number in range(rounds):
             for variant in VARIANTS:
                 print(f"{case}, round {number + 1}, {variant} …", flush=True)
                 costs[variant].append(_in_fresh_process(variant, f"{width}x{height}", streams))
-        _print(case, costs)
+        _print(f"{case} at {FPS} fps, medians of {rounds}", costs)
         found[case] = {name: [asdict(cost) for cost in each] for name, each in costs.items()}
     return found
 
@@ -102,7 +101,7 @@ def _print(case: str, costs: dict[str, list[Cost]]) -> None:
     for name, field in ROWS.items():
         thread, process = (median(getattr(cost, field) for cost in costs[v]) for v in VARIANTS)
         rows.append([name, figure(thread), figure(process), f"{process - thread:+.1f}"])
-    title = f"The estimator in a thread and in a process, {case} at {FPS} fps, medians of {ROUNDS}"
+    title = f"The estimator in a thread and in a process, {case}"
     print_table(title, ["", *VARIANTS, "difference"], rows)
 
 

@@ -12,12 +12,16 @@ from aiohttp import ClientResponse
 from yarl import URL
 
 from streamer.app import serve
-from streamer.config import Config, IceServer, PoseConfig, ServerConfig, WebRtcConfig
+from streamer.config import (
+    Config,
+    IceServer,
+    LimitsConfig,
+    PoseConfig,
+    ServerConfig,
+    WebRtcConfig,
+)
 from streamer.errors import ConfigError, ModelError
 from streamer.model import StreamState
-from streamer.server import guard
-from streamer.server.application import MAX_BODY_BYTES
-from streamer.webrtc.sdp import MAX_OFFER_BYTES
 from tests.fakes import RecordingSink, make_frame
 from tests.in_process import SDP, Http, Service, WebcamPeer, serving
 
@@ -239,10 +243,12 @@ async def test_json_that_is_no_object_is_refused(http: Http, body: object) -> No
 
 
 async def test_body_that_is_too_large_is_refused(http: Http) -> None:
-    big = b'{"x": "' + b"y" * MAX_BODY_BYTES + b'"}'
+    big = b'{"x": "' + b"y" * LimitsConfig().max_json_bytes + b'"}'
     response = await http.post("/api/v1/streams", data=big, headers=JSON)
     await problem(response, 413, "request-entity-too-large")
-    response = await http.post("/webcam", data=b"v" * (MAX_OFFER_BYTES + 1), headers=SDP)
+    response = await http.post(
+        "/webcam", data=b"v" * (LimitsConfig().max_sdp_bytes + 1), headers=SDP
+    )
     await problem(response, 413, "request-entity-too-large")
 
 
@@ -480,10 +486,8 @@ async def test_body_that_is_not_what_its_encoding_says_is_refused(http: Http) ->
     assert await problem(response, 400, "bad-request") == "The body can't be read."
 
 
-async def test_body_that_dribbles_is_not_waited_for(
-    http: Http, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(guard, "BODY_TIMEOUT_S", 0.2)
+async def test_body_that_dribbles_is_not_waited_for(http: Http, service: Service) -> None:
+    service.services.limits = LimitsConfig(body_timeout_s=0.2)
     over = asyncio.Event()
 
     async def dribble() -> AsyncIterator[bytes]:

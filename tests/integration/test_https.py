@@ -22,11 +22,11 @@ from streamer import certificates
 from streamer.aio import cancel_and_wait
 from streamer.app import serve
 from streamer.certificates import Authority
-from streamer.config import Config, ServerConfig
+from streamer.config import Config, LimitsConfig, ServerConfig
 from streamer.errors import ConfigError
-from streamer.server import https as https_module
 from streamer.server.application import make_application
-from streamer.server.https import Https, listening, open_https
+from streamer.server.door import Doorman, listening
+from streamer.server.https import Https, open_https
 from tests.fakes import PATIENCE_S
 from tests.in_process import Service
 from tests.rigs.net import free_port
@@ -55,12 +55,12 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Running]:
+async def running(folder: Path, limits: LimitsConfig | None = None) -> AsyncIterator[Running]:
     port, http_port = free_port(), free_port()
     config = ServerConfig(
         tls="auto", port=port, http_port=http_port, token=TOKEN, allowed_hosts=["pose.example"]
     )
-    service = Service(folder, server=config)
+    service = Service(folder, server=config, limits=limits)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(service.close)
         https = await open_https(config, folder / "tls")
@@ -69,11 +69,14 @@ async def running(folder: Path) -> AsyncIterator[Running]:
         runner = web.AppRunner(make_application(config, service.services), shutdown_timeout=1)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        for each, is_plain in ((port, False), (http_port, True)):
-            listener = stack.enter_context(socket.create_server(("127.0.0.1", each)))
-            await stack.enter_async_context(
-                listening(runner, listener, None if is_plain else https)
-            )
+        listener, plain = (
+            stack.enter_context(socket.create_server(("127.0.0.1", each)))
+            for each in (port, http_port)
+        )
+        limits = service.services.limits
+        await stack.enter_async_context(
+            listening(runner, config, limits, (listener, https), (plain, None))
+        )
         yield Running(https, https.authority, port, http_port)
 
 
@@ -253,9 +256,13 @@ async def test_fingerprint_is_in_the_log(tmp_path: Path, caplog: pytest.LogCaptu
 
 
 async def test_connections_that_say_nothing_or_rubbish_hold_up_nobody(
-    server: Running, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, client: aiohttp.ClientSession
 ) -> None:
-    monkeypatch.setattr(https_module, "FIRST_BYTES_S", 0.2)
+    async with running(tmp_path, LimitsConfig(header_timeout_s=0.2)) as server:
+        await check_that_they_hold_up_nobody(server, client)
+
+
+async def check_that_they_hold_up_nobody(server: Running, client: aiohttp.ClientSession) -> None:
     writers = []
     for words in (b"", b"\x16", b"\x16\x03\x01\x00\x05rubbish", b"\x00\xff", b"GET / HT"):
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -263,11 +270,10 @@ async def test_connections_that_say_nothing_or_rubbish_hold_up_nobody(
         writers.append((words, reader, writer))
     response = await client.get(server.url("/healthz"), ssl=server.trusting())
     assert response.status == 200
-    for words, reader, writer in writers:
-        if words != b"GET / HT":  # that may still become a request
-            async with asyncio.timeout(PATIENCE_S):
-                with contextlib.suppress(ConnectionError):
-                    await reader.read()
+    for _, reader, writer in writers:
+        async with asyncio.timeout(PATIENCE_S):
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
         writer.close()
 
 
@@ -275,13 +281,13 @@ async def test_server_ends_though_somebody_says_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     admitted = asyncio.Event()
-    admit = https_module.Doorman._admit
+    admit = Doorman._admit
 
-    async def noted(self: https_module.Doorman, connection: socket.socket) -> None:
+    async def noted(self: Doorman, accepted: socket.socket, address: str) -> None:
         admitted.set()
-        await admit(self, connection)
+        await admit(self, accepted, address)
 
-    monkeypatch.setattr(https_module.Doorman, "_admit", noted)
+    monkeypatch.setattr(Doorman, "_admit", noted)
     async with asyncio.timeout(PATIENCE_S):
         async with running(tmp_path) as server:
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)

@@ -10,12 +10,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from streamer.config import ServerConfig
+from streamer.config import LimitsConfig, ServerConfig
 from streamer.server import landmarks
 from streamer.server.landmarks import MAX_WAITING, READERS, Outbox
 from streamer.wire import PROTOCOL, decode_pose
 from tests.fakes import PATIENCE_S, RecordingSink, make_frame
-from tests.in_process import Http, Service, has_connection, serving
+from tests.in_process import Http, Service, has_connection, limit, serving
 
 DOOR = "/api/v1/streams/door"
 LANDMARKS = f"{DOOR}/landmarks"
@@ -176,7 +176,7 @@ async def test_what_a_reader_says_is_not_kept(http: Http, door: Door) -> None:
         await websocket.send_str("hello")
         await door.see()
         assert (await websocket.receive_json())["seq"] == 1
-        await websocket.send_str("x" * (landmarks.MAX_INCOMING_BYTES + 1))
+        await websocket.send_str("x" * (LimitsConfig().max_message_bytes + 1))
         closed = await websocket.receive()
         assert closed.type is aiohttp.WSMsgType.CLOSE
         assert websocket.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
@@ -185,7 +185,7 @@ async def test_what_a_reader_says_is_not_kept(http: Http, door: Door) -> None:
 async def test_reader_that_takes_nothing_is_hung_up_on_and_holds_up_nobody(
     http: Http, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamer.server.slow_readers.WRITE_TIMEOUT_S", 0.2)
+    limit(http, write_timeout_s=0.2)
     monkeypatch.setattr(landmarks, "BUFFER_BYTES", 4096)
     stuck = socket.create_connection(("127.0.0.1", http.port or 0))
     stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -208,7 +208,7 @@ async def test_reader_that_takes_nothing_is_hung_up_on_and_holds_up_nobody(
 async def test_stuck_reader_does_not_hold_up_the_end_of_the_server(
     http: Http, door: Door, monkeypatch: pytest.MonkeyPatch, is_websocket: bool
 ) -> None:
-    monkeypatch.setattr("streamer.server.slow_readers.WRITE_TIMEOUT_S", 3600.0)
+    limit(http, write_timeout_s=3600.0)
     monkeypatch.setattr("streamer.server.slow_readers.LAST_WRITE_TIMEOUT_S", 0.1)
     monkeypatch.setattr(landmarks, "BUFFER_BYTES", 4096)
     app = http.server.app  # type: ignore[attr-defined]

@@ -22,7 +22,7 @@ from streamer.pixels import to_jpeg
 from streamer.server import stills as routes
 from streamer.server.slow_readers import WRITES
 from tests.fakes import PATIENCE_S, FakeSource, RecordingSink, make_frame
-from tests.in_process import Http, Service, has_connection, serving
+from tests.in_process import Http, Service, has_connection, limit, serving
 
 CAMERA = {"type": "rtsp", "url": "rtsp://127.0.0.1:9/a"}
 TOKEN = "0123456789abcdef-token"
@@ -318,7 +318,7 @@ async def test_few_pictures_a_second_are_as_few_encodings(
 async def test_a_stuck_reader_is_sent_away_and_costs_the_others_nothing(
     http: Http, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamer.server.slow_readers.WRITE_TIMEOUT_S", 1.0)
+    limit(http, write_timeout_s=1.0)
     async with filming(service, http, is_noise=True):
         with socket.socket() as stuck:
             stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -340,7 +340,7 @@ async def test_a_stuck_reader_is_sent_away_and_costs_the_others_nothing(
 async def test_a_stuck_reader_of_one_picture_or_many_does_not_hold_up_the_end_of_the_server(
     http: Http, service: Service, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr("streamer.server.slow_readers.WRITE_TIMEOUT_S", 3600.0)
+    limit(http, write_timeout_s=3600.0)
     monkeypatch.setattr("streamer.server.slow_readers.LAST_WRITE_TIMEOUT_S", 0.1)
     larger_than_buffers = bytes(1 << 24)
     monkeypatch.setattr(stills, "to_jpeg", lambda frame, width: larger_than_buffers)

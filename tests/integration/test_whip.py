@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 from aiortc import RTCSessionDescription
 
-from streamer.config import ServerConfig
+from streamer.config import LimitsConfig, ServerConfig
 from streamer.model import StreamState
 from streamer.webrtc import peers
-from streamer.webrtc.sdp import MAX_CANDIDATES
 from streamer.webrtc.source import PeerSource
 from tests.fakes import RecordingSink
 from tests.in_process import SDP, Http, Service, WebcamPeer, serving
@@ -139,7 +138,7 @@ async def test_candidate_that_can_not_be_used_is_left_out_in_silence(
 
 async def test_candidates_of_a_peer_have_an_end(http: Http) -> None:
     async with Publisher(http) as peer:
-        for _ in range(MAX_CANDIDATES):
+        for _ in range(LimitsConfig().max_candidates):
             assert (await peer.patch(CANDIDATE, "*"))[0] == 204
         assert (await peer.patch(CANDIDATE, "*"))[0] == 400
 

@@ -31,6 +31,7 @@ from streamer.webrtc.source import PeerSource
 from tests.fakes import RecordingSink
 from tests.in_process import Service
 from tests.publisher import Publisher, Receiver
+from tests.rigs import lying_camera
 from tests.rigs.clips import Clips
 from tests.rigs.recorder import Recorder
 from tests.rigs.rtsp import RtspServer
@@ -38,7 +39,7 @@ from tests.rigs.workers import Worker, is_alive, workers_of
 
 pytestmark = pytest.mark.timeout(60)
 
-WORKERS = WorkersConfig(hang_timeout_s=1.0)
+WORKERS = WorkersConfig()
 StartServer = Callable[..., RtspServer]
 
 
@@ -77,22 +78,26 @@ async def test_camera_whose_decoder_is_lost_is_back_and_another_loses_no_frame(
     other = asyncio.create_task(
         RtspCamera(RtspSource(url=server.url("/yard")), Config().rtsp).run(yard)
     )
-    await door.results_come(5)
-    await yard.frames_come(5)
-    lost, kept = worker_of("/door"), worker_of("/yard")
-    assert lost.role == "camera"
-    os.kill(lost.pid, number)
-    await door.state_comes(StreamState.RECONNECTING)
-    assert door.statuses[-1].error_kind == "worker-died"
-    await door.state_comes(StreamState.LIVE)
-    await door.results_come(len(door.results) + 5)
-    assert not is_alive(lost.pid)
-    assert worker_of("/yard") == kept
-    pts = [frame.pts for frame in yard.frames]
-    assert all(abs(b - a - 3000) < 10 for a, b in zip(pts, pts[1:], strict=False)), "all of them"
-    other.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await other
+    try:
+        await door.results_come(5)
+        await yard.frames_come(5)
+        lost, kept = worker_of("/door"), worker_of("/yard")
+        assert lost.role == "camera"
+        os.kill(lost.pid, number)
+        await door.state_comes(StreamState.RECONNECTING)
+        assert door.statuses[-1].error_kind == "worker-died"
+        await door.state_comes(StreamState.LIVE)
+        await door.results_come(len(door.results) + 5)
+        assert not is_alive(lost.pid)
+        assert worker_of("/yard") == kept
+        pts = [frame.pts for frame in yard.frames]
+        assert all(abs(b - a - 3000) < 10 for a, b in zip(pts, pts[1:], strict=False)), (
+            "all of them"
+        )
+    finally:
+        other.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await other
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
@@ -165,4 +170,4 @@ async def test_child_that_lies_about_its_pictures_is_ended(
     else:
         assert isinstance(caught.value, DecoderDied)
         assert recorder.frames == []
-        assert len(recorder.videos) < 10_000
+        assert len(recorder.videos) < lying_camera.FLOOD

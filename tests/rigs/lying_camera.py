@@ -5,6 +5,7 @@ from typing import Any
 from streamer.isolation.worker import Worker
 
 PICTURE = {"event": "picture", "width": 64, "height": 48, "pts": 0, "received_mono": 1.0}
+FLOOD = 100_000  # messages
 BODY_BYTES = 64 * 48 * 3 // 2
 LIES: dict[str, tuple[dict[str, Any], int]] = {
     "small body": (PICTURE, BODY_BYTES - 64),
@@ -20,5 +21,5 @@ LIES: dict[str, tuple[dict[str, Any], int]] = {
 def main(worker: Worker) -> None:
     order, _ = worker.receive()
     header, body_bytes = LIES[order["source"]["path"]]
-    for _ in range(100_000 if order["source"]["path"] == "flood" else 1):
+    for _ in range(FLOOD if order["source"]["path"] == "flood" else 1):
         worker.send(header, bytes(body_bytes))

@@ -1,12 +1,11 @@
 """What a camera had stored, or what we are too slow for, is skipped; what it films now is not."""
 
-import time
-
 import numpy as np
 import pytest
 
 from streamer.model import Frame
 from streamer.sources.live_edge import QUIET_S, LiveEdge, Pace
+from tests.fakes import FakeClock
 
 FRAME_TICKS = 3000  # at 30 fps
 
@@ -41,20 +40,18 @@ def test_without_backlog_the_second_frame_goes_through(edge: LiveEdge, given: li
     assert given == [1]
 
 
-def test_newest_frame_goes_when_nothing_follows(edge: LiveEdge, given: list[int]) -> None:
-    now = time.monotonic()
-    edge.offer(frame(0, now - 2 * QUIET_S))
-    edge.offer(frame(1, now - 2 * QUIET_S))
+def test_newest_frame_goes_when_nothing_follows(given: list[int]) -> None:
+    clock = FakeClock(100.0)
+    edge = LiveEdge(lambda frame: given.append(frame.pts // FRAME_TICKS), clock)
+    edge.offer(frame(0, 99.0))
+    edge.offer(frame(1, 99.0))
+    edge.settle()
+    assert given == [], "it took long to decode, and has just come"
+    assert not edge.reached
+    clock.now_s += 2 * QUIET_S
     edge.settle()
     edge.settle()
     assert given == [1]
-
-
-def test_frame_that_has_just_come_is_still_held(edge: LiveEdge, given: list[int]) -> None:
-    edge.offer(frame(0, time.monotonic() + 60))
-    edge.settle()
-    assert given == []
-    assert not edge.reached
 
 
 def test_burst_later_on_goes_through(edge: LiveEdge, given: list[int]) -> None:

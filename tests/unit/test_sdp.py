@@ -4,14 +4,11 @@ import random
 
 import pytest
 
+from streamer.config import LimitsConfig
 from streamer.errors import InvalidOffer, InvalidRequest, Unsupported
-from streamer.webrtc.sdp import (
-    MAX_CANDIDATES,
-    MAX_MEDIA_SECTIONS,
-    MAX_OFFER_BYTES,
-    parse_fragment,
-    parse_offer,
-)
+from streamer.webrtc.sdp import parse_fragment, parse_offer
+
+LIMITS = LimitsConfig()
 
 SESSION = """v=0
 o=- 1 1 IN IP4 127.0.0.1
@@ -114,15 +111,17 @@ def test_offer_may_be_of_messages_only() -> None:
 
 def test_offer_of_unbounded_size_is_refused() -> None:
     with pytest.raises(InvalidOffer, match="longer"):
-        parse_offer(crlf(SESSION + VIDEO + "a=x:" + "y" * MAX_OFFER_BYTES + "\n"))
+        parse_offer(crlf(SESSION + VIDEO + "a=x:" + "y" * LIMITS.max_sdp_bytes + "\n"))
     with pytest.raises(InvalidOffer, match="sections"):
-        parse_offer(crlf(SESSION + VIDEO + DATA * MAX_MEDIA_SECTIONS))
+        parse_offer(crlf(SESSION + VIDEO + DATA * LIMITS.max_media_sections))
+    with pytest.raises(InvalidOffer, match="lines"):
+        parse_offer(crlf(SESSION + VIDEO + "a=x\n" * LIMITS.max_sdp_lines))
     with pytest.raises(InvalidOffer, match="candidates"):
-        parse_offer(crlf(SESSION + VIDEO + HOST_CANDIDATE * (MAX_CANDIDATES + 1)))
+        parse_offer(crlf(SESSION + VIDEO + HOST_CANDIDATE * (LIMITS.max_candidates + 1)))
 
 
 def test_offer_may_have_as_many_candidates_as_allowed() -> None:
-    parse_offer(crlf(SESSION + VIDEO + HOST_CANDIDATE * MAX_CANDIDATES))
+    parse_offer(crlf(SESSION + VIDEO + HOST_CANDIDATE * LIMITS.max_candidates))
 
 
 @pytest.mark.parametrize("end_of_line", ["\n", "\r\n"])
@@ -188,8 +187,8 @@ def test_hidden_candidates_and_the_end_of_candidates_are_nothing_to_add() -> Non
         "a=candidate:x y z",
         "a=candidate:1 1 udp many 192.168.1.7 50000 typ host",
         "a=candidate:1 1 udp 5 192.168.1.7 port typ host",
-        HOST_CANDIDATE * (MAX_CANDIDATES + 1),
-        "a" * (MAX_OFFER_BYTES + 1),
+        HOST_CANDIDATE * (LIMITS.max_candidates + 1),
+        "a" * (LIMITS.max_sdp_bytes + 1),
     ],
 )
 def test_fragment_that_can_not_be_read_is_refused(fragment: str) -> None:

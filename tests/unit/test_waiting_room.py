@@ -15,7 +15,7 @@ from streamer.images.job import Analysis, Job
 from streamer.images.process import PictureProcess
 from streamer.images.service import Images
 from tests.fakes import PATIENCE_S, RecordingSink, make_frame
-from tests.in_process import Http, Service, has_connection, serving
+from tests.in_process import Http, Service, has_connection, limit, serving
 
 JOB = Job("model", 1, 0.5)
 JPEG = {"Content-Type": "image/jpeg"}
@@ -204,8 +204,8 @@ async def hung_up(http: Http, address: tuple[str, int]) -> None:
 async def test_client_that_takes_nothing_of_its_answer_is_hung_up_on(
     tmp_path: Path, process: FakeProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamer.server.slow_readers.WRITE_TIMEOUT_S", 0.2)
     async with uploads(tmp_path, process, ImagesConfig(max_waiting=0)) as (http, _):
+        limit(http, write_timeout_s=0.2)
         with taking_nothing(http, process) as address:
             await process.comes_to(1, process.ended)
             await hung_up(http, address)
@@ -215,9 +215,9 @@ async def test_client_that_takes_nothing_of_its_answer_is_hung_up_on(
 async def test_answer_keeps_its_place_until_it_is_out_or_the_server_stops(
     tmp_path: Path, process: FakeProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamer.server.slow_readers.WRITE_TIMEOUT_S", 3600.0)
     monkeypatch.setattr("streamer.server.slow_readers.LAST_WRITE_TIMEOUT_S", 0.1)
     async with uploads(tmp_path, process, ImagesConfig(max_waiting=0)) as (http, _):
+        limit(http, write_timeout_s=3600.0)
         with taking_nothing(http, process) as address:
             await process.comes_to(1, process.ended)
             assert (await upload(http, b"next")).status == 503

@@ -1,7 +1,8 @@
 """Trickled candidates, as a peer sends them with PATCH."""
 
+from streamer.config import LimitsConfig
 from streamer.errors import InvalidRequest, Unsupported
-from streamer.webrtc.sdp import MAX_CANDIDATES, parse_fragment
+from streamer.webrtc.sdp import parse_fragment
 from tests.fuzz.pieces import text
 
 
@@ -10,7 +11,7 @@ def fuzz(data: bytes) -> None:
         candidates = parse_fragment(text(data), "ufrag")
     except (InvalidRequest, Unsupported):
         return
-    assert len(candidates) <= MAX_CANDIDATES
+    assert len(candidates) <= LimitsConfig().max_candidates
     for each in candidates:
         assert not each.ip.lower().endswith(".local")
         assert each.sdpMid is not None

@@ -2,8 +2,9 @@
 
 from aiortc.sdp import SessionDescription
 
+from streamer.config import LimitsConfig
 from streamer.errors import InvalidOffer
-from streamer.webrtc.sdp import MAX_MEDIA_SECTIONS, parse_offer
+from streamer.webrtc.sdp import parse_offer
 from tests.fuzz.pieces import text
 
 
@@ -13,6 +14,6 @@ def fuzz(data: bytes) -> None:
     except InvalidOffer:
         return
     again = SessionDescription.parse(offer.sdp)  # as aiortc does with what we hand on
-    assert 1 <= len(again.media) <= MAX_MEDIA_SECTIONS
+    assert 1 <= len(again.media) <= LimitsConfig().max_media_sections
     assert offer.username_fragment
     assert ".local" not in "".join(each.ip or "" for m in again.media for each in m.ice_candidates)
