@@ -28,6 +28,8 @@ import { statusOf, streamStatus } from "./words.js";
  */
 
 const INFO_INTERVAL_MS = 3_000;
+/** So often a server that said goodbye is looked for before it counts as gone: about half a minute. */
+const RESTART_ATTEMPTS = 12;
 const NOBODY_AFTER_MS = 1_000;
 const SWITCH_MS = 5_000;
 const SWITCH_RETRY_MS = 150;
@@ -151,7 +153,8 @@ export class LivePeer {
         continue;
       }
       const status = this.#stream.state === "ended" ? this.#stream : statusAfter(loss, attempt);
-      this.#setLink(this.#stream.kind === "shutting-down" ? saidBefore(this.#stream, status) : status);
+      const isExpected = this.#stream.kind === "shutting-down" && attempt <= RESTART_ATTEMPTS;
+      this.#setLink(isExpected ? saidBefore(this.#stream, status) : status);
       if (status.retryAt === null) return;
       await sleep(status.retryAt - performance.now(), signal);
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -119,6 +120,12 @@ async def test_the_page_says_that_the_server_is_gone_and_finds_it_again(
     await page.goto(f"{running.url}/streams/yard")
     state = page.locator("#state")
     await expect(state).to_have_attribute("data-state", "live", timeout=20_000)
+
+    stopping = asyncio.create_task(asyncio.to_thread(running.stop))  # as a new version is put in
+    await expect(state).to_contain_text("server restarting", timeout=10_000)
+    await stopping
+    running.start()
+    await expect(state).to_have_attribute("data-state", "live", timeout=40_000)
 
     running.kill()
     await expect(state).to_have_attribute("data-state", "reconnecting", timeout=20_000)
