@@ -106,3 +106,14 @@ chaos: .venv/models.stamp .venv/dev.stamp ## put faults into a running service; 
 
 soak: .venv/models.stamp .venv/dev.stamp ## run under full load for HOURS=1 and report what grows
 	$(BIN)/python -m tests.soak --hours $(HOURS) $(ARGS)
+
+RUNS ?= 1000000
+COUNT ?= 1000
+
+.PHONY: fuzz corrupted
+
+fuzz: .venv/audit.stamp ## feed RUNS=1000000 inputs to each fuzz target, or to TARGET="sctp stun"
+	$(BIN)/python -m tests.fuzz --runs $(RUNS) $(TARGET)
+
+corrupted: .venv/models.stamp .venv/dev.stamp ## COUNT=1000 damaged cameras beside a healthy one
+	$(BIN)/python -m tests.chaos corrupted --times $(COUNT)

@@ -70,11 +70,11 @@ class Outcomes:
 async def run(times: int) -> Result:
     """So many damaged cameras."""
     with tempfile.TemporaryDirectory() as folder:
-        films = await asyncio.to_thread(_films, Path(folder))
+        damaged = await asyncio.to_thread(films, Path(folder))
         clip = Path(folder) / "healthy.mp4"
         await asyncio.to_thread(make_clip, clip, fps=HEALTHY_FPS)
         async with staged([clip], module=SERVER) as stage:
-            return await beside(stage, films, range(times))
+            return await beside(stage, damaged, range(times))
 
 
 async def beside(stage: Stage, films: list[Film], numbers: Sequence[int]) -> Result:
@@ -169,7 +169,7 @@ def _holdings(stage: Stage) -> Holdings:
     return Holdings(server.fds(), server.threads(), len(workers_of(server.pid)))
 
 
-def _films(folder: Path) -> list[Film]:
+def films(folder: Path) -> list[Film]:
     """Small clips, as bare pictures; the first one's file is the healthy camera's."""
     return [
         film_of(make_clip(folder / name, codec=codec, seconds=4), codec)
