@@ -38,7 +38,14 @@ _SILENCE: Final = aiohttp.ClientWSTimeout(ws_receive=45.0, ws_close=2.0)
 
 FIRST_RETRY_S: Final = 0.25
 MAX_RETRY_S: Final = 5.0
-_UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+_UNREADABLE: Final = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 """What reading a message raises that does not have the form of ours."""
 
 _FATAL: Final = range(HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)

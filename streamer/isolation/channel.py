@@ -43,7 +43,9 @@ class Channel:
         self._out, self._in = (TO_PARENT, TO_CHILD) if is_child else (TO_CHILD, TO_PARENT)
         self._sent = 0  # bodies
         self._received = 0
-        self._body = memoryview(b"")  # the last one: while it is held, its memory can't be given back
+        self._body = memoryview(
+            b""
+        )  # the last one: while it is held, its memory can't be given back
 
     def send(self, header: dict[str, Any], *buffers: "ReadableBuffer", timeout_s: float) -> None:
         """``buffers``: C-contiguous; together the body. Raises ValueError for more than fits."""

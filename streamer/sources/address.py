@@ -148,7 +148,9 @@ def check_not_ours(addresses: Iterable[IpAddress], port: int) -> None:
     """Raises SourceForbidden if this process itself listens at one of these places: it would trust a
     request of its own, and a camera that is ourselves never ends."""
     if _own_ports[port] > 0 and any(map(_is_this_machine, addresses)):
-        raise SourceForbidden(f"port {port} of this machine is this server's own: no camera is there")
+        raise SourceForbidden(
+            f"port {port} of this machine is this server's own: no camera is there"
+        )
 
 
 def _is_this_machine(address: IpAddress) -> bool:

@@ -71,12 +71,9 @@ class Relay:
             while chunk := await source.read(CHUNK_BYTES):
                 if from_camera:
                     self._read_along(chunk)
+                    chunk = self._with_own_source(chunk) if self._udp_source else chunk
                     if self.redirected:
                         return
-                    if self._udp_source:
-                        chunk = self._with_own_source(chunk)
-                        if self.redirected:
-                            return
                 sink.write(chunk)
                 await sink.drain()
 
@@ -95,7 +92,9 @@ class Relay:
             may_be_transport = _TRANSPORT.startswith(text[: len(_TRANSPORT)].lower())
             self._held = line if may_be_transport and not line.endswith(b"\n") else b""
             if self._held:
-                self.redirected |= len(line) > _MAX_LINE_BYTES  # no camera's; what it hides matters not
+                self.redirected |= (
+                    len(line) > _MAX_LINE_BYTES
+                )  # no camera's; what it hides matters not
             elif may_be_transport:
                 own = b";source=%b;" % self._udp_source
                 out += _SOURCE.sub(b"", text[:-1]).replace(b";", own, 1) + b"\r\n"

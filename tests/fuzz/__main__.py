@@ -1,7 +1,7 @@
-"""``python -m tests.fuzz [TARGET …] --runs N``: the targets one after another, and a table of what came of it.
+"""``python -m tests.fuzz [TARGET …] --runs N``: the targets one after another, and a table of what came.
 
-Inputs that crash or hang go to ``.cache/fuzz/<target>/``, and so does what was found to reach new code. The exit
-status is 1 if there was any crash or hang.
+Inputs that crash or hang go to ``.cache/fuzz/<target>/``, and so does what was found to reach new code. The
+exit status is 1 if there was any crash or hang.
 """
 
 import argparse
@@ -23,7 +23,11 @@ STUCK_S = 60
 
 _STATUS = re.compile(r"^#(\d+)\s+(\w+)\s+cov: (\d+) ")
 _TIMEOUTS = ("Hang: ", "ERROR: libFuzzer: timeout")
-_CRASHES = ("Uncaught Python exception", "ERROR: libFuzzer: deadly signal", "ERROR: libFuzzer: out-of")
+_CRASHES = (
+    "Uncaught Python exception",
+    "ERROR: libFuzzer: deadly signal",
+    "ERROR: libFuzzer: out-of",
+)
 
 
 @dataclass

@@ -88,7 +88,9 @@ def _without_parameters(dice: random.Random, pictures: list[Picture]) -> list[Pi
 
 
 def _doubled(dice: random.Random, pictures: list[Picture]) -> list[Picture]:
-    return [[u for unit in picture for u in [unit] * dice.choice((1, 2, 5))] for picture in pictures]
+    return [
+        [u for unit in picture for u in [unit] * dice.choice((1, 2, 5))] for picture in pictures
+    ]
 
 
 def _shuffled(dice: random.Random, pictures: list[Picture]) -> list[Picture]:
@@ -106,13 +108,22 @@ def _garbage(dice: random.Random, pictures: list[Picture]) -> list[Picture]:
 
 def _other_sizes(dice: random.Random, pictures: list[Picture]) -> list[Picture]:
     """H.264 parameter sets of other sizes, up to millions of pixels a side, in the middle of the film."""
-    return [[_parameter_set(dice), *picture] if dice.random() < 0.5 else picture for picture in pictures]
+    return [
+        [_parameter_set(dice), *picture] if dice.random() < 0.5 else picture for picture in pictures
+    ]
 
 
 def _parameter_set(dice: random.Random) -> Unit:
     """H.264, section 7.3.2.1.1, with everything that may be large being large."""
     most = dice.choice((2, 40, 300, 4000, 1 << 16, (1 << 32) - 2))
-    fields = [0, dice.randrange(14), 2, dice.randrange(0, 17), -1, *(dice.randrange(most) for _ in "wh")]
+    fields = [
+        0,
+        dice.randrange(14),
+        2,
+        dice.randrange(0, 17),
+        -1,
+        *(dice.randrange(most) for _ in "wh"),
+    ]
     bits = "".join("0" if each < 0 else _exp_golomb(each) for each in fields) + "1100" + "1"
     bits += "0" * (-len(bits) % 8)
     body = int(bits, 2).to_bytes(len(bits) // 8, "big")
@@ -166,11 +177,13 @@ def _fragments(codec: str, unit: Unit) -> Iterator[bytes]:
 
 
 def _jpeg_payloads(picture: bytes) -> Iterator[bytes]:
-    """RFC 2435, section 3.1, without the tables of its own: what is wrong with those is part of the damage."""
+    """RFC 2435, section 3.1, without tables of its own: that they are wrong is part of the damage."""
     start = picture.find(b"\xff\xda")
     body = picture[start + 14 :] if start >= 0 else picture
     for at in range(0, len(body), MAX_PAYLOAD_BYTES):
-        yield struct.pack("!IBBBB", at & 0xFFFFFF, 1, 80, 40, 30) + body[at : at + MAX_PAYLOAD_BYTES]
+        yield (
+            struct.pack("!IBBBB", at & 0xFFFFFF, 1, 80, 40, 30) + body[at : at + MAX_PAYLOAD_BYTES]
+        )
 
 
 def _rtp(film: Film) -> list[bytes]:
@@ -243,7 +256,9 @@ def _interleaved(channel: int, packet: bytes, length: int | None = None) -> byte
 
 def _wrong_lengths(dice: random.Random, packets: list[bytes]) -> Iterator[bytes]:
     for packet in packets:
-        wrong = dice.choice((None, None, 0, 1, 3, 0xFFFF, len(packet) + 40, max(0, len(packet) - 9)))
+        wrong = dice.choice(
+            (None, None, 0, 1, 3, 0xFFFF, len(packet) + 40, max(0, len(packet) - 9))
+        )
         yield _interleaved(0, packet, wrong)
 
 
@@ -299,10 +314,25 @@ class _Broken(Script):
 
 
 _SDP_LINES = (
-    *("", "", "", "a=fmtp:96 packetization-mode=1;sprop-parameter-sets=Z0LAHtkDxWhAAAADAEAAAAwDxYuS,aMuMsg=="),
-    *("a=fmtp:96 sprop-parameter-sets=%%%%,====", "a=fmtp:96 sprop-parameter-sets=" + "QUFB" * 5000),
-    *("a=fmtp:96 sprop-vps=QAEMAf//AWAAAAMA;sprop-sps=QgEB;sprop-pps=RAHA", "a=framesize:96 99999-99999"),
-    *("a=framerate:1e300", "a=range:npt=9999999999-", "m=video 0 RTP/AVP 97\r\nm=video 0 RTP/AVP 98"),
+    *(
+        "",
+        "",
+        "",
+        "a=fmtp:96 packetization-mode=1;sprop-parameter-sets=Z0LAHtkDxWhAAAADAEAAAAwDxYuS,aMuMsg==",
+    ),
+    *(
+        "a=fmtp:96 sprop-parameter-sets=%%%%,====",
+        "a=fmtp:96 sprop-parameter-sets=" + "QUFB" * 5000,
+    ),
+    *(
+        "a=fmtp:96 sprop-vps=QAEMAf//AWAAAAMA;sprop-sps=QgEB;sprop-pps=RAHA",
+        "a=framesize:96 99999-99999",
+    ),
+    *(
+        "a=framerate:1e300",
+        "a=range:npt=9999999999-",
+        "m=video 0 RTP/AVP 97\r\nm=video 0 RTP/AVP 98",
+    ),
     *("a=rtpmap:96 H264/0", "a=rtpmap:96 H264/-1", "b=AS:99999999999999999999"),
 )
 

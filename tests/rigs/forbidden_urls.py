@@ -1,4 +1,4 @@
-"""Addresses of cameras that lead, or seem to lead, where no camera may be: what people have tried elsewhere."""
+"""Addresses of cameras that lead, or seem to lead, where no camera may be."""
 
 from __future__ import annotations
 
@@ -33,7 +33,15 @@ _ELSEWHERE = (
     "10.0.0.1",
     "192.168.1.1",
 )
-_SIX = ("[::1]", "[::]", "[fe80::1]", "[fe80::1%25lo]", "[fd00:ec2::254]", "[ff02::1]", "[::7f00:2]")
+_SIX = (
+    "[::1]",
+    "[::]",
+    "[fe80::1]",
+    "[fe80::1%25lo]",
+    "[fd00:ec2::254]",
+    "[ff02::1]",
+    "[::7f00:2]",
+)
 _SCHEMES = (
     *("rtmp", "http", "https", "ftp", "file", "tcp", "udp", "rtp", "tls", "srt", "gopher", "rtspu"),
     *("rtsph", "rtspt", "satip", "sctp", "unix", "hls+http", "mmsh", "crypto+http", "ws", "smb"),

@@ -45,7 +45,7 @@ class Script:
 
     sdp: bytes = field(default_factory=lambda: sdp_of("H264/90000"))
     transport: str = "RTP/AVP/TCP;unicast;interleaved=0-1"
-    media: Callable[[], Iterator[bytes]] = lambda: iter(())  # noqa: E731
+    media: Callable[[], Iterator[bytes]] = lambda: iter(())
     pause_s: float = 0.0
     """Between two pieces of ``media``."""
 

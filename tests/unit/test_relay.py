@@ -39,7 +39,10 @@ ANSWER = b"RTSP/1.0 200 OK\r\nCSeq: 3\r\n%b\r\n\r\nv=0\r\ns=x\nt"
     [
         (b"Transport: RTP/AVP;unicast;source=10.9.9.9;server_port=1-2", b"server_port=1-2"),
         (b"Transport: RTP/AVP;unicast;server_port=1-2", b"server_port=1-2"),
-        (b"tRAN\rSPORT: RTP/AVP;sour\rce=10.9.9.9;source=10.9.9.8,RTP/AVP;source=10.9.9.7", b"RTP/AVP"),
+        (
+            b"tRAN\rSPORT: RTP/AVP;sour\rce=10.9.9.9;source=10.9.9.8,RTP/AVP;source=10.9.9.7",
+            b"RTP/AVP",
+        ),
         (b"Transport: RTP/AVP;" + b" " * 5000 + b"source=10.9.9.9", b"RTP/AVP"),
     ],
 )

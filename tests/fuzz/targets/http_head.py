@@ -40,7 +40,7 @@ async def _pass(guard: Guard, message: Any) -> None:
     await guard.add_headers(request, response)
     for name, value in response.headers.items():
         assert not set(name + value) & set("\r\n\0"), "a header was split"
-    if guard._token and response.body == b"in" and response.status == 200:
+    if guard._token and getattr(response, "body", b"") == b"in":
         path = guard._proxies.inside(request.path)
         assert guard._may_enter(request) or path.startswith("/static/") or _is_public(path)
     foreign_page_of(request, guard)
@@ -54,7 +54,7 @@ def _is_public(path: str) -> bool:
 
 
 def foreign_page_of(request: web.Request, guard: Guard) -> None:
-    request._match_info = Mock(current_app={_key(): guard})  # type: ignore[assignment]
+    request._match_info = Mock(current_app={_key(): guard})
     foreign_page(request)
 
 
