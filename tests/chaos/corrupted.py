@@ -91,7 +91,10 @@ async def beside(stage: Stage, films: list[Film], numbers: Sequence[int]) -> Res
     if not after.fits(before):
         notes.append(f"of {before} became {after}")
     if notes:
-        notes.append(f"the end of the server's log:\n{stage.server.log_tail(30)}")
+        said = stage.server.log_tail(100_000).splitlines()
+        notes += ["the log but for the damaged streams:", *(x for x in said if "bad-" not in x)][
+            -60:
+        ]
     lost = healthy.gaps + healthy.seen[-1].dropped - begun.dropped
     figure = f"{len(numbers)} streams ({outcomes}), {lost} frames lost of {len(healthy.seen)}"
     return Result(figure, not notes, tuple(notes))
