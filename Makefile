@@ -133,3 +133,13 @@ slowloris: .venv/models.stamp .venv/dev.stamp ## 500 sockets that hold on with n
 
 schemathesis: .venv/models.stamp .venv/dev.stamp ## thousands of requests made from the API's description, without and with a token
 	$(BIN)/python -m tests.rigs.generated_requests $(ARGS)
+RUNS ?= 1000000
+COUNT ?= 1000
+
+.PHONY: fuzz corrupted
+
+fuzz: .venv/audit.stamp ## feed RUNS=1000000 inputs to each fuzz target, or to TARGET="sctp stun"
+	$(BIN)/python -m tests.fuzz --runs $(RUNS) $(TARGET)
+
+corrupted: .venv/models.stamp .venv/dev.stamp ## COUNT=1000 damaged cameras beside a healthy one
+	$(BIN)/python -m tests.chaos corrupted --times $(COUNT)

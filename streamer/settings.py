@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from streamer.config import SOURCES, Config, key_of
+from streamer.config import SOURCES, Config, fault_of, key_of
 from streamer.errors import ConfigError
 
 ENV_PREFIX = "STREAMER_"
@@ -91,7 +91,7 @@ def _explain_with_origin(error: ValidationError, origin: Mapping[tuple[str, ...]
     for problem in error.errors(include_url=False):
         path = tuple(str(part) for part in problem["loc"])
         name = next((origin[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origin), "")
-        text = problem["msg"].removeprefix("Value error, ")
+        text = fault_of(problem)
         if problem["type"] == "extra_forbidden":
             text = f"there is no such key; allowed here: {', '.join(_keys_beside(path))}"
         lines.append(f"{name + ': ' if name else ''}{key_of(path) or 'configuration'}: {text}")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
 from streamer.isolation import lives
+from streamer.telemetry import redact
+from tests.rigs import secrets
 from tests.rigs.browser import PageWatch, launch_chromium
 from tests.rigs.clips import Clips, prepare_clips
 from tests.rigs.logs import logging_kept
@@ -37,13 +40,32 @@ class OpenPage(Protocol):
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the end of each server's log with a test that failed."""
+    """Show the end of each server's log with a test that failed, and look for secrets in what was said."""
     report = yield
+    if report.when == "call":  # logs without the formatter of a service, which redacts each line
+        secrets.look(redact(report.caplog), "the log")
+        secrets.look(report.capstdout + report.capstderr, "the output")
     if report.failed:
         item.stash[FAILED] = True
         for server in item.stash.get(SERVERS, []):
             report.sections.append((f"log of {server.url}", server.log_tail()))
     return report
+
+
+@pytest.fixture(autouse=True)
+def no_secret_comes_out() -> Iterator[None]:
+    """Of anything that the rigs or the test have seen. First of all, so that it ends last."""
+    yield
+    found = secrets.take()
+    assert not found, "secrets came out:\n" + "\n".join(found)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Of rigs that outlive a test: what they saw in the end."""
+    found = secrets.take()
+    if found:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        sys.stderr.write("secrets came out:\n" + "\n".join(found) + "\n")
 
 
 @pytest.fixture(autouse=True)

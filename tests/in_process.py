@@ -56,6 +56,7 @@ from streamer.state import StateFile
 from streamer.streams import Streams, Workshop
 from streamer.webrtc.peers import Peers
 from tests.fakes import PATIENCE_S, FakeEstimators, FakeSource, make_frame
+from tests.rigs import secrets
 
 Http = TestClient[Request, Application]
 SDP = {"Content-Type": "application/sdp"}
@@ -158,7 +159,9 @@ class Service:
 async def serving(service: Service) -> AsyncIterator[Http]:
     """The service on a port of 127.0.0.1, and a client that is not a browser: it sends no Origin."""
     app = make_application(service.server_config, service.services)
-    async with TestClient(TestServer(app), cookie_jar=aiohttp.DummyCookieJar()) as http:
+    async with TestClient(
+        TestServer(app), cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[_looking_for_secrets()]
+    ) as http:
         try:
             yield http
         finally:
@@ -169,6 +172,24 @@ def limit(http: Http, **changed: float) -> None:
     """Other [limits] from here on, for what reads them anew each time."""
     services = http.server.app[SERVICES]  # type: ignore[attr-defined]
     services.limits = services.limits.model_copy(update=changed)
+
+
+def _looking_for_secrets() -> aiohttp.TraceConfig:
+    """At every answer, its headers too."""
+    trace = aiohttp.TraceConfig()
+
+    async def on_chunk(
+        _: object, __: object, seen: aiohttp.TraceResponseChunkReceivedParams
+    ) -> None:
+        secrets.look(seen.chunk, f"{seen.method} {seen.url.path}")
+
+    async def on_end(_: object, __: object, seen: aiohttp.TraceRequestEndParams) -> None:
+        headers = "\n".join(f"{name}: {value}" for name, value in seen.response.headers.items())
+        secrets.look(headers, f"headers of {seen.method} {seen.url.path}")
+
+    trace.on_response_chunk_received.append(on_chunk)
+    trace.on_request_end.append(on_end)
+    return trace
 
 
 def has_connection(http: Http, address: tuple[str, int]) -> bool:

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -36,6 +36,9 @@ from streamer.config.sources import (
 )
 from streamer.config.webrtc import ICE_URL, IceServer, WebRtcConfig
 from streamer.config.workers import WorkersConfig
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 __all__ = [
     "AnySource",
@@ -69,6 +72,7 @@ __all__ = [
     "WebRtcConfig",
     "WorkersConfig",
     "explain",
+    "fault_of",
     "is_prefix",
     "key_of",
 ]
@@ -114,10 +118,17 @@ class Config(Section):
 def explain(error: ValidationError) -> str:
     """Names of keys and what is wrong with them; never the values, which may be secrets."""
     return "; ".join(
-        f"{name + ': ' if name else ''}{each['msg'].removeprefix('Value error, ')}"
+        f"{name + ': ' if name else ''}{fault_of(each)}"
         for each in error.errors(include_url=False, include_input=False)
         for name in [key_of(each["loc"])]
     )
+
+
+def fault_of(problem: "ErrorDetails") -> str:
+    """What is wrong, in words; pydantic's own repeat the value where a ``type`` is unknown."""
+    if problem["type"] == "union_tag_invalid":
+        return f"its type should be one of {problem['ctx']['expected_tags']}"
+    return problem["msg"].removeprefix("Value error, ")
 
 
 def key_of(place: Sequence[int | str]) -> str:

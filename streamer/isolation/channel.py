@@ -45,6 +45,8 @@ class Channel:
         self._sent = 0  # bodies
         self._received = 0
         self._waiting = bytearray()  # what has come and is not a whole message yet
+        # The last one: while it is held, its memory can't be given back.
+        self._body = memoryview(b"")
 
     def send(self, header: dict[str, Any], *buffers: "ReadableBuffer", timeout_s: float) -> None:
         """``buffers``: C-contiguous; together the body. Raises ValueError for more than fits."""
@@ -64,6 +66,7 @@ class Channel:
         """The next message. Its body can be looked at until the next ``receive``, and may change even
         then: copy before you judge it."""
         deadline = time.monotonic() + timeout_s
+        self._let_go_of_body()
         self.memory.set_taken(self._in, self._received)
         lengths = self._read(_LENGTHS.size, deadline)
         header_bytes, body_bytes = _LENGTHS.unpack(lengths)
@@ -75,9 +78,9 @@ class Channel:
             raise ChannelBroken("a header that is no JSON") from error
         if not isinstance(header, dict):
             raise ChannelBroken("a header that is no object")
-        body = self.memory.slot(self._in, self._received, body_bytes)
+        self._body = self.memory.slot(self._in, self._received, body_bytes)
         self._received += body_bytes > 0
-        return header, body
+        return header, self._body
 
     def wait(self, timeout_s: float) -> bool:
         """Whether something has come, or the end, within this time."""
@@ -101,6 +104,11 @@ class Channel:
     def close(self) -> None:
         self._reading.close()
         self._writing.close()
+        self._let_go_of_body()
+
+    def _let_go_of_body(self) -> None:
+        with contextlib.suppress(BufferError):  # somebody looks at it even now
+            self._body.release()
 
     def _fill_slot(self, views: list[memoryview], size: int) -> None:
         at, slot = 0, self.memory.slot(self._out, self._sent, size)

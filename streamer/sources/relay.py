@@ -71,12 +71,9 @@ class Relay:
             while chunk := await source.read(CHUNK_BYTES):
                 if from_camera:
                     self._read_along(chunk)
+                    chunk = self._with_own_source(chunk) if self._udp_source else chunk
                     if self.redirected:
                         return
-                    if self._udp_source:
-                        chunk = self._with_own_source(chunk)
-                        if self.redirected:
-                            return
                 sink.write(chunk)
                 await sink.drain()
 

@@ -3,7 +3,7 @@
 1. Malformed packets are dropped. Both mean to, but expect no error but ValueError: one RTP header extension
    or SCTP chunk that was too short ended its connection, and a STUN attribute of the wrong length, which
    anybody may send, wrote a traceback into the log each time.
-2. An SCTP parameter of length 0 is malformed, too: it was read again and again without end, on the event loop.
+2. An SCTP parameter of length 0 is malformed, too: it was read without end, on the event loop.
 3. Of an SCTP SACK only what was ever sent counts: each of 300 gaps can span 65,536 numbers, which were all
    counted one by one, for seconds.
 4. SCTP DATA that the receive window has no room for is dropped: it was kept until memory ends.

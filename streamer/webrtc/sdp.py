@@ -11,11 +11,14 @@ from streamer.errors import InvalidOffer, InvalidRequest, Unsupported
 
 _DEFAULTS = LimitsConfig()
 
-_CANDIDATE = re.compile(r"^a=candidate:.*$", re.MULTILINE)
+_END = r"\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
+"""Of a line, as ``str.splitlines`` sees it and with it aiortc: no other reading of lines may count."""
+
+_CANDIDATE = re.compile(rf"(?<![^{_END}])a=candidate:[^{_END}]*")
 _HIDDEN_CANDIDATE = re.compile(
-    r"^a=candidate:\S+ \d+ \S+ \d+ \S+\.local .*\r?\n", re.MULTILINE | re.IGNORECASE
+    rf"(?<![^{_END}])a=candidate:[^{_END}]*\.local(?!\S)[^{_END}]*(\r\n|[{_END}]|$)", re.IGNORECASE
 )
-_END_OF_CANDIDATES = re.compile(r"^a=end-of-candidates\r?\n", re.MULTILINE)
+_END_OF_CANDIDATES = re.compile(rf"(?<![^{_END}])a=end-of-candidates(\r\n|[{_END}]|$)")
 _UFRAG = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
 _KINDS = ("audio", "video", "application")
 _MID = re.compile(r"^a=mid:(\S+)", re.MULTILINE)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
-TOKEN = "0123456789abcdef-token"
+TOKEN = "0123456789-s3cret-token"
 MJPEG = "/api/v1/streams/door/mjpeg"
 ADD_IMAGE = """(src) => {
   const image = document.createElement("img");

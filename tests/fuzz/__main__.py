@@ -1,7 +1,7 @@
-"""``python -m tests.fuzz [TARGET …] --runs N``: the targets one after another, and a table of what came of it.
+"""``python -m tests.fuzz [TARGET …] --runs N``: the targets one after another, and a table of what came.
 
-Inputs that crash or hang go to ``.cache/fuzz/<target>/``, and so does what was found to reach new code. The exit
-status is 1 if there was any crash or hang.
+Inputs that crash or hang go to ``.cache/fuzz/<target>/``, and so does what was found to reach new code. The
+exit status is 1 if there was any crash or hang.
 """
 
 import argparse

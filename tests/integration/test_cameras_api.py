@@ -18,7 +18,7 @@ from tests.unit.test_usb import add_node
 
 pytestmark = pytest.mark.timeout(60)
 
-TOKEN = "a-token-of-16-chars"
+TOKEN = "a-s3cret-of-16-chars"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 

@@ -20,7 +20,7 @@ from tests.in_process import Http, Service, serving
 from tests.rigs.net import free_port
 
 CAMERA = {"type": "rtsp", "url": "rtsp://127.0.0.1:9/a"}
-TOKEN = "0123456789abcdef-token"
+TOKEN = "0123456789-s3cret-token"
 
 
 def url_of(http: Http) -> str:

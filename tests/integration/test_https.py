@@ -31,7 +31,7 @@ from tests.fakes import PATIENCE_S
 from tests.in_process import Service
 from tests.rigs.net import free_port
 
-TOKEN = "0123456789abcdef-token"
+TOKEN = "0123456789-s3cret-token"
 
 
 @dataclass

@@ -29,7 +29,7 @@ from tests.rigs.skeleton import share_drawn
 
 pytestmark = pytest.mark.timeout(90)
 
-TOKEN = "0123456789abcdef-token"
+TOKEN = "0123456789-s3cret-token"
 MAX_BYTES = 2 * 1024 * 1024
 CONFIG = f"""
 [server]

@@ -194,7 +194,7 @@ def _of_this_thread() -> int:
 async def test_settings_of_the_server_do_not_reach_it(
     process: PictureProcess, jpeg: bytes, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("STREAMER_SERVER__TOKEN", "0123456789abcdef-token")
+    monkeypatch.setenv("STREAMER_SERVER__TOKEN", "0123456789-s3cret-token")
     await process.analyse(jpeg, job)
     environment = _environment(pid_of(process))
     assert b"PYTHONPATH" in environment and b"STREAMER_" not in environment

@@ -12,7 +12,7 @@ from streamer.streams import Stream, new_stream_id
 from tests.fakes import FakeSource, RecordingSink, make_frame
 from tests.in_process import Http, Service, WebcamPeer, serving
 
-TOKEN = "0123456789abcdef-token"
+TOKEN = "0123456789-s3cret-token"
 COUNTERS = ("frames_received_total", "frames_total", "reconnects_total")
 
 

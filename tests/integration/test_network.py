@@ -22,7 +22,7 @@ from tests.rigs.server import StreamerServer
 
 LOOPBACK = ["127.0.0.1"]
 CANDIDATE = re.compile(r"^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", re.MULTILINE)
-TURN = IceServer(urls=["turn:10.0.0.1:3478"], secret="not-to-be-told")
+TURN = IceServer(urls=["turn:10.0.0.1:3478"], secret="s3cret-not-to-be-told")
 
 
 def text(ports: range) -> str:

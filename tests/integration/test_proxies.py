@@ -13,7 +13,7 @@ from streamer.errors import ConfigError
 from streamer.server.application import make_application
 from tests.in_process import Http, Service, WebcamPeer, serving
 
-TOKEN = "0123456789abcdef-token"
+TOKEN = "0123456789-s3cret-token"
 HTML = {"Accept": "text/html"}
 CAMERA = {"type": "rtsp", "url": "rtsp://127.0.0.1:9/a"}
 TOLD = {

@@ -25,7 +25,7 @@ from tests.fakes import PATIENCE_S, FakeSource, RecordingSink, make_frame
 from tests.in_process import Http, Service, has_connection, limit, serving
 
 CAMERA = {"type": "rtsp", "url": "rtsp://127.0.0.1:9/a"}
-TOKEN = "0123456789abcdef-token"
+TOKEN = "0123456789-s3cret-token"
 SNAPSHOT = "/api/v1/streams/door/snapshot.jpg"
 MJPEG = "/api/v1/streams/door/mjpeg"
 

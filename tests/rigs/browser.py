@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 from playwright.async_api import async_playwright
 
+from tests.rigs import secrets
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
@@ -168,6 +170,7 @@ class PageWatch:
         )
 
     def _on_console(self, message: ConsoleMessage) -> None:
+        secrets.look(message.text, "the console of a page")
         if message.type == "error":
             self.console_errors.append(message.text)
 

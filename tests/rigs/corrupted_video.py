@@ -177,7 +177,7 @@ def _fragments(codec: str, unit: Unit) -> Iterator[bytes]:
 
 
 def _jpeg_payloads(picture: bytes) -> Iterator[bytes]:
-    """RFC 2435, section 3.1, without the tables of its own: what is wrong with those is part of the damage."""
+    """RFC 2435, section 3.1, without tables of its own: that they are wrong is part of the damage."""
     start = picture.find(b"\xff\xda")
     body = picture[start + 14 :] if start >= 0 else picture
     for at in range(0, len(body), MAX_PAYLOAD_BYTES):

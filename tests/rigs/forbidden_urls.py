@@ -1,4 +1,4 @@
-"""Addresses of cameras that lead, or seem to lead, where no camera may be: what people have tried elsewhere."""
+"""Addresses of cameras that lead, or seem to lead, where no camera may be."""
 
 from __future__ import annotations
 

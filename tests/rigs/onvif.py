@@ -59,8 +59,8 @@ def _fault(subcode: str) -> str:
 @dataclass
 class OnvifCamera:
     """A context manager. ``clock_s``: how far its clock is ahead; ``media_url``: where it says that its media
-    service is (its own); ``search_on``: the address of this machine on which it hears searches; ``host``: where it
-    answers."""
+    service is (its own); ``search_on``: the address of this machine on which it hears searches; ``host``:
+    where it answers."""
 
     rtsp_url: str
     user: str = ""

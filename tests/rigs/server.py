@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import ssl
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tests.rigs import secrets
 from tests.rigs.net import free_port
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 START_TIMEOUT_S = 60.0  # the first start of a day reads libraries from a cold disk
 STOP_TIMEOUT_S = 15.0
+
+_TELLING = ("/api/v1/streams", "/metrics", "/readyz", "/api/v1/streams/no-such", "/")
+"""What says most of a service; an error, too."""
 
 
 class StreamerServer:
@@ -91,6 +96,7 @@ class StreamerServer:
 
     def stop(self) -> None:
         """End it as ``docker stop`` does and check that it ends well; twice is safe."""
+        self._look_for_secrets()
         process, self._process = self._process, None
         if process is None:
             return
@@ -100,9 +106,11 @@ class StreamerServer:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+            self._look_at_log()
             raise AssertionError(
                 f"The server ignored SIGTERM for {STOP_TIMEOUT_S} s:\n{self.log_tail()}"
             ) from None
+        self._look_at_log()
         assert code == 0, f"The server ended with {code} after SIGTERM:\n{self.log_tail()}"
 
     def end(self, patience_s: float) -> int | None:
@@ -124,6 +132,7 @@ class StreamerServer:
         if process is not None:
             process.kill()
             process.wait()
+            self._look_at_log()
 
     @property
     def is_running(self) -> bool:
@@ -168,6 +177,31 @@ class StreamerServer:
         # The second field, the name in brackets, may hold spaces; utime and stime are 14 and 15.
         fields = self._proc("stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _look_for_secrets(self) -> None:
+        """In what it says to those who may ask, and in what its processes were called with."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        secrets.look_at_processes(self.pid, self.url)
+        for path in _TELLING:
+            connection = self._connection()
+            try:
+                connection.request("GET", path, headers=self._login)
+                secrets.look(connection.getresponse().read(), f"{self.url}{path}")
+            except (OSError, http.client.HTTPException):
+                continue  # it is stopped, or has had enough of us
+            finally:
+                connection.close()
+
+    def _look_at_log(self) -> None:
+        if self.log.exists():
+            secrets.look(self.log.read_bytes(), f"the log of {self.url}")
+
+    @property
+    def _login(self) -> dict[str, str]:
+        token = re.search(r'^token = "(.+)"', self._config_text, re.MULTILINE)
+        given = token[1] if token else self._environment.get("STREAMER_SERVER__TOKEN")
+        return {"Authorization": f"Bearer {given}"} if given else {}
 
     def _proc(self, name: str) -> Path:
         return Path(f"/proc/{self.pid}") / name

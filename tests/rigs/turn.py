@@ -10,12 +10,13 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from tests.rigs.net import free_port
+from tests.rigs.secrets import secret
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 START_TIMEOUT_S = 20.0
-SECRET = "a shared secret of the tests"
+SECRET = secret("turn")
 
 
 class TurnServer:

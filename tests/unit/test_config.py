@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from streamer.config import Config, RtspSource, ServerConfig, VideoConfig
+from streamer.config import Config, RtspSource, ServerConfig, StreamConfig, VideoConfig, explain
 from streamer.errors import ConfigError
 from streamer.settings import load_config
 
@@ -315,3 +315,10 @@ def test_rotation_is_a_quarter_turn_and_nothing_else(rotation: object) -> None:
     with pytest.raises(ValidationError):
         VideoConfig.model_validate({"rotation": rotation})
     assert VideoConfig.model_validate({"rotation": 270}).rotation == 270
+
+
+def test_unknown_type_of_a_source_is_not_repeated() -> None:
+    source = {"type": "rtsp://u:s3cret@10.0.0.5/s"}
+    with pytest.raises(ValidationError) as refused:
+        StreamConfig.model_validate({"id": "door", "source": source})
+    assert explain(refused.value) == "source: its type should be one of 'rtsp', 'file', 'usb'"

@@ -77,3 +77,9 @@ def test_names_with_quotes_stay_inside_their_quotes() -> None:
     login = Login('a"b\\c', "s3cret")
     login.take(['Digest realm="x", nonce="1"'])
     assert 'username="a\\"b\\\\c"' in login.answer("ANNOUNCE", "x")
+
+
+def test_challenge_with_an_empty_value_is_read_past_it() -> None:
+    login = Login("me", "pass")
+    assert login.take(['Digest realm="r", opaque=, nonce="n"'])
+    assert 'nonce="n"' in login.answer("ANNOUNCE", "rtsp://cam/x")

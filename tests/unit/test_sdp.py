@@ -218,3 +218,14 @@ def test_another_ice_session_would_be_a_restart_and_is_refused() -> None:
     assert parse_fragment("a=ice-ufrag:abcd", "abcd") == []
     with pytest.raises(Unsupported, match="restart"):
         parse_fragment("a=ice-ufrag:efgh", "abcd")
+
+
+@pytest.mark.parametrize("end", ["\v", "\f", "\x1c", "\x85", "\u2028", "\r", "\n"])
+@pytest.mark.parametrize("gap", [" ", "  ", "\t"])
+def test_hidden_candidate_is_found_however_lines_and_words_are_parted(end: str, gap: str) -> None:
+    words = ["1", "1", "udp", "5", "a-b.LOCAL", "5000", "typ", "host"]
+    hidden = f"a=candidate:{gap.join(words)}"
+    assert parse_fragment(f"a=mid:0\n{end}{hidden}{end}a=x", "ufrag") == []
+    many = end.join(f"a=candidate:1 1 udp {n} 10.0.0.5 5000 typ host" for n in range(40))
+    with pytest.raises(InvalidRequest, match="candidates"):
+        parse_fragment(many, "ufrag")

@@ -24,10 +24,9 @@ class _Publisher:
     """One for all inputs: making one takes milliseconds."""
 
     def __init__(self) -> None:
-        self.transport: Any = RTCDtlsTransport(
-            RTCIceTransport(RTCIceGatherer()), [RTCCertificate.generateCertificate()]
-        )
-        self.transport._send_rtp = self._swallow
+        ice = RTCIceTransport(RTCIceGatherer())
+        self.transport: Any = RTCDtlsTransport(ice, [RTCCertificate.generateCertificate()])
+        setattr(self.transport, "_send_rtp", self._swallow)  # noqa: B010
         self.transport._set_state(self.transport._state.__class__.CONNECTED)
         self.receiver: Any = RTCRtpReceiver("video", self.transport)
         self.receiver._track = RemoteStreamTrack("video")
@@ -85,7 +84,8 @@ async def _feed(data: bytes) -> None:
     pictures: list[Any] = []
     reception.on_packet = pictures.append
     reception.on_sender_report = lambda *report: None
-    stock, receiving.time = receiving.time, clock  # type: ignore[assignment]
+    module: Any = receiving
+    stock, module.time = module.time, clock
     try:
         for record in records(data):
             if len(record) < 3:
@@ -97,7 +97,7 @@ async def _feed(data: bytes) -> None:
             else:
                 await _publisher.transport._handle_rtp_data(packet, 0)
     finally:
-        receiving.time = stock
+        module.time = stock
     for picture in pictures:
         assert picture.data and picture.codec in ("vp8", "h264")
         last_pts = picture.pts

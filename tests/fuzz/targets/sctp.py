@@ -3,7 +3,7 @@
 from typing import Any
 
 from aiortc import RTCSctpTransport
-from aiortc.rtcsctptransport import crc32c
+from google_crc32c import value as crc32c
 
 from streamer.webrtc import patches
 from streamer.webrtc.outlets import LandmarkChannel
@@ -31,7 +31,8 @@ def packet_of(chunk: bytes) -> bytes:
     """With a checksum that is right: what a peer sends has one."""
     tag = 0 if chunk[:1] == b"\x01" else TAG  # of INIT, RFC 9260, section 8.5.1
     head = _PORT.to_bytes(2, "big") * 2 + tag.to_bytes(4, "big")
-    return head + crc32c(head + bytes(4) + chunk).to_bytes(4, "little") + chunk
+    checksum: int = crc32c(head + bytes(4) + chunk)
+    return head + checksum.to_bytes(4, "little") + chunk
 
 
 async def _feed(data: bytes) -> None:
