@@ -104,6 +104,7 @@ async def serve(config: Config, read_config: Callable[[], Config] | None = None)
             listening(runner, config.server, config.limits, *ports)
         )
         services.connections = lambda: len(connections)
+        services.connections_ended = lambda: asdict(connections.figures)
         await stop.unless_asked(_begin(config, services))
         if not stop.asked:
             services.ready = True
@@ -186,7 +187,7 @@ def make_services(config: Config) -> Services:
         privacy=config.privacy,
         checks=(
             partial(_models_are_there, config.pose),
-            partial(_state_is_kept, state_path.parent),
+            partial(_state_is_kept, state_path.parent, streams),
             _workers_start,
         ),
         state_folder=state_path.parent,
@@ -239,8 +240,10 @@ def _models_are_there(pose: PoseConfig) -> Reason | None:
     return None
 
 
-def _state_is_kept(folder: Path) -> Reason | None:
+def _state_is_kept(folder: Path, streams: Streams) -> Reason | None:
     trouble = trouble_with_folder(folder)
+    if trouble is None and not streams.storage_ok:
+        trouble = "The cameras can't be remembered; the log says why."
     return None if trouble is None else Reason("state-not-writable", trouble)
 
 

@@ -21,6 +21,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from streamer import __version__
+from streamer.isolation.child import failures
 from streamer.server.health import why_not_ready
 from streamer.server.journal import JOURNAL
 from streamer.server.keys import SERVICES, Services
@@ -28,6 +29,7 @@ from streamer.server.landmarks import READERS
 from streamer.telemetry import Histogram
 
 _ANSWERS: Final = ("2xx", "3xx", "4xx", "5xx")
+_ENDS: Final = ("dropped", "late", "refused")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
@@ -68,6 +70,13 @@ class ServiceFigures:
                     "reason",
                     journal.refused,
                 ),
+                _counts(
+                    "http_connections_ended",
+                    "Connections that were ended: late with what they send, dropped to make room, refused.",
+                    "reason",
+                    {**dict.fromkeys(_ENDS, 0), **services.connections_ended()},
+                ),
+                _worker_failures(),
                 late,
             )
         )
@@ -151,6 +160,14 @@ def _certificate(until: float | None) -> Iterator[Metric]:
     if until is not None:
         text = "When the server's certificate runs out, Unix time."
         yield _one("certificate_expiry_timestamp_seconds", text, until)
+
+
+def _worker_failures() -> Metric:
+    text = "Workers that ended by themselves, stood still, or said what can't be true."
+    metric = CounterMetricFamily("streamer_worker_failures", text, labels=["role", "how"])
+    for (role, how), count in failures.items():
+        metric.add_metric([role, how], count)
+    return metric
 
 
 def _one(name: str, text: str, value: float) -> Metric:

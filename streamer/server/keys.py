@@ -1,6 +1,6 @@
 """What handlers find in the application and on a request, typed."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,8 +38,8 @@ class Services:
     machine; ``find_cameras``: those of its network; ``ask_camera``: the streams of the one at an address.
     ``images``: analyses pictures; ``model``: where the model of a ``model_complexity`` lies; raises
     ModelError when it is not there. ``ready``: it takes work; ``draining``: it never will again. ``checks``:
-    what else it needs to take work. ``connections``: how many are open. ``state_folder``: where it keeps what
-    it remembers. ``certificate_until``: when the server's certificate runs out, Unix seconds; not for the
+    what else it needs to take work. ``connections``: how many are open; ``connections_ended``: how many
+    the limits ended, by why. ``state_folder``: where it keeps what it remembers. ``certificate_until``: when the server's certificate runs out, Unix seconds; not for the
     event loop. ``tokens``: the access tokens that there are; none by default.
     """
 
@@ -62,6 +62,7 @@ class Services:
     checks: "Sequence[Check]" = ()
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     connections: Callable[[], int] = lambda: 0
+    connections_ended: Callable[[], Mapping[str, int]] = dict[str, int]
     state_folder: Path | None = None
     certificate_until: Callable[[], float | None] = lambda: None
     max_picture_readers: int = 64
