@@ -37,10 +37,11 @@ class Services:
     or SourceForbidden for one that the configuration rules out. ``devices``: the USB cameras of this
     machine; ``find_cameras``: those of its network; ``ask_camera``: the streams of the one at an address.
     ``images``: analyses pictures; ``model``: where the model of a ``model_complexity`` lies; raises
-    ModelError when it is not there. ``ready``: it takes work; ``draining``: it never will again. ``checks``:
-    what else it needs to take work. ``connections``: how many are open; ``connections_ended``: how many
-    the limits ended, by why. ``state_folder``: where it keeps what it remembers. ``certificate_until``: when the server's certificate runs out, Unix seconds; not for the
-    event loop. ``tokens``: the access tokens that there are; none by default.
+    ModelError when it is not there. ``ready``: it takes work; ``draining``: it never will again.
+    ``checks``: what else it needs to take work. ``connections``: how many are open; ``connections_ended``:
+    how many the limits ended, by why. ``state_folder``: where it keeps what it remembers.
+    ``certificate_until``: when the server's certificate runs out, Unix seconds; not for the event loop.
+    ``tokens``: the access tokens that there are; none by default.
     """
 
     streams: Streams
