@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from streamer.isolation.lives import Life
 
-LAST_LOOK_S: Final = 0.05
+LAST_LOOK_S: Final = 0.5
 """Between the end of a child's messages and its own, if it died."""
 
 failures: Final = Counter[tuple[str, str]]()

@@ -86,7 +86,9 @@ def test_child_knows_no_setting_and_has_no_more_than_it_needs(
 
 
 def test_child_may_write_no_file_and_gain_no_privilege(start: Start) -> None:
-    process = Path(f"/proc/{start('door').pid}")
+    child = start("door")
+    ask(child, do="echo")  # it has begun
+    process = Path(f"/proc/{child.pid}")
     assert "NoNewPrivs:\t1\n" in process.joinpath("status").read_text("utf-8")
     limits = process.joinpath("limits").read_text("utf-8")
     for name in ("Max file size", "Max core file size"):
