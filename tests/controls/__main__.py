@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 TIMEOUT_S: Final = 300.0
 """For the tests of one control; those of all of them have as much for each."""
 
-HELD_BY: Final = ("AssertionError", "assert ", "Failed", "TimeoutError")
-"""How a test fails that notices: what it asserts does not hold, an error or an event does not come. A program
-that is merely broken fails with other errors, and proves nothing."""
+HELD_BY: Final = ("AssertionError", "assert ", "Failed", "TimeoutError", "streamer.")
+"""How a test fails that notices: what it asserts does not hold, an error or an event does not come, or an
+error of ours that should not have. A program that is merely broken fails with others, and proves nothing."""
 
 _NOT_COPIED: Final = shutil.ignore_patterns(
     ".git", ".venv*", "node_modules", ".cache", "build", "__pycache__", "*_cache", "*.egg-info"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -577,7 +578,8 @@ async def test_every_answer_has_the_headers_that_protect_a_browser(
     await add(http)
     headers = (await http.request(method, path)).headers
     policy = headers["Content-Security-Policy"]
-    directives = dict(each.strip().partition(" ")[::2] for each in policy.split(";"))
+    parts = (each.strip().partition(" ") for each in policy.split(";"))
+    directives = defaultdict(str, {name: value for name, _, value in parts})
     assert directives["default-src"] == directives["form-action"] == "'self'"
     assert directives["frame-ancestors"] == directives["object-src"] == "'none'"
     assert directives["require-trusted-types-for"] == "'script'"
@@ -585,10 +587,10 @@ async def test_every_answer_has_the_headers_that_protect_a_browser(
         "weaker than default-src"
     )
     assert "unsafe" not in policy and "*" not in policy
-    assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "no-referrer"
-    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
-    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert headers.get("X-Content-Type-Options") == "nosniff"
+    assert headers.get("Referrer-Policy") == "no-referrer"
+    assert headers.get("Cross-Origin-Resource-Policy") == "same-origin"
+    assert headers.get("Cross-Origin-Opener-Policy") == "same-origin"
     assert "camera=(self), microphone=()" in headers["Permissions-Policy"]
     assert "Access-Control-Allow-Origin" not in headers
     assert len(headers["X-Request-Id"]) == 16
@@ -829,7 +831,7 @@ async def test_too_many_peers_are_asked_to_come_back(tmp_path: Path) -> None:
         await first.join(http)
         for path in ("/webcam", f"/whep/{first.stream_id}"):
             response = await http.post(path, data=await second.offer(), headers=SDP)
-            assert int(response.headers["Retry-After"]) > 0
+            assert int(response.headers.get("Retry-After", 0)) > 0
             await problem(response, 503, "limit-reached")
         assert (await http.delete(first.location)).status == 200
         await second.join(http)
@@ -842,7 +844,7 @@ async def test_too_many_streams_are_asked_to_come_back(tmp_path: Path) -> None:
     async with serving(service) as http:
         assert (await add(http, "one")).status == 201
         response = await add(http, "two")
-        assert int(response.headers["Retry-After"]) > 0
+        assert int(response.headers.get("Retry-After", 0)) > 0
         await problem(response, 503, "limit-reached")
 
 

@@ -15,7 +15,7 @@ import pytest
 from streamer.config import WorkersConfig
 from streamer.errors import WorkerDied, WorkerHung
 from streamer.isolation.child import Child, failures
-from streamer.isolation.memory import SLOT_BYTES, SLOTS
+from streamer.isolation.memory import SIZE, SLOT_BYTES, SLOTS, new_memory
 from streamer.isolation.nursery import nursery
 from streamer.isolation.roles import ROLES
 from tests.rigs.workers import is_alive, nursery_of, workers_of
@@ -196,6 +196,14 @@ def test_child_can_not_take_the_shared_memory_away(start: Start) -> None:
     child.send({"do": "take the ground away"})
     with pytest.raises(WorkerDied):
         child.receive(LONG_S)
+
+
+def test_shared_memory_keeps_its_size_whoever_holds_it() -> None:
+    descriptor = new_memory()
+    for size in (0, SIZE + 1):
+        with pytest.raises(PermissionError):
+            os.ftruncate(descriptor, size)
+    os.close(descriptor)
 
 
 def test_killed_child_is_over_for_a_thread_that_waits(start: Start) -> None:
