@@ -119,8 +119,9 @@ def test_json_line_is_json_and_has_no_secret(lines: Lines, text: str) -> None:
 def test_nobody_forges_a_line_with_a_line_break(lines: Lines, form: str) -> None:
     configure_logging("info", "json" if form == "json" else "text")
     logger.info("GET %s", "/a\n2026-01-01 INFO streamer: all is well\r\x1b[2J")
-    (line,) = lines()
-    assert "\x1b" not in line and "\r" not in line
+    said = lines()
+    assert len(said) == 1
+    assert "\x1b" not in said[0] and "\r" not in said[0]
 
 
 # -- the same line again ----------------------------------------------------------------------------

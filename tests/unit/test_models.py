@@ -94,10 +94,11 @@ def test_damaged_source_is_fetched_again(tmp_path: Path, published: dict[str, by
     assert len(registry.asked) == 2
 
 
-def test_wrong_digest_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
-    registry = FakeRegistry(
-        {"pose_detection.tflite": b"not it", "pose_landmark_full.tflite": b"nor this"}
-    )
+def test_wrong_digest_is_refused_and_nothing_is_left(
+    tmp_path: Path, published: dict[str, bytes]
+) -> None:
+    """Of files that would do, but are not those that are named."""
+    registry = FakeRegistry({name: content + b"\0" for name, content in published.items()})
     with pytest.raises(ModelError, match="SHA-256"):
         make_full(tmp_path, registry)
     assert list(tmp_path.iterdir()) == []
