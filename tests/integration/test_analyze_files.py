@@ -451,7 +451,11 @@ def test_an_interrupted_run_goes_on_where_it_was(
     out = tmp_path / "out"
     given: list[str | Path] = [short, long, "--model", "lite", "--jobs", "1", "-o", out]
     command = [sys.executable, "-m", "streamer", "analyze", *map(str, given)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+    # What runs in the background of a shell ignores SIGINT, and so do its children.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
+    with running:
         assert running.stdout is not None
         assert running.stdout.readline().startswith("short.mp4: 10 frames")
         running.send_signal(number)

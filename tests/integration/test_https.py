@@ -236,7 +236,8 @@ async def test_trust_is_open_to_everybody_on_every_way(
     page = await client.get(url("/trust"), ssl=trusting)
     assert page.status == 200 and "trust.js" in await page.text()
     for path in ("/static/trust.js", "/static/style.css", "/healthz"):
-        assert (await client.get(url(path), ssl=trusting)).status == 200
+        async with client.get(url(path), ssl=trusting) as file:
+            assert file.status == 200
     shown = (await (await client.get(url("/trust/authority"), ssl=trusting)).json())["authority"]
     certificate = await client.get(url("/trust/ca.crt"), ssl=trusting)
     assert certificate.content_type == "application/x-x509-ca-cert"
@@ -245,8 +246,8 @@ async def test_trust_is_open_to_everybody_on_every_way(
     assert shown["name"].startswith("Streamer on ")
     assert datetime.date.fromisoformat(shown["until"]).year > datetime.date.today().year + 8
     for path in ("/", "/api/v1/streams", "/trust/", "/trust/server.pem", "/trust/authority.pem"):
-        refused = await client.get(url(path), ssl=trusting, allow_redirects=False)
-        assert refused.status in (401, 308)
+        async with client.get(url(path), ssl=trusting, allow_redirects=False) as refused:
+            assert refused.status in (401, 308)
 
 
 async def test_fingerprint_is_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
