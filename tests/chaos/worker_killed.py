@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.bench.viewers_worker import Viewer
 from tests.chaos import Result
 from tests.chaos.stage import PATIENCE_S, Stage, Times, make_clip, running, staged
-from tests.rigs.workers import Worker, workers_of
+from tests.rigs.workers import Worker, children_of, nursery_of
 
 NAME = "worker killed or stopped"
 PASS = "killed: back <= 3 s, stopped: replaced <= 3 s, others lose 0 frames, all viewers stay"
@@ -105,14 +105,16 @@ async def _strike(
     """Strike one child and wait until its stream is back: its role, and what other streams have lost. Each
     child in its turn: what dies too often is left alone for a while."""
     await asyncio.sleep(CALM_S)
-    there = sorted(workers_of(stage.server.pid), key=lambda each: (each.role, each.name))
+    nursery = await asyncio.to_thread(nursery_of, stage.server.pid)
+    assert nursery is not None
+    there = sorted(children_of(nursery), key=lambda each: (each.role, each.name))
     victim = there[turn // len(SIGNALS) % len(there)]
     name = _stream_of(stage, victim)
     others = [other for other in stage.readers if other != name]
     before = {other: await stage.losses(other) for other in others}
     begun = time.monotonic()
     os.kill(victim.pid, number)
-    await _replaced(stage, victim)
+    await _replaced(nursery, victim)
     now = time.monotonic()
     back_s = await stage.readers[name].back_after(now)
     found.note(now - begun + (back_s if number is signal.SIGKILL else 0.0))
@@ -128,11 +130,11 @@ def _stream_of(stage: Stage, worker: Worker) -> str:
     return found[0] if found else worker.name
 
 
-async def _replaced(stage: Stage, victim: Worker) -> None:
+async def _replaced(nursery: int, victim: Worker) -> None:
     """Waits until another child has its place."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
-            there = await asyncio.to_thread(workers_of, stage.server.pid)
+            there = children_of(nursery)
             same = [each for each in there if (each.role, each.name) == (victim.role, victim.name)]
             if same and victim not in same:
                 return
