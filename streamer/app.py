@@ -15,7 +15,7 @@ from aiohttp import web
 
 from streamer.access.book import TokenBook
 from streamer.access.store import TokenFile, tokens_path
-from streamer.aio import cancel_and_wait, share_heaps
+from streamer.aio import cancel_and_wait, settle_objects, share_heaps
 from streamer.config import (
     AnySource,
     Config,
@@ -120,6 +120,7 @@ async def _begin(config: Config, services: Services) -> None:
     await asyncio.gather(
         asyncio.to_thread(_try_estimator, config.pose, factory), asyncio.to_thread(lives.prepare)
     )
+    settle_objects()
     for stream in config.streams:
         services.streams.add_camera(stream, keep=False)
     services.streams.load_kept()

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import select
 import signal
 import socket
 import threading
@@ -72,6 +73,8 @@ class ProcessLife:
         if born is None:
             return None
         deadline = time.monotonic() + timeout_s
+        if born.descriptor is not None and not _ends(born.descriptor, timeout_s):
+            return None
         while (code := nursery.exit_code(born.number)) is None and time.monotonic() < deadline:
             time.sleep(END_LOOK_S)
         return code
@@ -81,6 +84,13 @@ class ProcessLife:
             born, self._born = self._born, None
         if born is not None and born.descriptor is not None:
             os.close(born.descriptor)
+
+
+def _ends(descriptor: int, timeout_s: float) -> bool:
+    """Whether the process does within this time. The fork server, which others need, is left alone."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(timeout_s * 1000))
 
 
 class ThreadLife:

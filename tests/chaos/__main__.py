@@ -4,6 +4,8 @@ python -m tests.chaos                          every scenario, 50 times each; `m
 python -m tests.chaos camera_killed --times 5  one of them, 5 times
 
 A scenario that fails says so, and the next one runs. Exit code 1 if any did.
+
+Other work on the machine takes frames away. --nice -10 (as root) puts the run before it, as in tests.soak.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, cast
 
 from tests.bench.table import print_table
 from tests.chaos import SCENARIOS, Result, Scenario
+from tests.rigs.priority import has_its_own_session, in_a_session_of_its_own, set_priority
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,10 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
     parser.add_argument("--times", type=int, default=50)
+    parser.add_argument("--nice", type=int, metavar="N", help="from -20, first, to 19")
     given = parser.parse_args(arguments)
     unknown = set(given.scenarios) - set(SCENARIOS)
     if unknown:
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(SCENARIOS)}")
+    if given.nice is not None:
+        if not has_its_own_session():
+            own = sys.argv[1:] if arguments is None else arguments
+            return in_a_session_of_its_own("tests.chaos", own)
+        set_priority(given.nice)
     results = []
     rows = []
     for name in given.scenarios or SCENARIOS:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 NAME = "full disk"
-PASS = "goes on, says so (log, /readyz), keeps the old file, saves when there is room"
+PASS = "goes on, says so (507, log, /readyz), keeps the old file, saves when there is room"
 DISK = "4m"
 TIMES_A_TURN = 10
 """A turn takes ten seconds, since readiness looks every five; in the long form there are five of them."""
@@ -29,7 +29,8 @@ SAVED_WITHIN_S = 10.0
 
 
 async def run(times: int) -> Result:
-    """Again and again: a camera is added while the disk is full, and another when there is room."""
+    """Again and again: a camera is refused while the disk is full, and another is added when there
+    is room."""
     turns = -(-times // TIMES_A_TURN)
     if os.geteuid() != 0:
         return Result("needs root, to mount a small disk", passed=False)
@@ -66,8 +67,11 @@ async def _fill_and_free(
     _fill(ballast)
     wrong = []
     name = f"full{turn}"
-    if (status := await _add(http, name)) != 201:
+    if (status := await _add(http, name)) != 507:
         wrong.append(f"adding a camera to a full disk: {status}")
+    async with http.get(f"/api/v1/streams/{name}") as response:
+        if response.status != 404:
+            wrong.append(f"the camera that can't be remembered: {response.status}")
     # Once is enough: what the log has said it does not say again within the next minute.
     if not await _becomes(lambda: b"No space left" in _content(log)):
         wrong.append("the log says nothing of the disk")

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 PATIENCE_S = 60.0
 """How long anything may take before a scenario gives up: far more than it should."""
 
+REST_S = 20.0
+
 SIZE, FPS, CLIP_S = (320, 240), 10, 8
 LITE = "[pose]\nmodel_complexity = 0\n"
 """Small, slow and light, so that several cameras fit beside each other on two cores."""
@@ -114,6 +116,19 @@ class Stage:
         async with self.http.get(url, raise_for_status=True) as response:
             found: dict[str, Any] = (await response.json())["stats"]
             return found
+
+    async def losses(self, stream: str) -> int:
+        """Frames and messages that are missing, and new beginnings, since the stream began."""
+        stats, reader = await self.stats(stream), self.readers[stream]
+        return int(stats["frames_dropped"]) + reader.gaps + reader.seen[-1].epoch
+
+    async def at_rest(self) -> str:
+        """What all streams lose together in ``REST_S`` without a fault, in words: what they lose then, the
+        machine takes from them."""
+        before = [await self.losses(stream) for stream in self.readers]
+        await asyncio.sleep(REST_S)
+        after = [await self.losses(stream) for stream in self.readers]
+        return f"{sum(after) - sum(before)} lost in {REST_S:.0f} s without a fault"
 
     async def metric(self, name: str) -> float:
         """A figure of /metrics without labels."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.bench.viewers_worker import Viewer
 from tests.chaos import Result
 from tests.chaos.stage import PATIENCE_S, Stage, Times, make_clip, running, staged
-from tests.rigs.workers import Worker, workers_of
+from tests.rigs.workers import Worker, children_of, nursery_of
 
 NAME = "worker killed or stopped"
 PASS = "killed: back <= 3 s, stopped: replaced <= 3 s, others lose 0 frames, all viewers stay"
@@ -34,23 +34,28 @@ async def run(times: int) -> Result:
             watches = {name: _Watch(stage, name) for name in stage.cameras}
             async with running(*(watch.run() for watch in watches.values())):
                 await asyncio.gather(*(watch.joined.wait() for watch in watches.values()))
+                at_rest = await stage.at_rest()
                 found = {number: Times(LIMIT_S) for number in SIGNALS}
                 roles: set[str] = set()
                 losses: list[str] = []
+                frames = 0
+                begun = time.monotonic()
                 for turn, number in zip(range(times), itertools.cycle(SIGNALS), strict=False):
                     with found[number].one_try(f"turn {turn + 1}, {number.name}"):
                         role, lost = await _strike(stage, watches, turn, number, found[number])
                         roles.add(role)
+                        frames += sum(lost.values())
                         losses += [
                             f"turn {turn + 1}, {number.name} to a {role}: {other} lost {count}"
                             for other, count in lost.items()
                             if count
                         ]
+                took_s = time.monotonic() - begun
                 notes = [note for watch in watches.values() for note in watch.notes()]
     killed, stopped = found.values()
     figure = (
-        f"killed {killed}; stopped {stopped}; others lost frames in {len(losses)}/{times};"
-        f" {', '.join(sorted(roles))}"
+        f"killed {killed}; stopped {stopped}; others lost frames in {len(losses)}/{times}: {frames} in"
+        f" {took_s:.0f} s, beside {at_rest}; {', '.join(sorted(roles))}"
     )
     in_time = killed.passed(times - times // 2) and stopped.passed(times // 2)
     notes += [*killed.failures, *stopped.failures, *losses]
@@ -100,20 +105,22 @@ async def _strike(
     """Strike one child and wait until its stream is back: its role, and what other streams have lost. Each
     child in its turn: what dies too often is left alone for a while."""
     await asyncio.sleep(CALM_S)
-    there = sorted(workers_of(stage.server.pid), key=lambda each: (each.role, each.name))
+    nursery = await asyncio.to_thread(nursery_of, stage.server.pid)
+    assert nursery is not None
+    there = sorted(children_of(nursery), key=lambda each: (each.role, each.name))
     victim = there[turn // len(SIGNALS) % len(there)]
     name = _stream_of(stage, victim)
     others = [other for other in stage.readers if other != name]
-    before = {other: await _losses(stage, other) for other in others}
+    before = {other: await stage.losses(other) for other in others}
     begun = time.monotonic()
     os.kill(victim.pid, number)
-    await _replaced(stage, victim)
+    await _replaced(nursery, victim)
     now = time.monotonic()
     back_s = await stage.readers[name].back_after(now)
     found.note(now - begun + (back_s if number is signal.SIGKILL else 0.0))
     await watches[name].pictures_come()
     await asyncio.sleep(CALM_S)
-    return victim.role, {other: await _losses(stage, other) - before[other] for other in others}
+    return victim.role, {other: await stage.losses(other) - before[other] for other in others}
 
 
 def _stream_of(stage: Stage, worker: Worker) -> str:
@@ -123,17 +130,11 @@ def _stream_of(stage: Stage, worker: Worker) -> str:
     return found[0] if found else worker.name
 
 
-async def _losses(stage: Stage, stream: str) -> int:
-    """Frames and messages that are missing, and new beginnings, since the stream began."""
-    stats, reader = await stage.stats(stream), stage.readers[stream]
-    return int(stats["frames_dropped"]) + reader.gaps + reader.seen[-1].epoch
-
-
-async def _replaced(stage: Stage, victim: Worker) -> None:
+async def _replaced(nursery: int, victim: Worker) -> None:
     """Waits until another child has its place."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
-            there = await asyncio.to_thread(workers_of, stage.server.pid)
+            there = children_of(nursery)
             same = [each for each in there if (each.role, each.name) == (victim.role, victim.name)]
             if same and victim not in same:
                 return

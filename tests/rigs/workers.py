@@ -28,6 +28,14 @@ def workers_of(server_pid: int) -> list[Worker]:
     ]
 
 
+def children_of(nursery_pid: int) -> list[Worker]:
+    """As ``workers_of``, for who looks often: that reads of every process of the machine, and with 100 looks
+    a second takes a quarter of a core from the server that is watched."""
+    pids = Path(f"/proc/{nursery_pid}/task/{nursery_pid}/children").read_text("ascii").split()
+    titles = {int(pid): _TITLE.fullmatch(_title(int(pid))) for pid in pids}
+    return [Worker(pid, title[1], title[2]) for pid, title in titles.items() if title]
+
+
 def nursery_of(server_pid: int) -> int | None:
     """The process that forks them."""
     parents = _parents()

@@ -16,11 +16,8 @@ session of its own, so that nobody else becomes quicker with it.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import http.client
-import os
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -29,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.bench.machine import describe_machine
+from tests.rigs.priority import has_its_own_session, in_a_session_of_its_own, set_priority
 from tests.soak import samples
 from tests.soak.load import Load, count_cameras, running
 from tests.soak.plot import plot
@@ -40,7 +38,6 @@ if TYPE_CHECKING:
 CYCLE_S = 60.0
 CYCLES_AT_LEAST = 12
 SHORTEST_CYCLE_S = 12.0
-AUTOGROUP = Path("/proc/self/autogroup")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,12 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parse(arguments)
     if given.report:
         return _report(given.report)
-    if os.getsid(0) != os.getpid():
-        return _in_a_session_of_its_own(sys.argv[1:] if arguments is None else arguments)
+    if not has_its_own_session():
+        own = sys.argv[1:] if arguments is None else arguments
+        return in_a_session_of_its_own("tests.soak", own)
     folder = given.folder or Path(tempfile.mkdtemp(prefix="soak-"))
     folder.mkdir(parents=True, exist_ok=True)
     if given.nice is not None:
-        _set_priority(given.nice)
+        set_priority(given.nice)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -85,23 +83,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--nice", type=int, metavar="N", help="from -20, first, to 19")
     parser.add_argument("--report", type=Path, metavar="FOLDER", help="of a run that was")
     return parser.parse_args(arguments)
-
-
-def _in_a_session_of_its_own(arguments: Sequence[str]) -> int:
-    """So that Ctrl+C reaches the run and not the service, and ``--nice`` nobody else: where Linux shares
-    out CPU time by sessions first (autogroup), a session's niceness is what counts."""
-    command = [sys.executable, "-m", "tests.soak", *arguments]
-    process = subprocess.Popen(command, start_new_session=True)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: process.send_signal(number))
-    return process.wait()
-
-
-def _set_priority(nice: int) -> None:
-    """Of this process and all that it starts."""
-    os.setpriority(os.PRIO_PROCESS, 0, nice)
-    with contextlib.suppress(FileNotFoundError):
-        AUTOGROUP.write_text(str(nice))
 
 
 def _run(

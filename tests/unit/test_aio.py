@@ -1,6 +1,7 @@
 """The one-frame slot, cancelling, percentiles, and the guard of the event loop."""
 
 import asyncio
+import gc
 import math
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from streamer.aio import (
     cancel_and_wait,
     in_daemon_thread,
     percentile,
+    settle_objects,
 )
 from tests.fakes import PATIENCE_S
 
@@ -170,3 +172,12 @@ def test_threads_share_a_few_heaps() -> None:
         return int(subprocess.run(command, capture_output=True, check=True, timeout=15).stdout)
 
     assert heaps("shared") < 3 < heaps("apart")
+
+
+def test_collector_of_cycles_has_next_to_nothing_to_look_at_once_the_service_runs() -> None:
+    before = len(gc.get_objects())
+    try:
+        settle_objects()
+        assert len(gc.get_objects()) < before / 20
+    finally:
+        gc.unfreeze()
