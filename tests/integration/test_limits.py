@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,6 +195,26 @@ async def test_head_that_is_too_long_is_told_so(
 ) -> None:
     async with serving_within(tmp_path, max_url_bytes=1024, max_header_bytes=4096) as server:
         problem(await said(server.port, words), status, kind)
+
+
+async def test_one_field_of_a_head_is_not_all_of_it(tmp_path: Path) -> None:
+    """The fields that aiohttp takes apart cost time that grows with the square of their length."""
+    async with serving_within(tmp_path) as server:
+        words = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: " + b"a;" * 5000 + b"\r\n\r\n"
+        problem(await said(server.port, words), 431, "header-too-large")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/login", "/api/v1/images"])
+@pytest.mark.parametrize("piece", [";", '"', "a;"])
+async def test_type_of_a_body_that_no_body_has_costs_nothing(
+    http: Http, path: str, piece: str
+) -> None:
+    """``email``, with which aiohttp reads it, takes seconds for some KiB: nobody needs a token for that."""
+    headers = {"Content-Type": piece * (8000 // len(piece)) + path}  # aiohttp remembers some
+    begun_s = time.thread_time()
+    async with http.post(path, data=b"{}", headers=headers) as response:
+        assert response.status == 415
+    assert time.thread_time() - begun_s < 0.15
 
 
 async def test_head_that_grows_without_end_is_ended(tmp_path: Path) -> None:

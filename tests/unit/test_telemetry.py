@@ -51,7 +51,9 @@ def test_what_is_no_credential_stays(text: str) -> None:
     assert redact(text) == text
 
 
-@pytest.mark.parametrize("piece", ["a", "a://", "://", "user=", "st-00000000-", "@", "x" * 40 + " "])
+@pytest.mark.parametrize(
+    "piece", ["a", "a://", "://", "user=", "st-00000000-", "@", "x" * 40 + " "]
+)
 def test_long_text_of_strangers_is_redacted_at_once(piece: str) -> None:
     """It comes in names of keys that are none, also of who has not signed in; time that grows with the
     square of the length would stop the event loop for a minute."""
