@@ -20,6 +20,7 @@ from streamer.config import LimitsConfig, ServerConfig
 from streamer.server.application import make_application
 from streamer.server.connections import Connections
 from streamer.server.door import listening
+from streamer.server.landmarks import READERS
 from tests.fakes import PATIENCE_S
 from tests.in_process import SDP, Http, Service, WebcamPeer, limit, serving
 
@@ -303,16 +304,44 @@ async def test_peer_that_floods_its_channels_is_closed(tmp_path: Path, flood: st
     await peer.close()
 
 
-async def test_reader_that_talks_without_end_is_sent_away(http: Http) -> None:
+@pytest.mark.parametrize("what", ["send_str", "ping", "pong"])
+async def test_reader_that_talks_without_end_is_sent_away(http: Http, what: str) -> None:
     await http.post("/api/v1/streams", json={"id": "door", "source": CAMERA})
     limit(http, messages_per_minute=5)
     async with http.ws_connect("/api/v1/streams/door/landmarks") as websocket:
         for _ in range(10):
-            await websocket.send_str("x")
+            await getattr(websocket, what)(b"x" if what != "send_str" else "x")
         async with asyncio.timeout(PATIENCE_S):
             async for _ in websocket:
                 pass
         assert websocket.close_code == aiohttp.WSCloseCode.POLICY_VIOLATION
+
+
+async def test_reader_that_leaves_in_the_middle_of_a_flood_is_no_fault_of_ours(
+    http: Http, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each would write a traceback into the log."""
+    await http.post("/api/v1/streams", json={"id": "door", "source": CAMERA})
+    limit(http, messages_per_minute=1_000_000)
+    async with http.ws_connect("/api/v1/streams/door/landmarks", autoping=False) as websocket:
+        connection = websocket._response.connection
+        assert connection is not None and connection.transport is not None
+        for _ in range(1000):
+            await websocket.ping(b"x" * 100)
+        connection.transport.abort()
+    readers = http.server.app[READERS]  # type: ignore[attr-defined]
+    await until(lambda: len(readers) == 0)
+    assert [each.message for each in caplog.records if each.levelname == "ERROR"] == []
+
+
+async def test_pings_of_readers_are_answered(http: Http) -> None:
+    await http.post("/api/v1/streams", json={"id": "door", "source": CAMERA})
+    async with http.ws_connect("/api/v1/streams/door/landmarks", autoping=False) as websocket:
+        await websocket.ping(b"there?")
+        async with asyncio.timeout(PATIENCE_S):
+            while (message := await websocket.receive()).type is not aiohttp.WSMsgType.PONG:
+                pass
+        assert message.data == b"there?"
 
 
 # -- the disk ---------------------------------------------------------------------------------------
