@@ -4,6 +4,7 @@ import { Problem, request, sentence } from "./api.js";
 import { BASE } from "./base.js";
 import { byId, setText } from "./dom.js";
 import { t } from "./i18n.js";
+import { placeAt } from "./next.js";
 
 const WRONG_TOKEN = 401;
 const form = byId("login", HTMLFormElement);
@@ -17,11 +18,9 @@ const REASONS = {
   role: t("Your token may not do that. Sign in with one that may."),
 };
 
-/** Where the person wanted to go; a path of this server only, or the wall. */
-function nextPath() {
-  const next = new URL(new URLSearchParams(location.search).get("next") ?? BASE, location.origin);
-  const isOurs = next.origin === location.origin && next.pathname.startsWith(BASE);
-  return isOurs ? next.pathname + next.search : BASE;
+function nextPlace() {
+  const next = new URLSearchParams(location.search).get("next") ?? BASE;
+  return placeAt(new URL(BASE, location.origin).href, next);
 }
 
 async function signIn() {
@@ -29,7 +28,7 @@ async function signIn() {
   setText(message, "");
   try {
     await request("POST", "/api/v1/login", { json: { token: token.value } });
-    location.replace(nextPath());
+    location.replace(nextPlace());
   } catch (error) {
     const isWrong = error instanceof Problem && error.status === WRONG_TOKEN;
     setText(message, isWrong ? t("That token is not right.") : sentence(error));

@@ -22,6 +22,7 @@ _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _PLAIN: Final = frozenset({"/healthz", "/readyz", "/trust", "/trust/authority", "/trust/ca.crt"})
 """Open without https, where there is any; so are the pages' files."""
 _FILES: Final = "/static/"
+_MAX_TYPE_CHARACTERS: Final = 256
 _HEADERS: Final = {
     # Scripts, styles and connections, WebSockets too: from here alone, nothing inline. With trusted types no
     # script can turn text into markup or code, as none does.
@@ -187,9 +188,16 @@ def is_exposed(config: ServerConfig) -> bool:
     return not is_loopback(config.host) or bool(config.trusted_proxies)
 
 
+def body_type(request: web.Request) -> str:
+    """Of its body, without parameters. One that is longer than any is not looked at: aiohttp reads it with
+    ``email``, which takes seconds for some KiB of semicolons."""
+    is_one = len(request.headers.get("Content-Type", "")) <= _MAX_TYPE_CHARACTERS
+    return request.content_type if is_one else ""
+
+
 async def read_text(request: web.Request, content_type: str, limit_bytes: int) -> str:
     """The body, if it is of this type and size, and comes in time."""
-    if request.content_type != content_type:
+    if body_type(request) != content_type:
         raise web.HTTPUnsupportedMediaType(reason=f"Send the body as {content_type}.")
     try:
         async with receiving(request, request.app[SERVICES].limits.body_timeout_s):

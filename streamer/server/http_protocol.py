@@ -25,6 +25,9 @@ LINGERING_S: Final = 2.0
 MAX_FIELDS: Final = 100
 """Header fields of a request; browsers send about 20."""
 
+MAX_FIELD_BYTES: Final = 8192
+"""Of each, as with most servers: aiohttp's time for a cookie grows with the square of its length."""
+
 SERVER: Final = "Streamer"
 """No version: who looks for old ones need not be helped."""
 
@@ -46,7 +49,7 @@ class HttpProtocol(web.RequestHandler):
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]  # aiohttp's annotation forgets that it may be None
             max_line_size=limits.max_url_bytes,
-            max_field_size=limits.max_header_bytes,
+            max_field_size=min(MAX_FIELD_BYTES, limits.max_header_bytes),
             max_headers=MAX_FIELDS,
             lingering_time=LINGERING_S,
         )
@@ -157,8 +160,8 @@ class HttpProtocol(web.RequestHandler):
     def _too_long(self) -> str:
         limits = self._limits
         return (
-            f"A request's address has {limits.max_url_bytes} bytes at most, its whole head "
-            f"{limits.max_header_bytes}."
+            f"A request's address has {limits.max_url_bytes} bytes at most, a header field "
+            f"{MAX_FIELD_BYTES}, its whole head {limits.max_header_bytes}."
         )
 
 

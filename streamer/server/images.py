@@ -15,6 +15,7 @@ from streamer.config import Section, Share
 from streamer.errors import InvalidPicture, InvalidRequest, PictureTooLarge
 from streamer.images.job import Analysis, Enhancement, Job, PictureFormat
 from streamer.model import LANDMARK_COUNT
+from streamer.server.guard import body_type
 from streamer.server.http_protocol import receiving
 from streamer.server.keys import SERVICES, Services
 from streamer.server.openapi import JSON, Answer, Content, describe, queries
@@ -169,8 +170,9 @@ def _quality(text: str) -> float:
 
 async def _receive(request: web.Request, limit_bytes: int, timeout_s: float) -> bytearray:
     """The picture's file. What is too large is refused before it is read, or as soon as that shows."""
-    is_form = request.content_type == FORM
-    if not is_form and not request.content_type.startswith("image/"):
+    kind = body_type(request)
+    is_form = kind == FORM
+    if not is_form and not kind.startswith("image/"):
         raise web.HTTPUnsupportedMediaType(
             reason=f"Send the picture in the field `{FIELD}` of a form ({FORM}), or as the body, with "
             "its own type (image/jpeg)."

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
-from aiohttp import WSCloseCode, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from streamer.access import Role
 from streamer.errors import LimitReached
@@ -166,6 +166,7 @@ async def _over_websocket(request: web.Request, stream: Stream) -> web.StreamRes
         protocols=(PROTOCOL,),
         timeout=CLOSE_TIMEOUT_S,
         heartbeat=HEARTBEAT_S,
+        autoping=False,  # they count, too: 40,000 in one packet would all be answered in one turn
         compress=False,  # it costs 0.1 ms a message and reader, and networks at home need it not
         max_msg_size=limits.max_message_bytes,
         writer_limit=0,  # each message waits until there is room
@@ -189,10 +190,13 @@ async def _over_websocket(request: web.Request, stream: Stream) -> web.StreamRes
 
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(send_all(), name=f"landmarks-{stream.id}")
-            async for _ in websocket:  # answers pings, and ends when one of the two has left
-                if not incoming.take():
+            with contextlib.suppress(ConnectionResetError):
+                async for message in websocket:  # ends when one of the two has left
                     async with in_time(request):
-                        await websocket.close(code=WSCloseCode.POLICY_VIOLATION)
+                        if not incoming.take():
+                            await websocket.close(code=WSCloseCode.POLICY_VIOLATION)
+                        elif message.type is WSMsgType.PING:
+                            await websocket.pong(message.data)
             sending.cancel()
     return websocket
 

@@ -21,8 +21,9 @@ Conversation = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 CHUNK_BYTES = 1 << 16
 
-# A reply that FFmpeg takes for a redirect (RFC 2326, section 11.3), as leniently as it reads one.
-_REDIRECT = re.compile(rb"RTSP/\S*[ \t]+[\v\f+0]*3\d\d")
+# A reply that FFmpeg takes for a redirect (RFC 2326, section 11.3), as leniently as it reads one. It is
+# looked for from the last RTSP/ of a word on: from each, a camera could make it take half a minute.
+_REDIRECT = re.compile(rb"RTSP/(?:(?!RTSP/)\S)*[ \t]+[\v\f+0]*3\d\d")
 _MAX_STATUS_LINE_BYTES = 4096
 
 _TRANSPORT = b"transport:"

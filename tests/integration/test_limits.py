@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from streamer.config import LimitsConfig, ServerConfig
 from streamer.server.application import make_application
 from streamer.server.connections import Connections
 from streamer.server.door import listening
+from streamer.server.landmarks import READERS
 from tests.fakes import PATIENCE_S
 from tests.in_process import SDP, Http, Service, WebcamPeer, limit, serving
 
@@ -196,6 +198,26 @@ async def test_head_that_is_too_long_is_told_so(
         problem(await said(server.port, words), status, kind)
 
 
+async def test_one_field_of_a_head_is_not_all_of_it(tmp_path: Path) -> None:
+    """The fields that aiohttp takes apart cost time that grows with the square of their length."""
+    async with serving_within(tmp_path) as server:
+        words = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: " + b"a;" * 5000 + b"\r\n\r\n"
+        problem(await said(server.port, words), 431, "header-too-large")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/login", "/api/v1/images"])
+@pytest.mark.parametrize("piece", [";", '"', "a;"])
+async def test_type_of_a_body_that_no_body_has_costs_nothing(
+    http: Http, path: str, piece: str
+) -> None:
+    """``email``, with which aiohttp reads it, takes seconds for some KiB: nobody needs a token for that."""
+    headers = {"Content-Type": piece * (8000 // len(piece)) + path}  # aiohttp remembers some
+    begun_s = time.thread_time()
+    async with http.post(path, data=b"{}", headers=headers) as response:
+        assert response.status == 415
+    assert time.thread_time() - begun_s < 0.15
+
+
 async def test_head_that_grows_without_end_is_ended(tmp_path: Path) -> None:
     async with serving_within(tmp_path, max_header_bytes=4096) as server:
         answer = await said(server.port, HEAD + b"a\r\n", b"Y: " + b"b" * 500 + b"\r\n")
@@ -282,16 +304,44 @@ async def test_peer_that_floods_its_channels_is_closed(tmp_path: Path, flood: st
     await peer.close()
 
 
-async def test_reader_that_talks_without_end_is_sent_away(http: Http) -> None:
+@pytest.mark.parametrize("what", ["send_str", "ping", "pong"])
+async def test_reader_that_talks_without_end_is_sent_away(http: Http, what: str) -> None:
     await http.post("/api/v1/streams", json={"id": "door", "source": CAMERA})
     limit(http, messages_per_minute=5)
     async with http.ws_connect("/api/v1/streams/door/landmarks") as websocket:
         for _ in range(10):
-            await websocket.send_str("x")
+            await getattr(websocket, what)(b"x" if what != "send_str" else "x")
         async with asyncio.timeout(PATIENCE_S):
             async for _ in websocket:
                 pass
         assert websocket.close_code == aiohttp.WSCloseCode.POLICY_VIOLATION
+
+
+async def test_reader_that_leaves_in_the_middle_of_a_flood_is_no_fault_of_ours(
+    http: Http, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each would write a traceback into the log."""
+    await http.post("/api/v1/streams", json={"id": "door", "source": CAMERA})
+    limit(http, messages_per_minute=1_000_000)
+    async with http.ws_connect("/api/v1/streams/door/landmarks", autoping=False) as websocket:
+        connection = websocket._response.connection
+        assert connection is not None and connection.transport is not None
+        for _ in range(1000):
+            await websocket.ping(b"x" * 100)
+        connection.transport.abort()
+    readers = http.server.app[READERS]  # type: ignore[attr-defined]
+    await until(lambda: len(readers) == 0)
+    assert [each.message for each in caplog.records if each.levelname == "ERROR"] == []
+
+
+async def test_pings_of_readers_are_answered(http: Http) -> None:
+    await http.post("/api/v1/streams", json={"id": "door", "source": CAMERA})
+    async with http.ws_connect("/api/v1/streams/door/landmarks", autoping=False) as websocket:
+        await websocket.ping(b"there?")
+        async with asyncio.timeout(PATIENCE_S):
+            while (message := await websocket.receive()).type is not aiohttp.WSMsgType.PONG:
+                pass
+        assert message.data == b"there?"
 
 
 # -- the disk ---------------------------------------------------------------------------------------

@@ -365,6 +365,11 @@ async def liar(*answers: bytes, visits: list[str] | None = None) -> AsyncIterato
         (b"x" * 100_000, "reconnecting", "does not speak RTSP"),
         (b"RTSP/1.0 200 OK\r\nCSEQ\r\nContent-Length: 99999999\r\n\r\n", "reconnecting", "RTSP"),
         (b"RTSP/1.0 200 OK\r\nCSEQ\r\nContent-Length: -1\r\n\r\n", "reconnecting", "RTSP"),
+        (
+            b"RTSP/1.0 200 OK\r\nCSEQ\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+            "reconnecting",
+            "RTSP",
+        ),
         (b"$\x00\xff\xffshort", "reconnecting", "does not answer"),
     ],
 )

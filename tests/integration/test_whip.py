@@ -1,5 +1,6 @@
 """WHIP (RFC 9725) and WHEP as their texts have it: methods, headers, ICE sessions, shapes of offers."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,13 @@ async def test_candidates_may_come_later_for_the_ice_session_they_name(http: Htt
         assert (await peer.patch("a=candidate:x", peer.tag))[0] == 400
         wrong = await http.patch(peer.location, data="{}", headers=SDP | {"If-Match": "*"})
         await problem(wrong, 415, "unsupported-media-type")
+
+
+async def test_if_match_of_nonsense_costs_nothing(http: Http) -> None:
+    async with Publisher(http) as peer:
+        begun_s = time.thread_time()
+        assert (await peer.patch(CANDIDATE, "a" + " " * 8000 + "b"))[0] == 412
+        assert time.thread_time() - begun_s < 0.1
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import socket
+import time
 
 import pytest
 
@@ -79,3 +80,13 @@ def test_over_udp_ffmpeg_is_told_the_cameras_own_address_as_the_source(
     assert heard.count(b"source=") == 1 and heard.index(b";source=10.0.0.5;") < 60
     assert told in heard
     assert heard.endswith(b"\r\n\r\nv=0\r\ns=x\n"), "a body must stay as it is"
+
+
+@pytest.mark.parametrize("piece", [b"RTSP/", b"RTSP/ ", b"RTSP/ 0", b"RTSP/1.0 302", b" ", b"0"])
+def test_what_a_camera_says_is_looked_through_at_once(piece: bytes) -> None:
+    """Time that grows with the square of a piece's length would stop all other streams."""
+    with socket.create_server((str(HERE), 0)) as listener:
+        relay = Relay(listener)
+    begun_s = time.thread_time()
+    relay._read_along(piece * (32_768 // len(piece)))
+    assert time.thread_time() - begun_s < 0.1
