@@ -115,6 +115,33 @@ def test_second_signal_ends_it_at_once() -> None:
         assert process.wait(PATIENCE_S) == -signal.SIGTERM
 
 
+_HANGUP = """
+import asyncio, os, signal
+from streamer.reloading import Hangup
+
+async def main():
+    hangup, read = Hangup(), asyncio.Event()
+    hangup.listen()
+    os.kill(os.getpid(), signal.SIGHUP)  # while it starts
+    await asyncio.sleep(0)
+
+    async def reload():
+        read.set()
+
+    with hangup.answered_by(reload):
+        await read.wait()
+    os.kill(os.getpid(), signal.SIGHUP)  # while it ends
+    await asyncio.sleep(0)
+
+asyncio.run(main())
+"""
+
+
+def test_hangup_ends_no_service_that_starts_or_ends_and_is_answered_later() -> None:
+    command = [sys.executable, "-c", _HANGUP]
+    assert subprocess.run(command, stdin=subprocess.DEVNULL, timeout=PATIENCE_S).returncode == 0
+
+
 # -- the event loop's lag ---------------------------------------------------------------------------
 
 
