@@ -25,6 +25,10 @@ TITLE: Final = "streamer-nursery"
 MAX_LINE_BYTES: Final = 4096
 _REMEMBERED: Final = 256  # children that have ended
 
+_LATE: Final = ("av.subtitles.stream", "encodings.cp437", "numpy.ma")
+"""What libraries import only when they are at work: PyAV with the first file, zipfile and NumPy with the first
+model. A test tells what else there is."""
+
 
 class ForkServer:
     """``serve`` returns in the first process only, when its parent is gone."""
@@ -141,13 +145,18 @@ def _live(request: dict[str, Any], descriptors: list[int], parent: int) -> int:
     return live(request["module"], socket.socket(fileno=connection), memory)
 
 
+def import_all() -> None:
+    """All code that a child will run: it must not read any from a disk on which there is a newer version by
+    then, and has not the time to."""
+    for module in ("streamer.isolation.worker", *ROLES.values(), *_LATE):
+        importlib.import_module(module)
+
+
 def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # it ends with the service, which may drain first
     set_title(TITLE)
-    importlib.import_module("streamer.isolation.worker")
-    for module in ROLES.values():
-        importlib.import_module(module)
+    import_all()
     gc.freeze()  # a collection in a child would copy all that it looks at
     # stdin is the socket; the descriptor moves, so that a child's stdin can be closed like any other.
     ForkServer(socket.socket(fileno=os.dup(sys.stdin.fileno()))).serve()
