@@ -34,7 +34,7 @@ from streamer.overlay import SkeletonPainter
 from streamer.ports import Estimator, EstimatorFactory
 from streamer.pose.models import find_model
 from streamer.pose.remote import RemoteEstimator
-from streamer.reloading import Reload, on_hangup
+from streamer.reloading import Hangup, Reload
 from streamer.retry import RetryPolicy
 from streamer.server.application import make_application
 from streamer.server.door import listening
@@ -71,7 +71,7 @@ MAX_PROBES = 4
 """At a time: each decodes a camera's video for some seconds."""
 
 
-async def serve(config: Config, read_config: Callable[[], Config] | None = None) -> None:
+async def serve(config: Config, read_config: Callable[[], Config]) -> None:
     """Serves until SIGINT or SIGTERM; SIGHUP reads the configuration again, with ``read_config``. Raises
     ConfigError or ModelError when it can't start."""
     share_heaps()
@@ -80,6 +80,8 @@ async def serve(config: Config, read_config: Callable[[], Config] | None = None)
     _check_exposure(config.server, tokens)
     stop = Stop()
     stop.listen()
+    hangup = Hangup()
+    hangup.listen()
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(EXECUTOR_THREADS, thread_name_prefix="worker"))
     # The port first: a second server must not open the cameras or write the state file of the first.
@@ -109,7 +111,7 @@ async def serve(config: Config, read_config: Callable[[], Config] | None = None)
         if not stop.asked:
             services.ready = True
             _announce(listener, secure=https is not None)
-            with on_hangup(Reload(config, read_config, app)):
+            with hangup.answered_by(Reload(config, read_config, app)):
                 await stop.wait()
         await drain(services)
 

@@ -28,6 +28,8 @@ meanwhile are told to come later."""
 CLOSE_TIMEOUT_S: Final = 5.2
 """For all that closes side by side. aiohttp's share is twice SHUTDOWN_TIMEOUT_S (app.py)."""
 
+LAST_WORDS_S: Final = 0.5
+
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -106,6 +108,14 @@ def leave(code: int = 0) -> NoReturn:
 
 
 def _give_up() -> None:
+    """The log may be what hangs: whoever reads it does not, and its lock is held."""
+    words = threading.Thread(target=_say_who_hangs, daemon=True)
+    words.start()
+    words.join(LAST_WORDS_S)
+    os._exit(0)
+
+
+def _say_who_hangs() -> None:
     alive = [each.name for each in threading.enumerate() if each is not threading.current_thread()]
     logger.error("some threads hang, the process ends without them: %s", ", ".join(alive))
-    leave()
+    logging.shutdown()

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Final
 
 from aiohttp import web
@@ -35,19 +35,16 @@ LIVE: Final[Mapping[str, frozenset[str]]] = {
 class Reload:
     """``read``: puts the configuration together as at the start; raises ConfigError."""
 
-    def __init__(
-        self, config: Config, read: Callable[[], Config] | None, app: web.Application
-    ) -> None:
-        self.read = read
+    def __init__(self, config: Config, read: Callable[[], Config], app: web.Application) -> None:
+        self._read = read
         self._begun_with = config
         self._now = config
         self._app = app
 
     async def __call__(self) -> None:
         """A configuration that can't be used changes nothing."""
-        assert self.read is not None
         try:
-            config = await asyncio.to_thread(self.read)
+            config = await asyncio.to_thread(self._read)
         except ConfigError as error:
             logger.error("the configuration stays as it was; the new one can't be used: %s", error)
             return
@@ -97,30 +94,33 @@ async def _change_streams(
             logger.error("the camera %s can't be started: %s", new.id, error)
 
 
-@contextlib.contextmanager
-def on_hangup(reload: Reload) -> Iterator[None]:
-    """Reloads with each SIGHUP, one after the other. In a terminal that signal says that the terminal is
-    gone: it ends the service, as it always does."""
-    number = getattr(signal, "SIGHUP", None)
-    if reload.read is None or number is None or (sys.stdin is not None and sys.stdin.isatty()):
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    asked = asyncio.Event()
+class Hangup:
+    """SIGHUP, which by itself ends a process: here it never does, also while the service starts or ends. In
+    a terminal that signal says that the terminal is gone: it ends the service, as it always does."""
 
-    async def run() -> None:
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+
+    def listen(self) -> None:
+        """From here on; called on the event loop."""
+        number = getattr(signal, "SIGHUP", None)
+        if number is not None and not (sys.stdin is not None and sys.stdin.isatty()):
+            asyncio.get_running_loop().add_signal_handler(number, self._asked.set)
+
+    @contextlib.contextmanager
+    def answered_by(self, reload: Callable[[], Awaitable[None]]) -> Iterator[None]:
+        """Reloads with each, one after the other, and with one that came before."""
+        task = asyncio.get_running_loop().create_task(self._answer(reload), name="reload")
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def _answer(self, reload: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await asked.wait()
-            asked.clear()
+            await self._asked.wait()
+            self._asked.clear()
             try:
                 await reload()
             except Exception:  # a fault of ours, which must not end what watches people's cameras
                 logger.exception("the configuration could not be read again")
-
-    task = loop.create_task(run(), name="reload")
-    loop.add_signal_handler(number, asked.set)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(number)
-        task.cancel()

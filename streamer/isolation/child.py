@@ -55,23 +55,26 @@ class Child:
     def start(self) -> None:
         """Within milliseconds. Raises WorkerDied when there can be no child now."""
         assert_off_loop()
-        here, there = socket.socketpair()
-        most = self._config.max_memory_mb << 20
-        title = f"streamer-worker {self._role} {self._name}"
-        try:
-            with there:
-                life = lives.begin(ROLES[self._role], title, most, there)
-        except OSError as error:
-            here.close()
-            raise WorkerDied(f"No worker can be started: {error.strerror}.") from error
-        except BaseException:
-            here.close()
-            raise
-        with self._lock:
-            self._life, self.pid = life, life.pid
-            self._channel = Channel(here, life.memory, is_child=False)
+        with contextlib.ExitStack() as stack:  # of what there is when the rest can't be had
+            try:
+                self._begin(stack)
+            except OSError as error:
+                raise WorkerDied(f"No worker can be started: {error.strerror}.") from error
+            stack.pop_all()
         if self._killed.is_set():
             self.kill()
+
+    def _begin(self, stack: contextlib.ExitStack) -> None:
+        here, there = socket.socketpair()
+        stack.callback(here.close)
+        most = self._config.max_memory_mb << 20
+        title = f"streamer-worker {self._role} {self._name}"
+        with there:
+            life = lives.begin(ROLES[self._role], title, most, there)
+        stack.callback(life.close)
+        channel = Channel(here, life.memory, is_child=False)
+        with self._lock:
+            self._life, self.pid, self._channel = life, life.pid, channel
 
     def send(
         self, header: dict[str, Any], *buffers: "ReadableBuffer", timeout_s: float | None = None

@@ -6,6 +6,7 @@ and shared memory for ``start``; each line is answered with one.
 """
 
 import contextlib
+import errno
 import gc
 import importlib
 import json
@@ -23,6 +24,10 @@ from streamer.isolation.roles import ROLES
 TITLE: Final = "streamer-nursery"
 MAX_LINE_BYTES: Final = 4096
 _REMEMBERED: Final = 256  # children that have ended
+
+_LATE: Final = ("av.subtitles.stream", "encodings.cp437", "numpy.ma")
+"""What libraries import only when they are at work: PyAV with the first file, zipfile and NumPy with the first
+model. A test tells what else there is."""
 
 
 class ForkServer:
@@ -73,15 +78,24 @@ class ForkServer:
 
     def _start(self, number: int, request: dict[str, Any], descriptors: list[int]) -> None:
         """The answer has a descriptor of the process, where there is such a thing: by that it can be
-        killed without asking here, and never another that got its pid."""
-        pid = self._fork(number, request, descriptors)
-        if not hasattr(os, "pidfd_open"):
-            self._answer({"pid": pid})
-            return
-        process = os.pidfd_open(pid)  # it can't be reaped before we do
-        line = json.dumps({"pid": pid}).encode() + b"\n"
-        socket.send_fds(self._control, [line], [process])
-        os.close(process)
+        killed without asking here, and never another that got its pid. A system that has no room for one
+        more process must not cost those that there are: the answer says why there is none."""
+        process = []
+        try:
+            if len(descriptors) < 2:  # the system leaves out what there is no room for
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            pid = self._fork(number, request, descriptors)
+            if hasattr(os, "pidfd_open"):
+                process = [os.pidfd_open(pid)]  # it can't be reaped before we do
+            answer: dict[str, Any] = {"pid": pid}
+        except OSError as error:
+            answer = {"error": error.strerror}  # if it was born, it ends with its channel
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        socket.send_fds(self._control, [json.dumps(answer).encode() + b"\n"], process)
+        for descriptor in process:
+            os.close(descriptor)
 
     def _fork(self, number: int, request: dict[str, Any], descriptors: list[int]) -> int:
         parent = os.getpid()
@@ -93,8 +107,6 @@ class ForkServer:
                 code = _live(request, descriptors, parent)
             finally:
                 os._exit(code)
-        for descriptor in descriptors:
-            os.close(descriptor)
         self._living[number] = pid
         return pid
 
@@ -133,13 +145,18 @@ def _live(request: dict[str, Any], descriptors: list[int], parent: int) -> int:
     return live(request["module"], socket.socket(fileno=connection), memory)
 
 
+def import_all() -> None:
+    """All code that a child will run: it must not read any from a disk on which there is a newer version by
+    then, and has not the time to."""
+    for module in ("streamer.isolation.worker", *ROLES.values(), *_LATE):
+        importlib.import_module(module)
+
+
 def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # it ends with the service, which may drain first
     set_title(TITLE)
-    importlib.import_module("streamer.isolation.worker")
-    for module in ROLES.values():
-        importlib.import_module(module)
+    import_all()
     gc.freeze()  # a collection in a child would copy all that it looks at
     # stdin is the socket; the descriptor moves, so that a child's stdin can be closed like any other.
     ForkServer(socket.socket(fileno=os.dup(sys.stdin.fileno()))).serve()

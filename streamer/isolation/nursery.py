@@ -48,7 +48,10 @@ class Nursery:
     def warm_up(self) -> None:
         """So that the first child need not wait for the imports. Raises WorkerDied."""
         with self._lock:
-            self._running()
+            try:
+                self._running()
+            except OSError as error:
+                raise WorkerDied(_no_worker(error.strerror)) from error
 
     def start(
         self, module: str, title: str, max_memory_bytes: int, descriptors: tuple[int, int]
@@ -69,6 +72,8 @@ class Nursery:
                 except (OSError, ValueError) as error:
                     self._end()
                     raise WorkerDied("The process that starts workers does not answer.") from error
+        if "error" in answer:
+            raise WorkerDied(_no_worker(answer["error"]))
         return Born(number, int(answer["pid"]), got)
 
     def kill(self, number: int) -> None:
@@ -115,6 +120,7 @@ class Nursery:
             logger.warning("the process that starts workers died: it is started again")
             self._end()
         here, there = socket.socketpair()
+        self._control = here
         with there:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "streamer.isolation.forks", _PADDING],
@@ -125,7 +131,6 @@ class Nursery:
                 # each other (sched(7), autogroup).
                 process_group=0,
             )
-        self._control = here
         here.settimeout(START_TIMEOUT_S)
         try:
             _line(here)
@@ -143,6 +148,10 @@ class Nursery:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(ANSWER_TIMEOUT_S)
         self._control = self._process = None
+
+
+def _no_worker(reason: str | None) -> str:
+    return f"No worker can be started: {reason}."
 
 
 def _line(control: socket.socket) -> Answer:

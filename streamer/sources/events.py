@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from streamer.isolation.pictures import Side, Ticks
 
 Word = Annotated[str, Field(max_length=64, pattern=r"^[ -~]*$")]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, lt=1 << 53)]
 
 
 class Event(BaseModel):

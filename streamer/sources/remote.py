@@ -27,7 +27,7 @@ from streamer.errors import (
     WorkerHung,
 )
 from streamer.isolation.child import Child
-from streamer.isolation.pictures import frame_of
+from streamer.isolation.pictures import arrival, frame_of
 from streamer.model import Packet, VideoInfo
 from streamer.ports import FrameReceiver
 from streamer.sources.events import (
@@ -88,6 +88,7 @@ class RemoteReader:
         self._giving = threading.Lock()
         self._thread: asyncio.Future[None] | None = None
         self._started_mono: float | None = None
+        self._size: tuple[int, int] | None = None  # that was announced
 
     def stay_at_edge(self) -> None:
         """Of what a camera had stored only the newest goes on; before ``start``."""
@@ -187,21 +188,25 @@ class RemoteReader:
                 case Progressed():
                     self._note(event)
                 case Opened():
+                    self._size = (event.width, event.height)
                     self._receiver.opened(
                         VideoInfo(event.width, event.height, event.codec, event.fps)
                     )
                 case Forwarded():
-                    received_mono = min(event.received_mono, time.monotonic())
-                    packet = Packet(
-                        bytes(body), "h264", event.pts, event.is_keyframe, received_mono
-                    )
+                    came_mono = arrival(event.received_mono)
+                    packet = Packet(bytes(body), "h264", event.pts, event.is_keyframe, came_mono)
                     self._receiver.forward(packet)
                 case Pictured():
+                    if self._size != (event.width, event.height):  # which was judged
+                        raise self._child.refuse("another size than before")
                     put = self._receiver.put if self.edge is None else self.edge.offer
                     place = event.width, event.height, event.pts, event.received_mono
                     put(frame_of(self._child, body, *place))
 
     def _note(self, event: Progressed) -> None:
+        last = event.last_packet_mono
+        if last is not None:  # one of tomorrow would hide that nothing comes
+            event = event.model_copy(update={"last_packet_mono": arrival(last)})
         for name in Progress.__slots__:
             setattr(self.progress, name, getattr(event, name))
 

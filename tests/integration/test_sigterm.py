@@ -1,10 +1,12 @@
 """A whole server ends well on SIGTERM, whatever hangs; SIGHUP lets it read its configuration again."""
 
+import contextlib
 import os
 import signal
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -34,8 +36,28 @@ def test_server_ends_well_though_a_camera_a_reader_and_an_upload_hang(
             os.kill(running.pid, signal.SIGHUP)
             until_logged(running, "the configuration was read again")
             until_logged(running, "stream hung is ended")
-            running.stop()
+            with hanging_up(running.pid):  # it must not end what is ending well
+                running.stop()
     assert "left behind" not in running.log_tail()
+
+
+@contextlib.contextmanager
+def hanging_up(pid: int) -> Iterator[None]:
+    """SIGHUP again and again."""
+    over = threading.Event()
+
+    def hang_up() -> None:
+        with contextlib.suppress(ProcessLookupError):
+            while not over.wait(0.05):
+                os.kill(pid, signal.SIGHUP)
+
+    thread = threading.Thread(target=hang_up)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def until_logged(server: StreamerServer, words: str) -> None:

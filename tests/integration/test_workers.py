@@ -22,10 +22,13 @@ from streamer.config import (
     WorkersConfig,
 )
 from streamer.errors import DecoderDied, SourceUnusable, StreamerError
+from streamer.isolation.pictures import MAX_AGE_S
 from streamer.isolation.roles import ROLES
 from streamer.model import StreamState
 from streamer.ports import CameraSource
+from streamer.sources.events import Progressed
 from streamer.sources.file import FileCamera
+from streamer.sources.remote import RemoteReader
 from streamer.sources.rtsp import RtspCamera
 from streamer.webrtc.source import PeerSource
 from tests.fakes import RecordingSink
@@ -151,9 +154,7 @@ async def test_file_plays_from_a_child_and_its_errors_say_what_is_wrong(
     assert workers_of(os.getpid()) == []
 
 
-@pytest.mark.parametrize(
-    "lie", ["small body", "huge picture", "odd width", "no event", "flood", "time", "late words"]
-)
+@pytest.mark.parametrize("lie", lying_camera.LIES)
 async def test_child_that_lies_about_its_pictures_is_ended(
     monkeypatch: pytest.MonkeyPatch, lie: str
 ) -> None:
@@ -162,12 +163,30 @@ async def test_child_that_lies_about_its_pictures_is_ended(
     started = time.monotonic()
     with pytest.raises(StreamerError) as caught:
         await FileCamera(FileSource(path=lie), FilesConfig(folders=["/"])).run(recorder)
-    if lie == "time":
+    if lie.startswith("of "):
         (frame,) = recorder.frames
-        assert started < frame.received_mono < time.monotonic(), "not from the future"
+        assert started - MAX_AGE_S < frame.received_mono < time.monotonic()
+        assert 0 <= frame.decode_ms <= (MAX_AGE_S + 1) * 1000, (
+            "it goes into the figures of all frames"
+        )
     elif lie == "late words":
         assert str(caught.value) == "look:[31m<b>"
     else:
         assert isinstance(caught.value, DecoderDied)
         assert recorder.frames == []
         assert len(recorder.videos) < lying_camera.FLOOD
+
+
+async def test_child_that_says_packets_come_tomorrow_hides_no_silence() -> None:
+    reader = RemoteReader("door", {"what": "rtsp"}, Recorder(), WORKERS)
+    claim = Progressed(
+        last_packet_mono=1e12,
+        frames=0,
+        failed_packets=0,
+        skipped_packets=0,
+        profile=None,
+        keyframe_interval_s=None,
+    )
+    reader._take(claim, memoryview(b""))
+    assert reader.progress.last_packet_mono is not None
+    assert reader.progress.last_packet_mono <= time.monotonic()

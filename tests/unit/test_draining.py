@@ -55,7 +55,7 @@ async def test_start_that_fails_says_so() -> None:
 
 
 _SERVICE = """
-import asyncio, sys, threading, time
+import asyncio, logging, sys, threading, time
 from streamer.draining import Stop
 
 async def main():
@@ -64,6 +64,9 @@ async def main():
     print("up", flush=True)
     await stop.wait()
     print("draining", flush=True)
+    if sys.argv[2] == "says too much":
+        logging.basicConfig()
+        logging.error("x" * 1_000_000)
     if sys.argv[2] == "hangs":
         threading.Thread(target=time.sleep, args=(60,), name="a-camera").start()
         time.sleep(60)  # the event loop too
@@ -95,6 +98,14 @@ def test_service_ends_in_time_and_well_though_its_threads_and_its_loop_hang() ->
         assert "a-camera" in log
 
 
+def test_service_ends_in_time_though_nobody_reads_its_log() -> None:
+    with start(0.2, "says too much") as process:
+        process.terminate()
+        assert process.stdout is not None
+        assert process.stdout.readline() == "draining\n"
+        assert process.wait(PATIENCE_S) == 0  # its stderr is a full pipe
+
+
 def test_second_signal_ends_it_at_once() -> None:
     with start(60, "hangs") as process:
         process.terminate()
@@ -102,6 +113,33 @@ def test_second_signal_ends_it_at_once() -> None:
         assert process.stdout.readline() == "draining\n"
         process.terminate()
         assert process.wait(PATIENCE_S) == -signal.SIGTERM
+
+
+_HANGUP = """
+import asyncio, os, signal
+from streamer.reloading import Hangup
+
+async def main():
+    hangup, read = Hangup(), asyncio.Event()
+    hangup.listen()
+    os.kill(os.getpid(), signal.SIGHUP)  # while it starts
+    await asyncio.sleep(0)
+
+    async def reload():
+        read.set()
+
+    with hangup.answered_by(reload):
+        await read.wait()
+    os.kill(os.getpid(), signal.SIGHUP)  # while it ends
+    await asyncio.sleep(0)
+
+asyncio.run(main())
+"""
+
+
+def test_hangup_ends_no_service_that_starts_or_ends_and_is_answered_later() -> None:
+    command = [sys.executable, "-c", _HANGUP]
+    assert subprocess.run(command, stdin=subprocess.DEVNULL, timeout=PATIENCE_S).returncode == 0
 
 
 # -- the event loop's lag ---------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """Children that echo, die, hang and lie: what is thrown at the service never reaches further than them."""
 
+import contextlib
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -247,3 +249,53 @@ def test_nothing_outlives_a_service_that_is_killed(deed: str) -> None:
         parent.kill()
     wait_for(lambda: not is_alive(child) and not is_alive(fork_server))
     assert set(os.listdir("/dev/shm")) <= shared
+
+
+@contextlib.contextmanager
+def descriptors_limited(pid: int, most: int) -> Iterator[None]:
+    """Of a process: those that it has it keeps."""
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("spare", [0, 1, 2])
+def test_fork_server_without_room_for_another_child_keeps_those_that_it_has(
+    start: Start, spare: int
+) -> None:
+    child, fork_server = start(), nursery.pid
+    assert fork_server is not None
+    nursery.exit_code(0)  # it has closed what the first child needed
+    highest = max(int(each) for each in os.listdir(f"/proc/{fork_server}/fd"))
+    with (
+        descriptors_limited(fork_server, highest + 1 + spare),
+        pytest.raises(WorkerDied, match="Too many open files"),
+    ):
+        start("yard")
+    assert ask(child, do="echo", tell=1)[0] == {"told": 1}
+    assert nursery.pid == fork_server
+    ask(start("yard"), do="echo")
+
+
+def test_service_without_descriptors_has_no_child_and_loses_none_of_them(start: Start) -> None:
+    start().close()
+    before, refused, taken = len(os.listdir("/proc/self/fd")), 0, []
+    with descriptors_limited(os.getpid(), before + 40):
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        for _ in range(12):
+            child = Child("test", "door", CONFIG)
+            try:
+                child.start()
+            except WorkerDied:
+                refused += 1
+            child.close()
+            os.close(taken.pop())
+        for each in taken:
+            os.close(each)
+    assert refused >= 4
+    assert len(os.listdir("/proc/self/fd")) == before
