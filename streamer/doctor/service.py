@@ -55,11 +55,12 @@ def _tcp_port(server: ServerConfig, port: int) -> Finding:
         family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
         socket.create_server((server.host, port), family=family).close()
     except OSError as error:
+        why = str(error.strerror).partition(" (while")[0]  # Python says the address once more
         if error.errno == errno.EADDRINUSE and _is_streamer(server, port):
             return ok("ports", f"{where}: a Streamer is running there")
         return problem(
             "ports",
-            f"can't listen on {where}: {error.strerror}",
+            f"can't listen on {where}: {why}",
             "end the program that has it (`ss -ltnp`), or choose another [server] host and port",
         )
     return ok("ports", f"{where} is free")
