@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
+from streamer import __version__
 from streamer.access.book import TokenBook
 from streamer.access.store import TokenFile, tokens_path
 from streamer.aio import cancel_and_wait, settle_objects, share_heaps
@@ -26,7 +28,7 @@ from streamer.config import (
     WorkersConfig,
 )
 from streamer.draining import CLOSE_TIMEOUT_S, NEWS_S, Stop, close_together
-from streamer.errors import ConfigError, LimitReached, ModelError, WorkerDied
+from streamer.errors import ConfigError, LimitReached, ModelError, WorkerDied, reason_of
 from streamer.images.service import Images
 from streamer.isolation import lives
 from streamer.outputs.output import Output
@@ -52,6 +54,8 @@ from streamer.sources.usb import UsbCamera, list_devices
 from streamer.state import StateFile, default_state_file, trouble_with_folder
 from streamer.streams import Streams, Workshop
 from streamer.webrtc.peers import Peers
+
+logger = logging.getLogger(__name__)
 
 SHUTDOWN_TIMEOUT_S = 2.5
 """For a request that is still under way. aiohttp waits so long for it twice: until it lets it fail, and
@@ -285,7 +289,7 @@ def _listener(config: ServerConfig, port: int) -> socket.socket:
         return socket.create_server((config.host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise ConfigError(
-            f"Can't listen on {config.host} port {port}: {error.strerror}. Is another "
+            f"Can't listen on {config.host} port {port}: {reason_of(error)}. Is another "
             "Streamer running? Choose another port with --port or --http-port."
         ) from error
 
@@ -300,3 +304,4 @@ def _announce(listener: socket.socket, *, secure: bool) -> None:
     shown = f"[{host}]" if ":" in host else host
     sys.stdout.write(f"Streamer is at http{'s' if secure else ''}://{shown}:{port}\n")
     sys.stdout.flush()
+    logger.info("version %s is ready", __version__)

@@ -40,6 +40,11 @@ import math
 from typing import ClassVar
 
 
+def reason_of(error: OSError) -> str:
+    """In words, without the address that ``socket`` appends to them."""
+    return (error.strerror or str(error)).partition(" (while attempting")[0]
+
+
 class StreamerError(Exception):
     """The root. ``str(error)`` is a sentence for a person that says what to do."""
 

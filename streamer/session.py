@@ -309,7 +309,8 @@ class Session:
     def _set_status(self, status: Status) -> None:
         """The only place where the state changes."""
         if status.state is not self.status.state:
-            logger.info("stream %s is %s. %s", self.name, status.state.value, status.detail)
+            why = f": {status.detail}" if status.detail else ""
+            logger.info("stream %s is %s%s", self.name, status.state.value, why)
         self.status = status
         self._notice_due.set()
         tell_all(self._sinks, lambda sink: sink.on_status(status))

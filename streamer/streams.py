@@ -188,7 +188,7 @@ class Streams:
 
     def say_goodbye(self) -> None:
         """The server shuts down: listeners are told what they wait for, and that it will be back."""
-        words = "The server is shutting down."
+        words = "The server is shutting down; this goes on when it is back."
         goodbye = Status(StreamState.RECONNECTING, words, ShuttingDown.kind, RETURN_S)
         for stream in self:
             stream.feed.say_goodbye(goodbye)

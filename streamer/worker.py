@@ -179,7 +179,8 @@ class PoseWorker:
         in it; and as at the beginning, nobody is trusted to be nowhere. Not None: for so long it is no use.
         """
         if isinstance(error, EstimatorError):
-            logger.warning("stream %s: %s; starting a new estimator", self._name, error)
+            why = str(error).rstrip(".")
+            logger.warning("stream %s: %s; starting a new estimator", self._name, why)
         else:
             logger.error("stream %s: the pose thread broke", self._name, exc_info=error)
         self._estimator.close()

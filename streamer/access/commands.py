@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from streamer.access.scopes import is_scope
 from streamer.access.store import TokenFile, tokens_path
 from streamer.access.tokens import now_utc, parse_duration
 from streamer.config import explain
@@ -47,6 +48,11 @@ def _file(arguments: argparse.Namespace) -> TokenFile:
 def _create(arguments: argparse.Namespace) -> int:
     """The secret alone goes to stdout, for scripts."""
     lasts = None if arguments.expires is None else parse_duration(arguments.expires)
+    for scope in arguments.scopes:
+        if not is_scope(scope):
+            raise InvalidRequest(
+                f"{scope!r} is no scope: view, view:STREAM (its id), operate or admin."
+            )
     file = _file(arguments)
     try:
         token, secret = file.create(arguments.name, tuple(arguments.scopes), lasts)
@@ -77,7 +83,7 @@ def _list(arguments: argparse.Namespace) -> int:
             each.id,
             each.state(now),
             f"{each.created:%Y-%m-%d}",
-            f"{each.expires:%Y-%m-%d}" if each.expires else "never",
+            f"{each.expires:%Y-%m-%d %H:%M}" if each.expires else "never",
             " ".join(each.scopes),
             each.name,
         )

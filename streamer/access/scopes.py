@@ -1,15 +1,21 @@
 """What a token may do: its scopes, and the role and the streams that they come to."""
 
+import re
 from collections.abc import Iterable
 from enum import IntEnum
 from typing import Annotated, Final
 
 from pydantic import Field
 
-Scope = Annotated[str, Field(pattern=r"^(view(:[a-z0-9-]{1,64})?|operate|admin)$")]
+_SCOPE: Final = r"(view(:[a-z0-9-]{1,64})?|operate|admin)"
+Scope = Annotated[str, Field(pattern=f"^{_SCOPE}$")]
 """``view`` (all streams), ``view:door`` (that one), ``operate`` or ``admin``, which may view all."""
 
 _ONE_STREAM: Final = "view:"
+
+
+def is_scope(text: str) -> bool:
+    return re.fullmatch(_SCOPE, text) is not None
 
 
 class Role(IntEnum):

@@ -22,7 +22,8 @@ def examine(file: Path | None) -> Iterator[Finding]:
     try:
         config = load_config(file)
     except ConfigError as error:
-        yield problem("configuration", str(error), "config/streamer.toml explains every key")
+        for fault in str(error).splitlines():
+            yield problem("configuration", fault, "config/streamer.toml explains every key")
         return
     yield ok("configuration", f"{file} can be used" if file else "the defaults and the environment")
     state_file = Path(config.server.state_file or default_state_file())

@@ -60,8 +60,8 @@ def certificates(config: Config, tls_folder: Path) -> Iterator[Finding]:
     elif not own_names(server) & names and server.tls_cert:
         yield warning(
             subject,
-            f"it is for {', '.join(sorted(names))}, which the server does not go by",
-            "add that name to [server] allowed_hosts",
+            f"it is for {', '.join(sorted(names)) or 'no name at all'}, which the server does not go by",
+            "add its name to [server] allowed_hosts, or get one for this server's name",
         )
 
 

@@ -15,6 +15,7 @@ from streamer.access.book import TokenBook
 from streamer.access.store import TokenFile, tokens_path
 from streamer.config import Config, ServerConfig
 from streamer.doctor.finding import Finding, ok, problem, warning
+from streamer.errors import reason_of
 from streamer.pose.models import SHA256, Complexity, model_path
 from streamer.server.guard import is_exposed
 from streamer.state import trouble_with_folder
@@ -59,7 +60,7 @@ def _tcp_port(server: ServerConfig, port: int) -> Finding:
             return ok("ports", f"{where}: a Streamer is running there")
         return problem(
             "ports",
-            f"can't listen on {where}: {error.strerror}",
+            f"can't listen on {where}: {reason_of(error)}",
             "end the program that has it (`ss -ltnp`), or choose another [server] host and port",
         )
     return ok("ports", f"{where} is free")

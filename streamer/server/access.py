@@ -155,7 +155,7 @@ class Access:
             request,
             HTTPStatus.UNAUTHORIZED,
             "token-needed",
-            "Send the access token as `Authorization: Bearer …`, or sign in at /login.",
+            "Send a valid access token as `Authorization: Bearer …`, or sign in at /login.",
             # A browser would ask for a name and a password of its own; players know nothing else.
             {"WWW-Authenticate": "Bearer" if _is_browser(request) else _CHALLENGE},
         )

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+import time
 from pathlib import Path
 from typing import Final
 
@@ -72,7 +73,13 @@ async def open_https(config: ServerConfig, folder: Path) -> Https | None:
         await asyncio.to_thread(context.load_cert_chain, cert, key)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"[server] tls_cert, tls_key: can't be used: {error}") from error
-    return Https(context, authority, Path(cert))
+    https = Https(context, authority, Path(cert))
+    until = await asyncio.to_thread(https.until)
+    if until is not None and until < time.time():
+        logger.warning(
+            "the certificate %s has run out: browsers refuse it; renew it, restart", cert
+        )
+    return https
 
 
 def _trust_pages(config: ServerConfig) -> str:

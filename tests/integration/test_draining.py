@@ -133,7 +133,7 @@ async def test_readers_are_told_that_the_server_goes_not_that_the_stream_is_over
             "v": 1,
             "stream": "door",
             "state": "reconnecting",
-            "detail": "The server is shutting down.",
+            "detail": "The server is shutting down; this goes on when it is back.",
             "error": "shutting-down",
             "retry_in_s": 3.0,
         }

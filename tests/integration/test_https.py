@@ -29,6 +29,7 @@ from streamer.server.door import Doorman, listening
 from streamer.server.https import Https, open_https
 from tests.fakes import PATIENCE_S
 from tests.in_process import Service
+from tests.rigs.certificate import make_certificate
 from tests.rigs.net import free_port
 
 TOKEN = "0123456789-s3cret-token"
@@ -305,6 +306,14 @@ async def test_broken_certificate_of_ones_own_is_told(tmp_path: Path) -> None:
     both = str(tmp_path / "cert.pem")
     with pytest.raises(ConfigError, match="tls_cert, tls_key: can't be used"):
         await open_https(ServerConfig(tls_cert=both, tls_key=both), tmp_path)
+
+
+async def test_certificate_that_has_run_out_is_told_at_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cert, key = make_certificate(tmp_path, "localhost", days_left=-1)
+    await open_https(ServerConfig(tls_cert=str(cert), tls_key=str(key)), tmp_path)
+    assert "has run out" in caplog.text
 
 
 async def test_state_folder_that_cannot_hold_certificates_stops_the_start(tmp_path: Path) -> None:

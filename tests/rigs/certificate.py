@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def make_certificate(folder: Path, host: str) -> tuple[Path, Path]:
-    """Write ``cert.pem`` and ``key.pem`` for ``host`` into ``folder``; return their paths."""
+def make_certificate(folder: Path, host: str, *, days_left: int = 1) -> tuple[Path, Path]:
+    """Write ``cert.pem`` and ``key.pem`` for ``host`` into ``folder``; return their paths. It is two days
+    old, and runs out in ``days_left`` (less than 0: it has run out)."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.datetime.now(datetime.UTC)
@@ -28,8 +29,8 @@ def make_certificate(folder: Path, host: str) -> tuple[Path, Path]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - datetime.timedelta(days=2))
+        .not_valid_after(now + datetime.timedelta(days=days_left))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .sign(key, hashes.SHA256())
     )

@@ -388,8 +388,8 @@ def test_command_makes_lists_and_revokes(
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (("create", "--name", "x", "--scope", "view:No"), "scopes"),
-        (("create", "--name", "x", "--scope", "all"), "scopes"),
+        (("create", "--name", "x", "--scope", "view:No"), "'view:No' is no scope"),
+        (("create", "--name", "x", "--scope", "all"), "is no scope"),
         (("create", "--name", "x\x1b[2J", "--scope", "view"), "name"),
         (("create", "--name", "x", "--scope", "view", "--expires", "soon"), "30d"),
         (("revoke", "nope"), "no token"),
