@@ -288,6 +288,16 @@ def test_fork_server_without_room_for_another_child_keeps_those_that_it_has(
     ask(start("yard"), do="echo")
 
 
+def test_service_that_can_not_start_the_fork_server_is_told_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nursery.close()
+    with monkeypatch.context() as broken, pytest.raises(WorkerDied, match="No such file"):
+        broken.setattr(sys, "executable", "/nowhere/python")
+        nursery.warm_up()
+    nursery.warm_up()
+
+
 def test_service_without_descriptors_has_no_child_and_loses_none_of_them(start: Start) -> None:
     start().close()
     before, refused, taken = len(os.listdir("/proc/self/fd")), 0, []
