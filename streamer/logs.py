@@ -138,6 +138,13 @@ class _Known:
     held_mono: float = 0.0
 
 
+def _kept(record: logging.LogRecord) -> logging.LogRecord:
+    """What may be said again in an hour: its words. Its arguments, and through its traceback all that was at
+    hand where it failed, a stream's pictures for one, would stay in memory as long."""
+    words = {"msg": record.getMessage(), "args": None, "exc_info": None, "exc_text": None}
+    return logging.makeLogRecord(record.__dict__ | words)
+
+
 class Repeats(logging.Filter):
     """Lets a line through once, and then now and then with a count: a camera that is down for months fills
     no disk. Lines with ``each`` are only bounded in their number."""
@@ -178,16 +185,16 @@ class Repeats(logging.Filter):
             *(record.name, record.levelno, record.getMessage()),
             *(fields.get("stream"), fields.get("client")),
         )
-        now = self._clock()
+        now, kept = self._clock(), _kept(record)
         known = self._known.pop(key, None)
         if known is None or now - known.said_mono >= 2 * known.quiet_s:
-            known = _Known(record, now)
+            known = _Known(kept, now)
             is_news = True
         elif now - known.said_mono < known.quiet_s:
-            known.record, known.held, known.held_mono = record, known.held + 1, now
+            known.record, known.held, known.held_mono = kept, known.held + 1, now
             is_news = False
         else:
-            known.record = record
+            known.record = kept
             record.more = known.held
             self._begin_anew(known, now)
             is_news = True

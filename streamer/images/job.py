@@ -51,6 +51,10 @@ class Analysis:
     picture: bytes
 
 
+MAX_HEADER_BYTES: Final = 1 << 20
+"""Ten people take 100 kB."""
+
+
 def pack(header: dict[str, Any], body: bytes | bytearray = b"") -> tuple[bytes, bytes | bytearray]:
     """A message in two parts, so that a large body is not copied."""
     text = json.dumps(header).encode()

@@ -8,6 +8,8 @@ import sys
 from dataclasses import asdict
 from typing import Any, Final
 
+from pydantic import TypeAdapter, ValidationError
+
 from streamer.config import ImagesConfig
 from streamer.errors import (
     EstimatorError,
@@ -17,7 +19,7 @@ from streamer.errors import (
     PictureTooLarge,
     StreamerError,
 )
-from streamer.images.job import LENGTHS, Analysis, Job, pack
+from streamer.images.job import LENGTHS, MAX_HEADER_BYTES, Analysis, Job, pack
 from streamer.isolation.nursery import environment
 
 logger = logging.getLogger(__name__)
@@ -34,6 +36,8 @@ _ERRORS: Final = {
     kind.kind: kind for kind in (InvalidPicture, PictureTooLarge, ModelError, EstimatorError)
 }
 
+_ANALYSIS: Final = TypeAdapter(Analysis)
+
 
 class _Died(Exception):
     """The process ended with a job in hand. ``status``: as ``Process.returncode``; None: not known."""
@@ -49,6 +53,8 @@ class PictureProcess:
     def __init__(self, config: ImagesConfig) -> None:
         self._config = config
         self._process: asyncio.subprocess.Process | None = None
+        # Three bytes a pixel that can't be packed, in base64.
+        self._max_body_bytes = 4 * config.max_pixels + (1 << 20)
 
     async def analyse(self, picture: bytes | bytearray, job: Job) -> Analysis:
         """Raises InvalidPicture, PictureTooLarge, ModelError, EstimatorError, and LimitReached when it
@@ -63,14 +69,23 @@ class PictureProcess:
             except _Died as death:
                 raise _blame(death.status) from death
         if "error" in header:
-            raise _ERRORS.get(header["error"], StreamerError)(header["detail"])
-        return Analysis(**header, picture=body)
+            raise _ERRORS.get(str(header["error"]), StreamerError)(str(header.get("detail")))
+        try:
+            return _ANALYSIS.validate_python({**header, "picture": body})
+        except ValidationError as error:
+            await self.close()
+            logger.warning(
+                "the reader of pictures said no analysis: %d faults", error.error_count()
+            )
+            raise StreamerError(
+                "The picture could not be analysed: see the server's log."
+            ) from None
 
     async def _answer(self, picture: bytes | bytearray, job: Job) -> tuple[dict[str, Any], bytes]:
         process = await self._running()
         try:
             async with asyncio.timeout(self._config.work_timeout_s):
-                return await _ask(process, asdict(job), picture)
+                return await _ask(process, asdict(job), picture, self._max_body_bytes)
         except TimeoutError:
             await self.close()
             raise LimitReached(
@@ -129,7 +144,7 @@ class PictureProcess:
         )
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                await _read(process)
+                await _read(process, 0)
         except (TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
             await self.close()
             raise StreamerError(
@@ -153,18 +168,31 @@ def _blame(status: int | None) -> StreamerError:
 
 
 async def _ask(
-    process: asyncio.subprocess.Process, header: dict[str, Any], body: bytes | bytearray
+    process: asyncio.subprocess.Process,
+    header: dict[str, Any],
+    body: bytes | bytearray,
+    max_body_bytes: int,
 ) -> tuple[dict[str, Any], bytes]:
     assert process.stdin is not None
     for part in pack(header, body):
         process.stdin.write(part)
     await process.stdin.drain()
-    return await _read(process)
+    return await _read(process, max_body_bytes)
 
 
-async def _read(process: asyncio.subprocess.Process) -> tuple[dict[str, Any], bytes]:
+async def _read(
+    process: asyncio.subprocess.Process, max_body_bytes: int
+) -> tuple[dict[str, Any], bytes]:
+    """Raises ConnectionError, too, where it says what can't be true: a picture may have taken it over."""
     assert process.stdout is not None
     lengths = await process.stdout.readexactly(LENGTHS.size)
     header_bytes, body_bytes = LENGTHS.unpack(lengths)
-    header = json.loads(await process.stdout.readexactly(header_bytes))
+    if header_bytes > MAX_HEADER_BYTES or body_bytes > max_body_bytes:
+        raise ConnectionError(f"an answer of {header_bytes} and {body_bytes} bytes")
+    try:
+        header = json.loads(await process.stdout.readexactly(header_bytes))
+    except (ValueError, RecursionError):
+        raise ConnectionError("an answer that is no JSON") from None
+    if not isinstance(header, dict):
+        raise ConnectionError("an answer that is no object")
     return header, await process.stdout.readexactly(body_bytes)

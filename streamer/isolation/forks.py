@@ -26,8 +26,8 @@ MAX_LINE_BYTES: Final = 4096
 _REMEMBERED: Final = 256  # children that have ended
 
 _LATE: Final = ("av.subtitles.stream", "encodings.cp437", "numpy.ma")
-"""What libraries import only when they are at work: PyAV with the first file, zipfile and NumPy with the first
-model. A test tells what else there is."""
+"""What libraries import only when they are at work: PyAV with the first file, zipfile and NumPy with the
+first model. A test tells what else there is."""
 
 
 class ForkServer:

@@ -51,6 +51,7 @@ class Nursery:
             try:
                 self._running()
             except OSError as error:
+                self._end()
                 raise WorkerDied(_no_worker(error.strerror)) from error
 
     def start(

@@ -35,6 +35,10 @@ MAX_RECORDS: Final = 64
 
 MAX_MASK_PX: Final = 1024
 
+MAX_NUMBER: Final = 1e6
+"""Widths of a picture, metres, degrees: with what is far beyond, the arithmetic behind runs out of its 32
+bits. A person of one pixel in the largest picture has as much in ``to_mask``."""
+
 _OPTIONAL: Final = ("raw", "predicted", "angles")
 _TURNED: Final = (None, "left_right", "front_back")
 _NUMBERS: Final = ("score", "landmarks", "world", "raw", "angles", "to_mask")
@@ -67,8 +71,8 @@ def unpack(count: int, body: memoryview) -> tuple[Pose, ...]:
     data = np.frombuffer(bytearray(body), np.uint8)
     at = count * RECORD.itemsize
     records = data[:at].view(RECORD)  # raises ValueError when there are too few bytes
-    if len(records) != count or not all(np.isfinite(records[name]).all() for name in _NUMBERS):
-        raise ValueError("numbers that are none")
+    if len(records) != count or not all(_are_possible(records[name]) for name in _NUMBERS):
+        raise ValueError("numbers that can't be")
     poses = []
     for record in records:
         side_px = int(record["mask_px"])
@@ -80,6 +84,11 @@ def unpack(count: int, body: memoryview) -> tuple[Pose, ...]:
     if at != len(data):
         raise ValueError("bytes that belong to nobody")
     return tuple(poses)
+
+
+def _are_possible(numbers: NDArray[Any]) -> bool:
+    """Also those that are none (NaN) are not."""
+    return bool((np.abs(numbers) <= MAX_NUMBER).all())
 
 
 def _pose(record: Any, mask: Mask | None) -> Pose:

@@ -53,8 +53,9 @@ class RemoteEstimator:
         try:
             told, model_complexity = answer["told"], answer["model_complexity"]
             everybody = unpack(answer["count"], body)
-            if not (0 <= told <= len(everybody) and 0 <= model_complexity <= 2):
+            if told not in range(len(everybody) + 1) or model_complexity not in range(3):
                 raise ValueError("counts that can't be true")
+            told, model_complexity = int(told), int(model_complexity)
         except (KeyError, TypeError, ValueError) as error:
             raise EstimatorError(str(self._child.refuse(repr(error)))) from error
         self._model_complexity = model_complexity

@@ -135,7 +135,12 @@ class VideoDecoder:
             frames: list[Frame] = []
             while True:
                 header, body = child.receive(self._config.hang_timeout_s)
-                answer = ANSWERS.validate_python(header)
+                try:
+                    answer = ANSWERS.validate_python(header)
+                except ValidationError as error:
+                    raise child.refuse(
+                        f"what is no answer ({error.error_count()} faults)"
+                    ) from None
                 if isinstance(answer, Nothing) and answer.too_large:
                     raise SourceUnusable(
                         f"the video has {answer.too_large}, more than 3840x2160: send a smaller one"
@@ -149,7 +154,7 @@ class VideoDecoder:
                     return frames
                 if len(frames) == MAX_PICTURES:
                     raise child.refuse("more pictures than a packet can have")
-        except (WorkerDied, WorkerHung, ValidationError) as error:
+        except (WorkerDied, WorkerHung) as error:
             self._begin_anew(error)
             return []
 

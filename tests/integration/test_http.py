@@ -746,7 +746,7 @@ async def test_made_up_cookie_lets_nobody_in(guarded: Http, cookie: str) -> None
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", ""])
 async def test_server_for_others_does_not_start_without_a_token(host: str) -> None:
     with pytest.raises(ConfigError, match="access token.*--insecure-lan"):
-        await serve(Config(server=ServerConfig(host=host, port=0)))
+        await serve(Config(server=ServerConfig(host=host, port=0)), Config)
 
 
 # -- peers ------------------------------------------------------------------------------------------

@@ -320,7 +320,7 @@ async def test_state_folder_that_cannot_hold_certificates_stops_the_start(tmp_pa
     (tmp_path / "file").write_text("in the way")
     state = str(tmp_path / "file" / "streams.json")
     with pytest.raises(ConfigError, match="certificates can't be kept"):
-        await serve(Config(server=ServerConfig(port=0, tls="auto", state_file=state)))
+        await serve(Config(server=ServerConfig(port=0, tls="auto", state_file=state)), Config)
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,16 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from streamer.config import ImagesConfig
-from streamer.errors import InvalidPicture, LimitReached, ModelError, PictureTooLarge
+from streamer.errors import InvalidPicture, LimitReached, ModelError, PictureTooLarge, StreamerError
 from streamer.images import process as process_module
-from streamer.images.job import Job
+from streamer.images.job import LENGTHS, Job
 from streamer.images.process import PictureProcess
 from streamer.images.worker import NICENESS
 from streamer.pose.models import Complexity, ensure_models, find_model
@@ -77,12 +78,43 @@ async def test_picture_is_blamed_for_the_second_process_that_dies_of_it_but_not_
     async def ask(asked: asyncio.subprocess.Process, *message: Any) -> tuple[dict[str, Any], bytes]:
         asked.send_signal(number)
         died.append(asked.pid)
-        return await process_module._read(asked)
+        return await process_module._read(asked, 0)
 
     monkeypatch.setattr(process_module, "_ask", ask)
     with pytest.raises(error, match=words):
         await process.analyse(b"", job)
     assert len(set(died)) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        LENGTHS.pack(2**32 - 1, 0),
+        LENGTHS.pack(2, 2**32 - 1) + b"{}",
+        LENGTHS.pack(2, 0) + b"{x",
+        LENGTHS.pack(2, 0) + b"[]",
+        LENGTHS.pack(100_000, 0) + b"[" * 100_000,
+    ],
+)
+async def test_answer_that_can_not_be_true_is_the_end_of_its_process(answer: bytes) -> None:
+    said = asyncio.StreamReader()
+    said.feed_data(answer)
+    said.feed_eof()
+    process: Any = SimpleNamespace(stdout=said)
+    with pytest.raises(ConnectionError):
+        await process_module._read(process, 1000)
+
+
+async def test_process_that_says_nonsense_is_ended(
+    process: PictureProcess, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask(*_: object) -> tuple[dict[str, Any], bytes]:
+        return {"width": "wide", "height": 1, "people": 0, "poses": "[]"}, b""
+
+    monkeypatch.setattr(process_module, "_ask", ask)
+    with pytest.raises(StreamerError, match="could not be analysed"):
+        await process.analyse(b"", job)
+    assert process._process is None
 
 
 async def test_picture_that_takes_too_long_is_given_up_and_its_process_ended(

@@ -186,7 +186,7 @@ async def test_with_a_token_nothing_but_the_public_is_open_under_the_base_path(
 
 async def test_server_behind_a_proxy_needs_a_token_as_one_in_a_network_does() -> None:
     with pytest.raises(ConfigError, match="a proxy other machines can reach.*--insecure-lan"):
-        await serve(Config(server=ServerConfig(port=0, trusted_proxies=["127.0.0.1"])))
+        await serve(Config(server=ServerConfig(port=0, trusted_proxies=["127.0.0.1"])), Config)
 
 
 @pytest.mark.parametrize("path", ["/streams", "/api/pose", "/static"])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from streamer.aio import in_daemon_thread
 from streamer.app import camera_source
 from streamer.config import (
     AnySource,
@@ -22,14 +23,16 @@ from streamer.config import (
     WorkersConfig,
 )
 from streamer.errors import DecoderDied, SourceUnusable, StreamerError
+from streamer.isolation.child import failures
 from streamer.isolation.pictures import MAX_AGE_S
 from streamer.isolation.roles import ROLES
-from streamer.model import StreamState
+from streamer.model import Packet, StreamState
 from streamer.ports import CameraSource
 from streamer.sources.events import Progressed
 from streamer.sources.file import FileCamera
 from streamer.sources.remote import RemoteReader
 from streamer.sources.rtsp import RtspCamera
+from streamer.webrtc.decoding import VideoDecoder
 from streamer.webrtc.source import PeerSource
 from tests.fakes import RecordingSink
 from tests.in_process import Service
@@ -190,3 +193,24 @@ async def test_child_that_says_packets_come_tomorrow_hides_no_silence() -> None:
     reader._take(claim, memoryview(b""))
     assert reader.progress.last_packet_mono is not None
     assert reader.progress.last_packet_mono <= time.monotonic()
+
+
+async def test_publishers_decoder_that_lies_is_ended_and_its_words_are_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(ROLES, "decoder", "tests.rigs.lying_decoder")
+    loop, anew, before = asyncio.get_running_loop(), asyncio.Event(), failures["decoder", "lied"]
+    recorder = Recorder()
+
+    def ask_for_keyframe() -> None:
+        loop.call_soon_threadsafe(anew.set)
+
+    decoder = VideoDecoder(recorder, ask_for_keyframe, "door", WORKERS)
+    running = in_daemon_thread("video-decoder", decoder.run)
+    decoder.put(Packet(b"key", "vp8", 0, True, time.monotonic()))
+    await anew.wait()
+    decoder.close()
+    await asyncio.wrap_future(running)
+    assert failures["decoder", "lied"] == before + 1
+    assert recorder.frames == []
+    assert all(len(record.getMessage()) < 200 for record in caplog.records)

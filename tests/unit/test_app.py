@@ -22,7 +22,7 @@ def test_second_server_on_a_port_touches_nothing_of_the_first(tmp_path: Path) ->
         port = first.getsockname()[1]
         server = ServerConfig(port=port, state_file=str(state))
         with pytest.raises(ConfigError, match="another Streamer running"):
-            asyncio.run(serve(Config(server=server)))
+            asyncio.run(serve(Config(server=server), Config))
     assert [each.name for each in tmp_path.iterdir()] == ["streams.json"]
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from streamer.config import WorkersConfig
 from streamer.errors import WorkerDied, WorkerHung
@@ -20,6 +21,7 @@ from streamer.isolation.child import Child, failures
 from streamer.isolation.memory import SIZE, SLOT_BYTES, SLOTS, new_memory
 from streamer.isolation.nursery import nursery
 from streamer.isolation.roles import ROLES
+from streamer.isolation.worker import PULSE_S
 from tests.rigs.workers import is_alive, nursery_of, workers_of
 from tests.rigs.workers_at_work import message
 
@@ -152,6 +154,11 @@ def test_idle_child_is_no_hung_one(start: Start) -> None:
         assert not child.wait(0.1)
 
 
+def test_patience_can_not_be_set_to_less_than_a_few_signs_of_life() -> None:
+    with pytest.raises(ValidationError):
+        WorkersConfig(hang_timeout_s=4 * PULSE_S)
+
+
 def test_memory_bomb_hits_its_limit(start: Start) -> None:
     child = start()
     assert ask(child, do="take all memory", bytes=50 << 20)[0] == {"got": 50 << 20}
@@ -229,6 +236,7 @@ PARENT = """
 import sys, time
 from streamer.isolation.child import Child
 from streamer.isolation.roles import ROLES
+from streamer.isolation.worker import PULSE_S
 ROLES["test"] = "tests.rigs.workers_at_work"
 child = Child("test", "door")
 child.start()
@@ -278,6 +286,16 @@ def test_fork_server_without_room_for_another_child_keeps_those_that_it_has(
     assert ask(child, do="echo", tell=1)[0] == {"told": 1}
     assert nursery.pid == fork_server
     ask(start("yard"), do="echo")
+
+
+def test_service_that_can_not_start_the_fork_server_is_told_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nursery.close()
+    with monkeypatch.context() as broken, pytest.raises(WorkerDied, match="No such file"):
+        broken.setattr(sys, "executable", "/nowhere/python")
+        nursery.warm_up()
+    nursery.warm_up()
 
 
 def test_service_without_descriptors_has_no_child_and_loses_none_of_them(start: Start) -> None:

@@ -1,15 +1,19 @@
 """Lines of the log: whom they are about, without secrets, and not the same one for ever."""
 
 import asyncio
+import gc
 import json
 import logging
+import sys
 import threading
+import weakref
 from collections.abc import Callable
 
 import pytest
 
 from streamer.aio import in_daemon_thread
 from streamer.logs import (
+    FIRST_QUIET_S,
     LAST_QUIET_S,
     MAX_EACH_PER_MINUTE,
     MAX_KNOWN_LINES,
@@ -221,3 +225,29 @@ def test_lines_of_requests_are_each_said_but_not_without_end() -> None:
 def test_fine_lines_are_nobodys_to_hold_back() -> None:
     repeats = Repeats(FakeClock())
     assert all(repeats.filter(record(levelno=logging.DEBUG)) for _ in range(100))
+
+
+class Picture:
+    """Something large."""
+
+
+def test_line_that_is_remembered_keeps_nothing_alive() -> None:
+    repeats = Repeats(FakeClock())
+
+    def fail(picture: Picture) -> "weakref.ref[Picture]":
+        try:
+            raise ValueError("it broke with a picture in hand")
+        except ValueError:
+            record = logging.LogRecord(
+                *("streamer.test", logging.ERROR, "", 0, "%s broke", ("door",), sys.exc_info())
+            )
+            repeats.filter(record)
+        return weakref.ref(picture)
+
+    pictures = [fail(Picture()) for _ in range(2)]
+    gc.collect()
+    assert [each() for each in pictures] == [None, None]
+    clock = repeats._clock
+    assert isinstance(clock, FakeClock)
+    clock.now_s += FIRST_QUIET_S
+    assert [each.getMessage() for each in repeats.due()] == ["door broke"]

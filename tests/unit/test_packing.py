@@ -1,13 +1,19 @@
 """Poses on their way between two processes: exact, and nothing that can't be true is believed."""
 
+import math
 from dataclasses import fields
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 from streamer.angles import ANGLES
-from streamer.model import LANDMARK_COUNT, Mask, Pose
+from streamer.config import PoseConfig, WorkersConfig
+from streamer.errors import EstimatorError
+from streamer.model import LANDMARK_COUNT, Frame, Mask, Pose
 from streamer.pose.packing import MAX_RECORDS, RECORD, pack, unpack
+from streamer.pose.remote import RemoteEstimator
 from tests.fakes import make_pose
 
 DICE = np.random.default_rng(6)
@@ -83,6 +89,8 @@ def test_too_few_and_too_many_bytes_are_refused(change: int) -> None:
     [
         ("score", np.nan),
         ("landmarks", np.inf),
+        ("landmarks", -1e30),
+        ("world", 1e30),
         ("to_mask", np.nan),
         ("mask_px", 2**32 - 1),
         ("turned", 3),
@@ -102,3 +110,32 @@ def test_random_bytes_are_refused_or_poses_and_nothing_else() -> None:
             assert len(unpack(2, body)) == 2
         except ValueError:
             continue
+
+
+class Hijacked(RemoteEstimator):
+    """Its process answers what it likes."""
+
+    answer: ClassVar[dict[str, Any]] = {}
+
+    def _start(self) -> None:
+        pass
+
+    def _ask(
+        self, request: dict[str, Any], *buffers: Any, is_watched: bool = True
+    ) -> tuple[dict[str, Any], memoryview]:
+        return self.answer, body_of(full_pose(0))
+
+
+TRUTH = {"count": 1, "told": 1, "model_complexity": 1}
+
+
+@pytest.mark.parametrize("name", TRUTH)
+@pytest.mark.parametrize("lie", [-1, 3, 0.5, math.nan, "1", None, [1], 10**40])
+def test_estimator_that_lies_about_its_poses_is_one_that_failed(name: str, lie: object) -> None:
+    estimator = Hijacked("door", lambda *_: Path(), PoseConfig(), WorkersConfig())
+    frame = Frame(np.zeros((96, 64), np.uint8), 0, 0.0, 0.0)
+    Hijacked.answer = TRUTH
+    assert len(estimator.estimate(frame, 0)) == 1
+    Hijacked.answer = TRUTH | {name: lie}
+    with pytest.raises(EstimatorError):
+        estimator.estimate(frame, 0)
