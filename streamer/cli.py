@@ -219,6 +219,8 @@ def _probe(arguments: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(report) + "\n")
         return 0
     for name, value in report.items():
+        if value is None:  # too little came to tell
+            continue
         shown = f"{value:.2f}" if isinstance(value, float) else value
         sys.stdout.write(f"{name.replace('_', ' '):24} {shown}\n")
     return 0

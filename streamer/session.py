@@ -310,7 +310,9 @@ class Session:
         """The only place where the state changes."""
         if status.state is not self.status.state:
             why = f": {status.detail}" if status.detail else ""
-            logger.info("stream %s is %s%s", self.name, status.state.value, why)
+            state, name = status.state.value, self.name
+            # Whoever closes it is none of its own tasks, which log its name by themselves.
+            logger.info("stream %s is %s%s", name, state, why, extra={"stream": name})
         self.status = status
         self._notice_due.set()
         tell_all(self._sinks, lambda sink: sink.on_status(status))

@@ -115,6 +115,7 @@ class RemoteReader:
                 self._listen()
             except (WorkerDied, WorkerHung) as error:
                 if not self._quit.is_set():
+                    logger.warning("%s", error)  # of what it died: viewers need not know
                     raise DecoderDied(
                         "the process that decodes this video broke off: a new one starts"
                     ) from error

@@ -75,7 +75,11 @@ def worker_of(name: str) -> Worker:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
 async def test_camera_whose_decoder_is_lost_is_back_and_another_loses_no_frame(
-    service: RealCameras, rtsp_server: StartServer, clips: Clips, number: int
+    service: RealCameras,
+    rtsp_server: StartServer,
+    clips: Clips,
+    number: int,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     server = rtsp_server({"/door": clips.person, "/yard": clips.person})
     door, yard = RecordingSink(), Recorder()
@@ -95,6 +99,7 @@ async def test_camera_whose_decoder_is_lost_is_back_and_another_loses_no_frame(
         await door.state_comes(StreamState.LIVE)
         await door.results_come(len(door.results) + 5)
         assert not is_alive(lost.pid)
+        assert ("died of SIGKILL" if number == signal.SIGKILL else "hung") in caplog.text
         assert worker_of("/yard") == kept
         pts = [frame.pts for frame in yard.frames]
         assert all(abs(b - a - 3000) < 10 for a, b in zip(pts, pts[1:], strict=False)), (

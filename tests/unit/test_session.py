@@ -1,6 +1,7 @@
 """The state machine of a session: what it tells its sinks, how it retries, and how it ends."""
 
 import asyncio
+import logging
 import random
 import threading
 from collections.abc import AsyncIterator
@@ -186,6 +187,22 @@ async def test_lost_source_is_opened_again_and_the_stream_is_live_again(bench: B
     await bench.process(1)
     assert bench.sink.statuses[-1].state is StreamState.LIVE
     assert bench.sink.statuses[-1].error_kind is None
+
+
+async def test_log_tells_how_a_stream_fares_in_sentences(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "streamer.session")
+    await bench.go_live()
+    bench.source.end(SourceLost("the camera ended the connection"))
+    await bench.state_is(StreamState.RECONNECTING)
+    await bench.session.close()
+    assert caplog.messages == [
+        "stream bench is live",
+        "stream bench is reconnecting: the camera ended the connection",
+        "stream bench is ended: stopped",
+    ]
+    assert {vars(each)["stream"] for each in caplog.records} == {"bench"}
 
 
 async def test_reconnect_begins_an_epoch_and_time_goes_on(bench: Bench) -> None:
