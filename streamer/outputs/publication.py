@@ -35,6 +35,7 @@ SEND_BUFFER_BYTES = 1 << 18
 """The kernel's: a server that stands still is to be noticed before megabytes wait for it."""
 
 _MAX_BODY_BYTES = 1 << 16
+_MAX_DIGITS = 10  # Python refuses to read thousands
 _USER_AGENT = "Streamer"
 _STATUS_LINE = re.compile(r"RTSP/\d\.\d (\d{3})(?: (.*))?")
 
@@ -182,7 +183,8 @@ class Publication:
                 raise self._no_rtsp()
             reply = Reply(int(status[1]), status[2] or "", headers) if status else None
             length = next((value for name, value in headers if name == "content-length"), "0")
-            if not length.isdecimal() or int(length) > _MAX_BODY_BYTES:
+            is_number = length.isdecimal() and len(length) < _MAX_DIGITS
+            if not is_number or int(length) > _MAX_BODY_BYTES:
                 raise self._no_rtsp()
             await self._reader.readexactly(int(length))
         except asyncio.LimitOverrunError:

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import warnings
 from collections.abc import Coroutine
 from typing import Any, Final, Literal, TypeVar
 
-from aiohttp import BodyPartReader, web
+from aiohttp import BadContentDispositionHeader, BadContentDispositionParam, BodyPartReader, web
 from aiohttp.http_exceptions import BadHttpMessage, PayloadEncodingError
 from pydantic import Field
 
@@ -32,6 +33,10 @@ GONE_CHECK_S: Final = 0.25
 DEFAULT_POSES: Final = 5
 
 T = TypeVar("T")
+
+# aiohttp warns of each malformed part of a form, in its sender's words, on stderr and past the log's limits.
+for _kind in (BadContentDispositionHeader, BadContentDispositionParam):
+    warnings.simplefilter("ignore", _kind)
 
 
 class ImageQuery(Section):

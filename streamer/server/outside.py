@@ -1,6 +1,7 @@
 """How the sender of a request sees this server; a reverse proxy between the two may have changed it."""
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,6 +9,7 @@ from aiohttp import web
 
 from streamer.config import ServerConfig, is_prefix
 
+_WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|([\d.]+):\d+")
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
 
@@ -59,7 +61,8 @@ class Proxies:
 
     def _sender(self, request: web.Request, proxy: str) -> str:
         """The last address in the chain that is no proxy of ours."""
-        for address in reversed(_values(request, "X-Forwarded-For")):
+        for told in reversed(_values(request, "X-Forwarded-For")):
+            address = _without_port(told)
             if not self._trusts(address):
                 return address
         return proxy
@@ -72,6 +75,12 @@ class Proxies:
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped  # how a socket of both families shows IPv4
         return any(address in network for network in self._trusted)
+
+
+def _without_port(told: str) -> str:
+    """Some proxies tell the sender's port, too, with which each of its connections would be somebody else."""
+    found = _WITH_PORT.fullmatch(told)
+    return (found[1] or found[2]) if found else told
 
 
 def _last(request: web.Request, header: str) -> str:

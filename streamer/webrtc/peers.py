@@ -102,7 +102,7 @@ class Peers:
     ) -> Answer:
         """Camera up, video back. With an id: the same publisher is coming back."""
         offer = self._publishing_offer(sdp)
-        stream, source = self._place("webcam", stream_id, listed=False, resume_only=True)
+        stream, source = self._place("webcam", stream_id, owner, listed=False, resume_only=True)
         mode = mode if offer.receives_video else "none"
         return await self._open(offer, stream, source, mode, owner)
 
@@ -111,7 +111,7 @@ class Peers:
         offer = self._publishing_offer(sdp)
         if offer.videos > 1:  # section 4.4.2: rather no session than one of which half is missing
             raise InvalidOffer("The SDP offer sends several videos: publish each under its own id.")
-        stream, source = self._place("whip", stream_id, listed=stream_id is not None)
+        stream, source = self._place("whip", stream_id, owner, listed=stream_id is not None)
         return await self._open(offer, stream, source, "none", owner)
 
     async def open_whep(
@@ -158,7 +158,13 @@ class Peers:
             raise NotFound("There is no such peer; its connection has ended.") from None
 
     def _place(
-        self, kind: str, stream_id: str | None, *, listed: bool, resume_only: bool = False
+        self,
+        kind: str,
+        stream_id: str | None,
+        owner: Caller,
+        *,
+        listed: bool,
+        resume_only: bool = False,
     ) -> tuple[Stream, PeerSource]:
         """The stream that a publisher's camera goes to: a new one, or its own of a moment ago."""
         self._check_room()
@@ -167,6 +173,8 @@ class Peers:
             source = stream.source
             if stream.kind != kind or not isinstance(source, PeerSource):
                 raise Conflict("The stream with this id is not one that a browser may publish to.")
+            if not owner.owns(stream.owner or NOBODY):
+                raise Conflict("Somebody else publishes this stream; take another id.")
             if source.publishing:
                 raise Conflict("Somebody is publishing to this stream; try again when they left.")
             source.publishing = True

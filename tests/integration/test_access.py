@@ -11,12 +11,14 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import ClientResponse, WSMsgType
+from aiortc import RTCSessionDescription
 
 from streamer.access.book import TokenBook
 from streamer.access.store import TokenFile
 from streamer.config import ServerConfig
 from streamer.server import access
 from streamer.server.access import ACCESS
+from streamer.webrtc.source import PeerSource
 from tests.fakes import PATIENCE_S, make_frame
 from tests.in_process import SDP, Http, Service, WebcamPeer, serving
 
@@ -168,6 +170,33 @@ async def test_who_publishes_a_webcam_may_remove_it_and_no_other_operator(
     assert (await guarded.http.get(location, headers=mine)).status == 204
     assert (await guarded.http.delete(path, headers=mine)).status == 204
     await peer.close()
+
+
+async def test_stream_that_waits_for_its_publisher_is_no_other_operators(guarded: Guarded) -> None:
+    """Its viewers would see somebody else's picture, and it would be theirs to end."""
+    mine, other = guarded.token("operate"), guarded.token("operate")
+    guarded.look()
+
+    async def publish(who: dict[str, str]) -> tuple[WebcamPeer, ClientResponse]:
+        peer = WebcamPeer()
+        offer = (await peer.offer()).replace("sendrecv", "sendonly")
+        return peer, await guarded.http.post("/whip/gym", data=offer, headers=who | SDP)
+
+    first, answer = await publish(mine)
+    assert answer.status == 201
+    description = RTCSessionDescription(await answer.text(), "answer")
+    await first.connection.setRemoteDescription(description)
+    source = guarded.service.streams.get("gym").source
+    assert isinstance(source, PeerSource)
+    await until(lambda: first.connection.connectionState == "connected")
+    await first.close()
+    await until(lambda: not source.publishing)
+    thief, refused = await publish(other)
+    assert await kind(refused) == (409, "conflict")
+    again, answer = await publish(mine)
+    assert answer.status == 201
+    await thief.close()
+    await again.close()
 
 
 async def test_caller_is_told_who_they_are(guarded: Guarded) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import io
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -406,3 +408,14 @@ async def test_token_and_origin_rules_hold(
     await problem(await http.get(path), 405, "method-not-allowed")
     own = {"Origin": running.url}
     await analysed(await http.post(path, data=form(jpeg), headers=own))
+
+
+def test_forms_that_are_none_write_nothing_to_the_servers_output() -> None:
+    """aiohttp warns of each malformed part, in the sender's own words, past the log and its limits."""
+    code = (
+        "import warnings, aiohttp, streamer.server.images\n"
+        "warnings.warn(aiohttp.BadContentDispositionHeader('a'))\n"
+        "warnings.warn(aiohttp.BadContentDispositionParam('b'))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

@@ -256,7 +256,9 @@ async def test_who_asks_too_often_waits_and_others_do_not(
     refused = await ask("203.0.113.7")
     assert 0 < int(refused.headers["Retry-After"]) <= 30
     assert (await refused.json(content_type=None))["type"].endswith("too-many-requests")
+    assert (await ask("203.0.113.7:50123")).status == 429  # as some proxies tell it
     assert (await ask("203.0.113.8")).status == 400
+    assert [(await ask(f"[2001:db8::{n}]:5012{n}")).status for n in range(3)] == [400, 400, 429]
     assert [(await ask("127.0.0.1")).status for _ in range(5)] == [400] * 5
 
 
