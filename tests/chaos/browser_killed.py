@@ -57,17 +57,19 @@ async def _one(url: str, turn: int, found: Times, starting: asyncio.Lock) -> Non
                 browser = await stack.enter_async_context(
                     launch_chromium(prepare_clips().person_camera)
                 )
-                (pid,) = set(_browsers()) - before
+                pid = next(each for each in _browsers() if each not in before)
             page = await browser.new_page()
             location = await _publish(page, url)
             os.kill(pid, signal.SIGKILL)
             killed = time.monotonic()
             await _gone(location)
             found.note(time.monotonic() - killed)
+            print(f"  {turn + 1}: {found.taken_s[-1]:.1f} s", flush=True)
 
 
 def _browsers() -> list[int]:
-    """The first process of each Chromium that this program started."""
+    """The first process of each Chromium that this program started, before those that it forks: they have
+    its command line until they have their own."""
     found = []
     for pid in descendants(os.getpid()):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):

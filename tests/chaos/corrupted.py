@@ -76,9 +76,9 @@ async def run(times: int) -> Result:
         clip = Path(folder) / "healthy.mp4"
         await asyncio.to_thread(make_clip, clip, fps=HEALTHY_FPS)
         async with staged([clip], module=SERVER) as stage:
-            at_rest = await stage.at_rest()
+            at_rest = await stage.losses_at_rest()
             result = await beside(stage, damaged, range(times))
-    return replace(result, figure=f"{result.figure}, beside {at_rest}")
+    return replace(result, figure=f"{result.figure}, without a fault {at_rest:.1f} a minute")
 
 
 async def beside(stage: Stage, films: list[Film], numbers: Sequence[int]) -> Result:

@@ -122,13 +122,12 @@ class Stage:
         stats, reader = await self.stats(stream), self.readers[stream]
         return int(stats["frames_dropped"]) + reader.gaps + reader.seen[-1].epoch
 
-    async def at_rest(self) -> str:
-        """What all streams lose together in ``REST_S`` without a fault, in words: what they lose then, the
-        machine takes from them."""
+    async def losses_at_rest(self) -> float:
+        """Per stream and minute, while nothing is done to any: that much the machine takes from them."""
         before = [await self.losses(stream) for stream in self.readers]
         await asyncio.sleep(REST_S)
         after = [await self.losses(stream) for stream in self.readers]
-        return f"{sum(after) - sum(before)} lost in {REST_S:.0f} s without a fault"
+        return (sum(after) - sum(before)) / len(self.readers) * 60.0 / REST_S
 
     async def metric(self, name: str) -> float:
         """A figure of /metrics without labels."""

@@ -8,6 +8,7 @@ import os
 import signal
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.viewers_worker import Viewer
@@ -34,32 +35,47 @@ async def run(times: int) -> Result:
             watches = {name: _Watch(stage, name) for name in stage.cameras}
             async with running(*(watch.run() for watch in watches.values())):
                 await asyncio.gather(*(watch.joined.wait() for watch in watches.values()))
-                at_rest = await stage.at_rest()
+                at_rest = await stage.losses_at_rest()
                 found = {number: Times(LIMIT_S) for number in SIGNALS}
-                roles: set[str] = set()
-                losses: list[str] = []
-                frames = 0
-                begun = time.monotonic()
+                blows: list[_Blow] = []
                 for turn, number in zip(range(times), itertools.cycle(SIGNALS), strict=False):
                     with found[number].one_try(f"turn {turn + 1}, {number.name}"):
-                        role, lost = await _strike(stage, watches, turn, number, found[number])
-                        roles.add(role)
-                        frames += sum(lost.values())
-                        losses += [
-                            f"turn {turn + 1}, {number.name} to a {role}: {other} lost {count}"
-                            for other, count in lost.items()
-                            if count
-                        ]
-                took_s = time.monotonic() - begun
+                        blows.append(await _strike(stage, watches, turn, number, found[number]))
                 notes = [note for watch in watches.values() for note in watch.notes()]
     killed, stopped = found.values()
+    losses = [loss for blow in blows for loss in blow.losses()]
     figure = (
-        f"killed {killed}; stopped {stopped}; others lost frames in {len(losses)}/{times}: {frames} in"
-        f" {took_s:.0f} s, beside {at_rest}; {', '.join(sorted(roles))}"
+        f"killed {killed}; stopped {stopped}; others lost frames in {len(losses)}/{times}, each"
+        f" {_rate(blows):.1f} a minute, without a fault {at_rest:.1f};"
+        f" {', '.join(sorted({blow.role for blow in blows}))}"
     )
     in_time = killed.passed(times - times // 2) and stopped.passed(times // 2)
     notes += [*killed.failures, *stopped.failures, *losses]
     return Result(figure, in_time and not notes, tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Blow:
+    """``lost``: by each other stream, in the ``watched_s`` from the signal until a moment after its stream
+    was back."""
+
+    turn: int
+    signal: signal.Signals
+    role: str
+    lost: dict[str, int]
+    watched_s: float
+
+    def losses(self) -> list[str]:
+        """A sentence for each stream that lost something."""
+        what = f"turn {self.turn + 1}, {self.signal.name} to a {self.role}"
+        return [f"{what}: {other} lost {count}" for other, count in self.lost.items() if count]
+
+
+def _rate(blows: list[_Blow]) -> float:
+    """What another stream lost in a minute, as ``Stage.losses_at_rest`` has it."""
+    lost = sum(sum(blow.lost.values()) for blow in blows)
+    watched_s = sum(len(blow.lost) * blow.watched_s for blow in blows)
+    return 60.0 * lost / watched_s if watched_s else 0.0
 
 
 class _Watch:
@@ -101,9 +117,9 @@ class _Watch:
 
 async def _strike(
     stage: Stage, watches: dict[str, _Watch], turn: int, number: signal.Signals, found: Times
-) -> tuple[str, dict[str, int]]:
-    """Strike one child and wait until its stream is back: its role, and what other streams have lost. Each
-    child in its turn: what dies too often is left alone for a while."""
+) -> _Blow:
+    """Strike one child and wait until its stream is back. Each child in its turn: what dies too often is left
+    alone for a while."""
     await asyncio.sleep(CALM_S)
     nursery = await asyncio.to_thread(nursery_of, stage.server.pid)
     assert nursery is not None
@@ -120,7 +136,8 @@ async def _strike(
     found.note(now - begun + (back_s if number is signal.SIGKILL else 0.0))
     await watches[name].pictures_come()
     await asyncio.sleep(CALM_S)
-    return victim.role, {other: await stage.losses(other) - before[other] for other in others}
+    lost = {other: await stage.losses(other) - before[other] for other in others}
+    return _Blow(turn, number, victim.role, lost, time.monotonic() - begun)
 
 
 def _stream_of(stage: Stage, worker: Worker) -> str:
