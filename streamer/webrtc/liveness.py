@@ -14,7 +14,7 @@ POLL_S = 0.2
 SILENCE_S = 4.5
 """Three times the 1.5 s within which a peer with media is heard of at least (RTCP, RFC 3550, section 6.2);
 a network may well be gone for some seconds (another access point, a tunnel) and come back. On a busy machine
-the place of one killed browser in 16 was free 0.7 s later than the others', which has to fit into 8 s, too."""
+the place of one killed browser in 16 was free 0.7 s after those of others, which has to fit into 8 s, too."""
 
 CHECK_RETRANSMISSIONS = (1, 0)
 """Two consent checks in a row: the first is sent again after 0.5 s and fails after 1.5 s, the second
