@@ -129,8 +129,8 @@ ARENAS: Final = 2
 
 def settle_objects() -> None:
     """What is there now, the modules' 108,000 objects for the most part, is never looked at again by
-    Python's collector of cycles. Looking takes 64 ms, in which no other thread runs: at 30 a second a
-    frame of every stream would be lost each time."""
+    Python's collector of cycles. Looking takes 64 ms, in which no other thread runs: two frames' time
+    at 30 a second."""
     gc.collect()
     gc.freeze()
 

@@ -13,7 +13,7 @@ from streamer.webrtc.liveness import CHECK_RETRANSMISSIONS, SILENCE_S, until_gon
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LIMIT_S = 7.25
+LIMIT_S = 6.75
 """Of the 8 s after which a place has to be free, the rest is left for what else there is to do."""
 
 
