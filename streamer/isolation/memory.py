@@ -7,7 +7,6 @@ size is sealed, so that a hijacked child can't take the ground from under its pa
 import contextlib
 import mmap
 import os
-import struct
 import sys
 import tempfile
 from typing import Final
@@ -19,11 +18,10 @@ SLOT_BYTES: Final = 16 << 20
 _PAGE: Final = mmap.PAGESIZE
 SIZE: Final = _PAGE + 2 * SLOTS * SLOT_BYTES
 
-_COUNT: Final = struct.Struct("=Q")
-_TIME: Final = struct.Struct("=d")
-_TAKEN: Final = (0, 8)  # offsets: by the direction, to the child and to the parent
-_PULSE: Final = 16
-_BUSY_UNTIL: Final = 24
+_NUMBER_BYTES: Final = 8
+_COUNTS: Final = 2  # bodies taken: by the direction, to the child and to the parent
+_PULSE: Final = 0  # of the times, which follow
+_BUSY_UNTIL: Final = 1
 
 TO_CHILD: Final = 0
 TO_PARENT: Final = 1
@@ -54,6 +52,11 @@ class SharedMemory:
     def __init__(self, descriptor: int) -> None:
         self._map = mmap.mmap(descriptor, SIZE)
         self._view = memoryview(self._map)
+        # Written and read by one machine instruction each. `struct` first writes zeros and then byte by
+        # byte, and the other side, which looks at any moment, saw counts and times that never were.
+        counts_end = _COUNTS * _NUMBER_BYTES
+        self._taken = self._view[:counts_end].cast("Q")
+        self._times = self._view[counts_end : counts_end + 2 * _NUMBER_BYTES].cast("d")
 
     def slot(self, direction: int, number: int, size: int) -> memoryview:
         """The first bytes of the slot that the body of this number, counted from 0, goes through."""
@@ -62,32 +65,31 @@ class SharedMemory:
 
     def taken(self, direction: int) -> int:
         """How many bodies the receiving side has done with."""
-        count: int = _COUNT.unpack_from(self._view, _TAKEN[direction])[0]
-        return count
+        return self._taken[direction]
 
     def set_taken(self, direction: int, count: int) -> None:
-        _COUNT.pack_into(self._view, _TAKEN[direction], count)
+        self._taken[direction] = count
 
     @property
     def pulse_mono(self) -> float:
         """When the child last showed that it runs; 0 before. The clock is the same for all processes."""
-        time_s: float = _TIME.unpack_from(self._view, _PULSE)[0]
-        return time_s
+        return self._times[_PULSE]
 
     def set_pulse(self, now_mono: float) -> None:
-        _TIME.pack_into(self._view, _PULSE, now_mono)
+        self._times[_PULSE] = now_mono
 
     @property
     def busy_until_mono(self) -> float:
         """When the child's present piece of work has to be finished; 0 while it has none."""
-        time_s: float = _TIME.unpack_from(self._view, _BUSY_UNTIL)[0]
-        return time_s
+        return self._times[_BUSY_UNTIL]
 
     def set_busy_until(self, time_mono: float) -> None:
-        _TIME.pack_into(self._view, _BUSY_UNTIL, time_mono)
+        self._times[_BUSY_UNTIL] = time_mono
 
     def close(self) -> None:
         """Unmapped at once, or as soon as nobody looks at a slot any more."""
         with contextlib.suppress(BufferError):
+            self._taken.release()
+            self._times.release()
             self._view.release()
             self._map.close()

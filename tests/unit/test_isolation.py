@@ -18,7 +18,14 @@ from pydantic import ValidationError
 from streamer.config import WorkersConfig
 from streamer.errors import WorkerDied, WorkerHung
 from streamer.isolation.child import Child, failures
-from streamer.isolation.memory import SIZE, SLOT_BYTES, SLOTS, new_memory
+from streamer.isolation.memory import (
+    SIZE,
+    SLOT_BYTES,
+    SLOTS,
+    TO_PARENT,
+    SharedMemory,
+    new_memory,
+)
 from streamer.isolation.nursery import nursery
 from streamer.isolation.roles import ROLES
 from streamer.isolation.worker import PULSE_S
@@ -317,3 +324,35 @@ def test_service_without_descriptors_has_no_child_and_loses_none_of_them(start: 
             os.close(each)
     assert refused >= 4
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+WRITER = """
+import itertools, sys
+from streamer.isolation.memory import TO_PARENT, SharedMemory
+memory = SharedMemory(int(sys.argv[1]))
+print(flush=True)
+for count in itertools.count(1 << 40):
+    memory.set_taken(TO_PARENT, count)
+    memory.set_pulse(float(count))
+"""
+
+
+def test_counts_and_times_are_never_seen_half_written() -> None:
+    descriptor = new_memory()
+    memory = SharedMemory(descriptor)
+    memory.set_taken(TO_PARENT, 1 << 40)
+    memory.set_pulse(float(1 << 40))
+    command = [sys.executable, "-c", WRITER, str(descriptor)]
+    with subprocess.Popen(command, pass_fds=[descriptor], stdout=subprocess.PIPE) as writer:
+        os.close(descriptor)
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        try:
+            last, pulse = 1 << 40, float(1 << 40)
+            for _ in range(200_000):
+                last, before = memory.taken(TO_PARENT), last
+                pulse, pulse_before = memory.pulse_mono, pulse
+                assert last >= before and pulse >= pulse_before
+        finally:
+            writer.kill()
+    memory.close()
