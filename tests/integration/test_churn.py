@@ -18,7 +18,9 @@ from tests.fakes import PATIENCE_S, RecordingSink
 from tests.in_process import SDP, Service, WebcamPeer, serving
 from tests.rigs.server import StreamerServer
 
-PEERS = 50
+PEERS = 25
+"""`make chaos ARGS=churn` has a thousand."""
+
 AT_ONCE = 5
 GONE_WITHIN_S = 8.0
 MARGIN_S = 1.5
@@ -60,10 +62,10 @@ def comes_back_to(expected: int, now: Callable[[], int]) -> bool:
 
 
 @pytest.mark.timeout(120)
-async def test_fifty_peers_leave_no_threads_sockets_or_memory_behind(server: StartServer) -> None:
+async def test_peers_leave_no_threads_sockets_or_memory_behind(server: StartServer) -> None:
     streamer = await asyncio.to_thread(lambda: server(CONFIG, alone=True))
     threads, fds = streamer.threads() + EXECUTOR_THREADS, streamer.fds()
-    await come_and_go(streamer, 6 * AT_ONCE)  # from here on caches and arenas are filled
+    await come_and_go(streamer, 4 * AT_ONCE)  # from here on caches and arenas are filled
     assert await asyncio.to_thread(comes_back_to, fds, streamer.fds)
     assert await asyncio.to_thread(comes_back_to, threads, streamer.threads)
     memory_bytes = streamer.rss_bytes()
