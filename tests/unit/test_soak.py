@@ -73,7 +73,7 @@ def test_a_service_that_only_has_guests_passes() -> None:
 def test_a_leak_of_two_megabytes_an_hour_fails() -> None:
     report = report_of(run(leak_mb_per_h=2.0))
     assert not report.passed
-    memory = {"PSS of all processes in MB", "RSS of the service in MB"}
+    memory = {"USS of all processes in MB", "RSS of the service in MB"}
     assert failed(report) == memory
     slope = report.growths[0].trend
     assert slope.robust == pytest.approx(2.0, abs=0.5)
@@ -106,7 +106,7 @@ def test_a_run_is_kept_line_by_line_and_a_line_cut_short_is_left_out(tmp_path: P
     assert samples.read(path) == made
     write_files(report_of(made), made, tmp_path)
     rows = (tmp_path / "samples.csv").read_text().splitlines()
-    assert len(rows) == 1 + len(made) and rows[0].startswith("at_s,PSS of all processes in MB")
+    assert len(rows) == 1 + len(made) and rows[0].startswith("at_s,USS of all processes in MB")
 
 
 def test_the_error_of_a_slope_allows_for_values_that_hang_together() -> None:
