@@ -35,6 +35,23 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def tree_cpu_s(pid: int) -> float:
+    """The same of a process and of all that it has started, those too that have ended and were waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    used_s = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # and cutime, cstime
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            children = (task / "children").read_text("ascii").split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended meanwhile
+        for child in children:
+            try:
+                used_s += tree_cpu_s(int(child))
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    return used_s
+
+
 def threads_cpu_s(pid: int) -> dict[str, float]:
     """CPU time of a process by its threads: MediaPipe's own, the first (the event loop's), and others."""
     used = {"mediapipe": 0.0, "event loop": 0.0, "other threads": 0.0}

@@ -14,7 +14,7 @@ import aiohttp
 import numpy as np
 
 from tests.bench.jobs import serve_jobs
-from tests.bench.machine import cpu_s, memory_bytes
+from tests.bench.machine import memory_bytes, tree_cpu_s
 from tests.bench.psnr import psnr_db, untouched
 from tests.rigs.probe_record import ProbeRecord
 from tests.rigs.webrtc_probe import ProbeMedia, ProbeOptions, prepare_media, run_probe
@@ -74,7 +74,7 @@ class Watcher:
 
     async def run(self) -> None:
         while True:
-            self._samples.append((time.monotonic(), cpu_s(self._pid)))
+            self._samples.append((time.monotonic(), tree_cpu_s(self._pid)))
             await asyncio.sleep(CPU_SAMPLE_S)
 
     def cpu_ms_per_frame(self, records: Sequence[ProbeRecord], seconds: float) -> float | None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from streamer.wire import PROTOCOL
 from tests.bench.jobs import serve_jobs
-from tests.bench.machine import cpu_s
+from tests.bench.machine import tree_cpu_s
 
 _SEQ_AT, _RECEIVED_AT = 8, 32  # docs/protocol.md, "Pose messages in binary"
 _JSON = re.compile(r'"seq":(\d+),.*?"received_at":([0-9.]+)')
@@ -50,10 +50,10 @@ async def run(job: dict[str, Any]) -> dict[str, Any]:
         try:
             await asyncio.sleep(job["warm_up_s"])
             before = await stats(http, stream)
-            begun, used_s, own_s = time.time(), cpu_s(job["pid"]), time.process_time()
+            begun, used_s, own_s = time.time(), tree_cpu_s(job["pid"]), time.process_time()
             await asyncio.sleep(job["seconds"])
             ended = time.time()
-            cpu, own = cpu_s(job["pid"]) - used_s, time.process_time() - own_s
+            cpu, own = tree_cpu_s(job["pid"]) - used_s, time.process_time() - own_s
             after = await stats(http, stream)
             for task in tasks:
                 if task.done():

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from tests.bench.jobs import serve_jobs
-from tests.bench.machine import cpu_s
+from tests.bench.machine import tree_cpu_s
 
 
 class Reader:
@@ -45,10 +45,10 @@ async def run(job: dict[str, Any]) -> dict[str, Any]:
         tasks = [asyncio.create_task(reader.read(http, job["url"])) for reader in readers]
         try:
             await asyncio.sleep(job["warm_up_s"])
-            used_s, before = cpu_s(job["pid"]), [reader.pictures for reader in readers]
+            used_s, before = tree_cpu_s(job["pid"]), [reader.pictures for reader in readers]
             received = sum(reader.received_bytes for reader in readers)
             await asyncio.sleep(job["seconds"])
-            used_s = cpu_s(job["pid"]) - used_s
+            used_s = tree_cpu_s(job["pid"]) - used_s
             for task in tasks:
                 if task.done():
                     task.result()

@@ -21,7 +21,7 @@ from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, pack_remb_fci
 
 from tests.bench.jobs import serve_jobs
 from tests.bench.lateness import lateness_s, origin_beside
-from tests.bench.machine import cpu_s
+from tests.bench.machine import tree_cpu_s
 from tests.rigs.probe_media import TICKS_PER_S
 from tests.rigs.probe_messages import BINARY_PROTOCOL, read_message
 from tests.rigs.probe_receiver import FixedEstimate
@@ -150,14 +150,14 @@ async def run(job: dict[str, Any]) -> dict[str, Any]:
                 for viewer in viewers:
                     group.create_task(join(viewer))
             await asyncio.sleep(job["warm_up_s"])
-            begun_at, used_s, own_s = time.time(), cpu_s(job["pid"]), time.process_time()
+            begun_at, used_s, own_s = time.time(), tree_cpu_s(job["pid"]), time.process_time()
             received = sum(viewer.received_bytes for viewer in viewers)
             lost = sum(viewer.lost for viewer in viewers)
             await asyncio.sleep(job["seconds"])
             ended_at = time.time()
             seconds = ended_at - begun_at
             found = {
-                "cpu": (cpu_s(job["pid"]) - used_s) / seconds,
+                "cpu": (tree_cpu_s(job["pid"]) - used_s) / seconds,
                 "viewers_cpu": (time.process_time() - own_s) / seconds,
                 "lost_packets": sum(viewer.lost for viewer in viewers) - lost,
                 "kbps": (sum(viewer.received_bytes for viewer in viewers) - received)
