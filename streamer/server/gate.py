@@ -6,12 +6,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from streamer.errors import ShuttingDown, Starting
-from streamer.server.guard import GUARD
+from streamer.server.guard import FILES, GUARD
 from streamer.server.keys import SERVICES
 
 _ALWAYS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
-_FILES: Final = "/static/"
-"""Of a page that is there already, and says what happens."""
 
 
 @web.middleware
@@ -21,7 +19,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     if services.ready or request.method == "DELETE":
         return await handler(request)
     path = request.app[GUARD].inside(request)
-    if path in _ALWAYS or path.startswith(_FILES):
+    if path in _ALWAYS or path.startswith(FILES):  # a page that is there says what happens
         return await handler(request)
     if services.draining:
         raise ShuttingDown("The server is shutting down; try again when it is back.")

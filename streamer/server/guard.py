@@ -21,7 +21,7 @@ from streamer.server.problems import problem
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _PLAIN: Final = frozenset({"/healthz", "/readyz", "/trust", "/trust/authority", "/trust/ca.crt"})
 """Open without https, where there is any; so are the pages' files."""
-_FILES: Final = "/static/"
+FILES: Final = "/static/"
 _MAX_TYPE_CHARACTERS: Final = 256
 _HEADERS: Final = {
     # Scripts, styles and connections, WebSockets too: from here alone, nothing inline. With trusted types no
@@ -104,7 +104,7 @@ class Guard:
                 "Pages of another origin may not use this server.",
             )
         path = self._proxies.inside(request.path)
-        if path.startswith(_FILES):
+        if path.startswith(FILES):
             return None
         if self._speaks_https and path not in _PLAIN and request[OUTSIDE].scheme != "https":
             return self._to_https(request)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-import tempfile
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.chaos import Result
-from tests.chaos.stage import Stage, Times, make_clip, staged
+from tests.chaos.stage import Stage, Times, side_by_side
+
+if TYPE_CHECKING:
+    from tests.chaos import Result
 
 NAME = "camera killed"
 PASS = "all back <= 5 s after the camera answers"
@@ -21,18 +22,7 @@ DARK_S = (0.5, 8.0)
 
 async def run(times: int) -> Result:
     """Each camera is killed, is away for a while, and serves again at the same address."""
-    with tempfile.TemporaryDirectory() as folder:
-        clip = await asyncio.to_thread(make_clip, Path(folder) / "clip.mp4")
-        cameras = min(times, AT_ONCE)
-        async with staged([clip] * cameras) as stage:
-            found = await asyncio.gather(
-                *(
-                    _kill(stage, name, len(range(place, times, cameras)))
-                    for place, name in enumerate(stage.cameras)
-                )
-            )
-    together = Times(LIMIT_S).merged(found)
-    return Result(str(together), together.passed(times), tuple(together.failures))
+    return await side_by_side(times, AT_ONCE, LIMIT_S, _kill)
 
 
 async def _kill(stage: Stage, name: str, times: int) -> Times:

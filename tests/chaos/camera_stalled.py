@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-import tempfile
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.chaos import Result
-from tests.chaos.stage import Stage, Times, make_clip, staged
+from tests.chaos.stage import Stage, Times, side_by_side
+
+if TYPE_CHECKING:
+    from tests.chaos import Result
 
 NAME = "camera stalled"
 PASS = "all back <= 5 s after the camera answers"
@@ -21,18 +22,7 @@ ASLEEP_S = (1.0, 14.0)
 
 async def run(times: int) -> Result:
     """Each camera's process is stopped (SIGSTOP) and goes on after a while (SIGCONT)."""
-    with tempfile.TemporaryDirectory() as folder:
-        clip = await asyncio.to_thread(make_clip, Path(folder) / "clip.mp4")
-        cameras = min(times, AT_ONCE)
-        async with staged([clip] * cameras) as stage:
-            found = await asyncio.gather(
-                *(
-                    _stall(stage, name, len(range(place, times, cameras)))
-                    for place, name in enumerate(stage.cameras)
-                )
-            )
-    together = Times(LIMIT_S).merged(found)
-    return Result(str(together), together.passed(times), tuple(together.failures))
+    return await side_by_side(times, AT_ONCE, LIMIT_S, _stall)
 
 
 async def _stall(stage: Stage, name: str, times: int) -> Times:

@@ -106,11 +106,11 @@ async def come_and_go(url: str, peers: int) -> None:
             batch = [WebcamPeer() for _ in range(AT_ONCE)]
             await asyncio.gather(*(peer.join(http) for peer in batch))
             await asyncio.gather(*(peer.plays(frames=2, poses=2) for peer in batch))
-            await asyncio.gather(*(_leave(peer, http, way) for way, peer in enumerate(batch)))
+            await asyncio.gather(*(leave(peer, http, way) for way, peer in enumerate(batch)))
             await asyncio.gather(*(peer.close() for peer in batch))
 
 
-async def _leave(peer: WebcamPeer, http: aiohttp.ClientSession, way: int) -> None:
+async def leave(peer: WebcamPeer, http: aiohttp.ClientSession, way: int) -> None:
     """In one of five ways: by the book, by closing only, or by falling silent."""
     match way:
         case 0 | 1:

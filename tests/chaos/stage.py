@@ -18,12 +18,13 @@ import av
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
+from tests.chaos import Result
 from tests.rigs.clips import prepare_clips
 from tests.rigs.rtsp import RtspServer
 from tests.rigs.server import StreamerServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
 PATIENCE_S = 60.0
 """How long anything may take before a scenario gives up: far more than it should."""
@@ -256,3 +257,24 @@ class Times:
             return f"0/{total}"
         middle = sorted(self.taken_s)[len(self.taken_s) // 2]
         return f"{self._good}/{total}, median {middle:.1f} s, longest {max(self.taken_s):.1f} s"
+
+
+async def side_by_side(
+    times: int,
+    at_once: int,
+    limit_s: float,
+    strike: Callable[[Stage, str, int], Awaitable[Times]],
+) -> Result:
+    """The tries shared among some cameras at once; ``strike``: stage, camera and how many times."""
+    with tempfile.TemporaryDirectory() as folder:
+        clip = await asyncio.to_thread(make_clip, Path(folder) / "clip.mp4")
+        cameras = min(times, at_once)
+        async with staged([clip] * cameras) as stage:
+            found = await asyncio.gather(
+                *(
+                    strike(stage, name, len(range(place, times, cameras)))
+                    for place, name in enumerate(stage.cameras)
+                )
+            )
+    together = Times(limit_s).merged(found)
+    return Result(str(together), together.passed(times), tuple(together.failures))

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 from streamer.app import EXECUTOR_THREADS  # which the pool keeps
 from streamer.config import WebRtcConfig
 from streamer.model import StreamState
+from tests.chaos.churn import AT_ONCE, come_and_go
 from tests.fakes import PATIENCE_S, RecordingSink
 from tests.in_process import SDP, Service, WebcamPeer, serving
 from tests.rigs.server import StreamerServer
@@ -21,7 +21,6 @@ from tests.rigs.server import StreamerServer
 PEERS = 25
 """`make chaos ARGS=churn` has a thousand."""
 
-AT_ONCE = 5
 GONE_WITHIN_S = 8.0
 MARGIN_S = 1.5
 MAX_GROWTH_BYTES = 48 * 2**20
@@ -29,28 +28,6 @@ StartServer = Callable[..., StreamerServer]
 # A publisher that vanished may come back to its stream; here nobody does.
 CONFIG = "[server]\nmax_streams = 40\n[webrtc]\nresume_timeout_s = 0.1\nconnect_timeout_s = 5.0\n"
 QUICK = WebRtcConfig(resume_timeout_s=0.1, connect_timeout_s=1.0)
-
-
-async def leave(peer: WebcamPeer, http: aiohttp.ClientSession, way: int) -> None:
-    """In one of five ways: by the book, by closing only, or by falling silent."""
-    match way:
-        case 0 | 1:
-            async with http.delete(peer.location) as response:
-                assert response.status == 200
-        case 2 | 3:
-            await peer.connection.close()
-        case _:
-            peer.fall_silent()
-
-
-async def come_and_go(server: StreamerServer, peers: int) -> None:
-    async with aiohttp.ClientSession(server.url) as http:
-        for _ in range(0, peers, AT_ONCE):
-            batch = [WebcamPeer() for _ in range(AT_ONCE)]
-            await asyncio.gather(*(peer.join(http) for peer in batch))
-            await asyncio.gather(*(peer.plays(frames=2, poses=2) for peer in batch))
-            await asyncio.gather(*(leave(peer, http, way) for way, peer in enumerate(batch)))
-            await asyncio.gather(*(peer.close() for peer in batch))
 
 
 def comes_back_to(expected: int, now: Callable[[], int]) -> bool:
@@ -65,11 +42,11 @@ def comes_back_to(expected: int, now: Callable[[], int]) -> bool:
 async def test_peers_leave_no_threads_sockets_or_memory_behind(server: StartServer) -> None:
     streamer = await asyncio.to_thread(lambda: server(CONFIG, alone=True))
     threads, fds = streamer.threads() + EXECUTOR_THREADS, streamer.fds()
-    await come_and_go(streamer, 4 * AT_ONCE)  # from here on caches and arenas are filled
+    await come_and_go(streamer.url, 4 * AT_ONCE)  # from here on caches and arenas are filled
     assert await asyncio.to_thread(comes_back_to, fds, streamer.fds)
     assert await asyncio.to_thread(comes_back_to, threads, streamer.threads)
     memory_bytes = streamer.rss_bytes()
-    await come_and_go(streamer, PEERS)
+    await come_and_go(streamer.url, PEERS)
     assert await asyncio.to_thread(comes_back_to, fds, streamer.fds)
     assert await asyncio.to_thread(comes_back_to, threads, streamer.threads)
     # The pose threads of the last peers may still be closing their networks.
