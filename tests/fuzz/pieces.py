@@ -29,6 +29,15 @@ def records(data: bytes) -> Iterator[bytes]:
         at = end
 
 
+def keys(value: Any) -> Iterator[str]:
+    """All names of keys in what JSON holds, at any depth."""
+    if isinstance(value, dict):
+        yield from value
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from keys(each)
+
+
 def joined(*messages: bytes) -> bytes:
     """What ``records`` takes apart."""
     return b"".join(len(each).to_bytes(2, "big") + each for each in messages)
