@@ -53,7 +53,7 @@ class Holdings:
             sum(usage.fds for usage in tree),
             sum(usage.threads for usage in tree),
             len(tree),
-            sum(usage.pss_bytes for usage in tree),
+            sum(usage.own_bytes for usage in tree),
         )
 
     def is_within(self, start: Holdings) -> bool:

@@ -66,7 +66,7 @@ async def _flood(stage: Stage, times: int) -> Result:
 
 
 def _memory(stage: Stage) -> int:
-    return sum(usage.pss_bytes for usage in usage_of_tree(stage.server.pid))
+    return sum(usage.own_bytes for usage in usage_of_tree(stage.server.pid))
 
 
 class _SlowReader:

@@ -16,14 +16,15 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Usage:
-    """Of one process at one moment. ``pss_bytes`` counts what is shared by its part, ``uss_bytes`` not at
-    all; ``role``: the service ("service"), or what a process of it does ("images", "decoder", …)."""
+    """Of one process at one moment. ``own_bytes`` is what no file stands behind, of what is shared each
+    one's part: all sharers have one ancestor, so that its sum over a tree is what the tree holds. Pages of
+    files (libraries, models) would move it: they count as shared while any other program has them.
+    ``role``: the service ("service"), or what a process of it does ("images", "decoder", …)."""
 
     pid: int
     role: str
     rss_bytes: int
-    pss_bytes: int
-    uss_bytes: int
+    own_bytes: int
     fds: int
     threads: int
     cpu_s: float
@@ -78,8 +79,7 @@ def _usage(pid: int, role: str) -> Usage:
         pid=pid,
         role=role,
         rss_bytes=memory["Rss"],
-        pss_bytes=memory["Pss"],
-        uss_bytes=memory["Private_Clean"] + memory["Private_Dirty"],
+        own_bytes=memory["Pss_Anon"] + memory["Pss_Shmem"] + memory["SwapPss"],
         fds=len(os.listdir(f"/proc/{pid}/fd")),
         threads=len(os.listdir(f"/proc/{pid}/task")),
         cpu_s=cpu_s(pid),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.soak.samples import Sample
 
 PANELS = (
-    (("USS", "RSS"), "MB"),
+    (("memory", "RSS"), "MB"),
     (("files",), "files"),
     (("threads",), "threads"),
     (("processes", "tasks", "peers", "HTTP"), "number"),

@@ -119,7 +119,7 @@ def series_of(samples: Sequence[Sample]) -> dict[str, list[float]]:
     """The figures whose growth is looked at: name -> one value a sample."""
     tree = [sample.processes for sample in samples]
     series = {
-        "USS of all processes in MB": [sum(p.uss_bytes for p in all_) / MB for all_ in tree],
+        "memory of all processes in MB": [sum(p.own_bytes for p in all_) / MB for all_ in tree],
         "RSS of the service in MB": [all_[0].rss_bytes / MB for all_ in tree],
     }
     lasting = set.intersection(*({p.pid for p in all_[1:]} for all_ in tree))
@@ -146,7 +146,7 @@ def _growths(samples: Sequence[Sample], cycle_s: float, is_judged: bool) -> list
         if len(at) < 3:
             continue
         went = trend(at, lowest)
-        if what.startswith(("USS", "RSS")):
+        if what.startswith(("memory", "RSS")):
             to_reach = f"< {MAX_MEMORY_SLOPE_MB_PER_H:g}"
             passed = went.robust < MAX_MEMORY_SLOPE_MB_PER_H
         else:

@@ -38,8 +38,8 @@ def run(
         hours, is_there = at_s / HOUR_S, at_s % CYCLE_S < 25
         memory = 300e6 + 1e6 * leak_mb_per_h * hours + dice.gauss(0, 2e5) + 40e6 * is_there
         fds = 25 + int(fds_per_h * hours) + 6 * is_there
-        service = Usage(1, "service", int(memory), int(memory), int(memory), fds, 20, at_s)
-        guest = Usage(100 + step // 12, "decoder", 50 << 20, 30 << 20, 20 << 20, 9, 4, 0.1)
+        service = Usage(1, "service", int(memory), int(memory), fds, 20, at_s)
+        guest = Usage(100 + step // 12, "decoder", 50 << 20, 20 << 20, 9, 4, 0.1)
         stream: dict[str, float | None] = {
             "frames_in": fps * at_s,
             "frames_processed": fps * at_s,
@@ -73,7 +73,7 @@ def test_a_service_that_only_has_guests_passes() -> None:
 def test_a_leak_of_two_megabytes_an_hour_fails() -> None:
     report = report_of(run(leak_mb_per_h=2.0))
     assert not report.passed
-    memory = {"USS of all processes in MB", "RSS of the service in MB"}
+    memory = {"memory of all processes in MB", "RSS of the service in MB"}
     assert failed(report) == memory
     slope = report.growths[0].trend
     assert slope.robust == pytest.approx(2.0, abs=0.5)
@@ -106,7 +106,7 @@ def test_a_run_is_kept_line_by_line_and_a_line_cut_short_is_left_out(tmp_path: P
     assert samples.read(path) == made
     write_files(report_of(made), made, tmp_path)
     rows = (tmp_path / "samples.csv").read_text().splitlines()
-    assert len(rows) == 1 + len(made) and rows[0].startswith("at_s,USS of all processes in MB")
+    assert len(rows) == 1 + len(made) and rows[0].startswith("at_s,memory of all processes in MB")
 
 
 def test_the_error_of_a_slope_allows_for_values_that_hang_together() -> None:
@@ -150,5 +150,5 @@ def test_usage_is_of_a_process_and_of_all_that_descend_from_it() -> None:
     assert found[0].pid == child.pid and found[0].role == "service"
     assert [usage.role for usage in found[1:]] == ["decoder"]
     for usage in found:
-        assert usage.rss_bytes >= usage.pss_bytes >= usage.uss_bytes > 1 << 16
+        assert usage.rss_bytes >= usage.own_bytes > 1 << 16
         assert usage.fds >= 3 and usage.threads >= 1
