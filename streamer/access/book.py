@@ -86,6 +86,13 @@ class TokenBook:
         token = self._tokens.get(token_id)
         return token.caller if token is not None and self._is_valid(token) else None
 
+    def digest_of(self, token_id: str) -> str:
+        """Of the secret that the id stands for now; "" for none."""
+        if token_id == CONFIG_TOKEN:
+            return self._config_digest
+        token = self._tokens.get(token_id)
+        return token.sha256 if token is not None else ""
+
     def _is_valid(self, token: Token) -> bool:
         return token.state(self._clock()) == "valid"
 

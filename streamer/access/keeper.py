@@ -14,7 +14,7 @@ class Keeper:
 
     def __init__(self, book: TokenBook, session_s: float) -> None:
         self.book = book
-        self.sessions = Sessions(session_s)
+        self.sessions = Sessions(session_s, book.digest_of)
         self.tickets = Tickets()
         self.throttle = Throttle()
         self.throttle_of_file = Throttle()
