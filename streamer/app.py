@@ -16,6 +16,7 @@ from aiohttp import web
 
 from streamer import __version__
 from streamer.access.book import TokenBook
+from streamer.access.session_file import SessionFile, sessions_path
 from streamer.access.store import TokenFile, tokens_path
 from streamer.aio import cancel_and_wait, settle_objects, share_heaps
 from streamer.config import (
@@ -97,6 +98,7 @@ async def serve(config: Config, read_config: Callable[[], Config]) -> None:
         https = await open_https(config.server, _state_path(config.server).parent / "tls")
         services = make_services(config)
         services.tokens = tokens
+        services.session_file = SessionFile(sessions_path(_state_path(config.server)))
         services.authority = https.authority if https else None
         services.certificate_until = https.until if https else lambda: None
         app = make_application(config.server, services)

@@ -23,6 +23,7 @@ from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
 from streamer.access.book import TokenBook
+from streamer.access.session_file import SessionFile
 from streamer.aio import cancel_and_wait
 from streamer.app import camera_source
 from streamer.config import (
@@ -79,6 +80,7 @@ class Service:
         privacy: PrivacyConfig | None = None,
         limits: LimitsConfig | None = None,
         tokens: TokenBook | None = None,
+        session_file: SessionFile | None = None,
         real_cameras: bool = False,
     ) -> None:
         self.cameras: list[FakeSource] = []
@@ -126,6 +128,7 @@ class Service:
             max_picture_readers=self.server_config.max_picture_readers,
             limits=limits,
             tokens=tokens or TokenBook(config_token=self.server_config.token),
+            session_file=session_file,
         )
 
     def _camera(self, source: AnySource) -> CameraSource:

@@ -15,6 +15,7 @@ from aiohttp.typedefs import Handler
 
 from streamer.access import EVERYBODY, NOBODY, Caller, Role
 from streamer.access.keeper import Keeper
+from streamer.access.session_file import SessionWriter
 from streamer.aio import cancel_and_wait
 from streamer.errors import NotAllowed, NotFound
 from streamer.server.keys import OUTSIDE, SERVICES
@@ -73,8 +74,9 @@ class Visit:
 
 
 class Access:
-    def __init__(self, keeper: Keeper, proxies: Proxies) -> None:
+    def __init__(self, keeper: Keeper, proxies: Proxies, writer: SessionWriter) -> None:
         self.keeper = keeper
+        self.writer = writer
         self._proxies = proxies
         self._visits: set[Visit] = set()
 
@@ -100,10 +102,12 @@ class Access:
         return self._proxies.inside(path)
 
     async def run(self, app: web.Application) -> AsyncIterator[None]:
-        """A context of the application's life: keeps looking."""
+        """A context of the application's life: keeps looking, and the sessions on the disk as they are."""
+        await self.writer.load(self.keeper.book.current)
         looking = asyncio.create_task(self._keep_looking(app), name="access")
         yield
         await cancel_and_wait(looking)
+        await self.writer.write()
 
     async def _keep_looking(self, app: web.Application) -> None:
         while True:
@@ -111,6 +115,7 @@ class Access:
             try:
                 await asyncio.to_thread(self.keeper.book.look)
                 self.show_out(app)
+                self.writer.write_soon()
             except Exception:  # a look that failed must not be the last one
                 logger.exception("looking who may stay failed")
 

@@ -73,6 +73,7 @@ async def sign_out(request: web.Request) -> web.Response:
     if session is not None:
         access.keeper.sessions.end(session.session)
         access.show_out(request.app)
+        await access.writer.write()
     response = web.Response(status=HTTPStatus.NO_CONTENT)
     response.del_cookie(
         SESSION_COOKIE,

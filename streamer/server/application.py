@@ -6,6 +6,7 @@ from aiohttp import web
 
 from streamer.access import Role
 from streamer.access.keeper import Keeper
+from streamer.access.session_file import SessionWriter
 from streamer.config import ServerConfig
 from streamer.errors import ConfigError
 from streamer.server import (
@@ -39,7 +40,8 @@ def make_application(config: ServerConfig, services: Services) -> web.Applicatio
     """Raises ConfigError, and TypeError for a route that does not say who may use it."""
     proxies, journal = Proxies(config), Journal()
     guard = Guard(config, proxies)
-    access = Access(Keeper(services.tokens, config.session_hours * 3600), proxies)
+    keeper = Keeper(services.tokens, config.session_hours * 3600)
+    access = Access(keeper, proxies, SessionWriter(keeper.sessions, services.session_file))
     own_limits = {images.analyse_picture, *peers.HANDLERS}
     app = web.Application(
         middlewares=[

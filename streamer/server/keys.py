@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from streamer.access.book import TokenBook
+from streamer.access.session_file import SessionFile
 from streamer.certificates import Authority
 from streamer.config import (
     AnySource,
@@ -41,7 +42,8 @@ class Services:
     ``checks``: what else it needs to take work. ``connections``: how many are open; ``connections_ended``:
     how many the limits ended, by why. ``state_folder``: where it keeps what it remembers.
     ``certificate_until``: when the server's certificate runs out, Unix seconds; not for the event loop.
-    ``tokens``: the access tokens that there are; none by default.
+    ``tokens``: the access tokens that there are; none by default. ``session_file``: by which browsers stay
+    signed in over a restart; None: they don't.
     """
 
     streams: Streams
@@ -68,6 +70,7 @@ class Services:
     certificate_until: Callable[[], float | None] = lambda: None
     max_picture_readers: int = 64
     tokens: TokenBook = field(default_factory=TokenBook)
+    session_file: SessionFile | None = None
     limits: LimitsConfig = field(default_factory=LimitsConfig)
 
     @property

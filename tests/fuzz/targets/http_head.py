@@ -11,6 +11,7 @@ from aiohttp.http_parser import HttpRequestParser
 from streamer.access import CONFIG_TOKEN, Role
 from streamer.access.book import TokenBook
 from streamer.access.keeper import Keeper
+from streamer.access.session_file import SessionWriter
 from streamer.access.throttle import Throttle
 from streamer.config import ServerConfig
 from streamer.server.access import Access, caller_of
@@ -33,7 +34,7 @@ def _doors(config: ServerConfig) -> tuple[Guard, Access]:
     proxies = Proxies(config)
     keeper = Keeper(TokenBook(config_token=config.token), 3600)
     keeper.throttle = keeper.throttle_of_file = Throttle(burst=1 << 60)
-    return Guard(config, proxies), Access(keeper, proxies)
+    return Guard(config, proxies), Access(keeper, proxies, SessionWriter(keeper.sessions, None))
 
 
 _DOORS = [_doors(config) for config in _CONFIGS]
