@@ -98,7 +98,9 @@ async def serve(config: Config, read_config: Callable[[], Config]) -> None:
         https = await open_https(config.server, _state_path(config.server).parent / "tls")
         services = make_services(config)
         services.tokens = tokens
-        services.session_file = SessionFile(sessions_path(_state_path(config.server)))
+        services.session_file = SessionFile(
+            sessions_path(_state_path(config.server)), config.limits.min_free_bytes
+        )
         services.authority = https.authority if https else None
         services.certificate_until = https.until if https else lambda: None
         app = make_application(config.server, services)
@@ -174,7 +176,7 @@ def make_services(config: Config) -> Services:
         config.pose,
         config.video,
         config.server.max_streams,
-        StateFile(state_path),
+        StateFile(state_path, config.limits.min_free_bytes),
         config.overlay,
         config.privacy,
         config.limits,

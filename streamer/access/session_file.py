@@ -59,8 +59,9 @@ def sessions_path(state_file: Path) -> Path:
 class SessionFile:
     """All methods block: they are for threads, one at a time. None of them fails: trouble is logged, once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, min_free_bytes: int = 0) -> None:
         self.path = path
+        self._min_free_bytes = min_free_bytes
         self._told: set[str] = set()
         self._on_disk: frozenset[str] = frozenset()
 
@@ -86,7 +87,7 @@ class SessionFile:
         try:
             if sessions:
                 content = _Content(sessions=tuple(sessions)).model_dump_json()
-                write_whole(self.path, content.encode())
+                write_whole(self.path, content.encode(), self._min_free_bytes)
             else:
                 self.path.unlink(missing_ok=True)
         except OSError as error:

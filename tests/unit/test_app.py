@@ -8,9 +8,9 @@ import pytest
 
 from streamer.access.book import TokenBook
 from streamer.access.store import TokenFile
-from streamer.app import _announce, _check_exposure, _listener, _probe, serve
+from streamer.app import _announce, _check_exposure, _listener, _probe, make_services, serve
 from streamer.cli import main
-from streamer.config import Config, RtspConfig, RtspSource, ServerConfig
+from streamer.config import Config, LimitsConfig, RtspConfig, RtspSource, ServerConfig
 from streamer.errors import ConfigError, LimitReached
 from streamer.sources.rtsp import RtspCamera
 
@@ -55,3 +55,14 @@ def test_address_that_is_too_long_is_told_without_it(capsys: pytest.CaptureFixtu
     assert main(["probe", "rtsp://u:hunter2@127.0.0.1/" + "x" * 2048]) == 1
     told = capsys.readouterr().err
     assert "2048 characters" in told and "hunter2" not in told and "xxx" not in told
+
+
+def test_state_is_not_written_to_a_disk_with_too_little_left(tmp_path: Path) -> None:
+    state = tmp_path / "streams.json"
+    config = Config(
+        server=ServerConfig(state_file=str(state)), limits=LimitsConfig(min_free_bytes=1 << 62)
+    )
+    services = make_services(config)
+    services.streams._state.save([])
+    assert not services.streams._state.is_current
+    assert not state.exists()
