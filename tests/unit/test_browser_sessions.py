@@ -345,7 +345,7 @@ async def test_file_of_another_user_is_not_believed(
 # -- a disk that takes nothing ----------------------------------------------------------------------
 
 
-def full(path: Path, data: bytes) -> None:
+def full(path: Path, data: bytes, min_free_bytes: int) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
