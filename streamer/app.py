@@ -31,7 +31,7 @@ from streamer.config import (
 from streamer.draining import CLOSE_TIMEOUT_S, NEWS_S, Stop, close_together
 from streamer.errors import ConfigError, LimitReached, ModelError, WorkerDied, reason_of
 from streamer.images.service import Images
-from streamer.isolation import lives
+from streamer.isolation import landlock, lives
 from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
 from streamer.ports import Estimator, EstimatorFactory
@@ -126,6 +126,7 @@ async def serve(config: Config, read_config: Callable[[], Config]) -> None:
 
 async def _begin(config: Config, services: Services) -> None:
     """What takes a while: until it is done, whoever comes is told so. Raises ModelError, ConfigError."""
+    tell_of_gaps(landlock.version())
     factory = estimator_factory(config.workers)
     await asyncio.gather(
         asyncio.to_thread(_try_estimator, config.pose, factory), asyncio.to_thread(lives.prepare)
@@ -134,6 +135,12 @@ async def _begin(config: Config, services: Services) -> None:
     for stream in config.streams:
         services.streams.add_camera(stream, keep=False)
     services.streams.load_kept()
+
+
+def tell_of_gaps(of_version: int) -> None:
+    """``of_version``: Landlock's here."""
+    if can := landlock.gaps(of_version):
+        logger.warning("a child process that is taken over can, on this system, %s", can)
 
 
 async def drain(services: Services) -> None:

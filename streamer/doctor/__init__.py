@@ -33,6 +33,7 @@ def examine(file: Path | None) -> Iterator[Finding]:
         machine.cpu,
         lambda: machine.memory(config),
         lambda: machine.file_descriptors(config),
+        machine.children,
         lambda: machine.clock(state_file),
         lambda: service.disk(state_file.parent),
         lambda: service.state(state_file),

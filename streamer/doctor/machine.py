@@ -13,6 +13,7 @@ from typing import Final
 
 from streamer.config import Config
 from streamer.doctor.finding import Finding, ok, problem, warning
+from streamer.isolation import landlock
 
 _NATIVE: Final = ("numpy", "av", "cv2", "aiortc", "mediapipe", "cryptography")
 """Those whose compiled parts may not fit the machine: only importing them shows it."""
@@ -76,6 +77,19 @@ def file_descriptors(config: Config) -> Iterator[Finding]:
         )
     else:
         yield ok("descriptors", text)
+
+
+def children(of_version: int | None = None) -> Iterator[Finding]:
+    """``of_version``: Landlock's, if not that of here."""
+    known = landlock.version() if of_version is None else of_version
+    if can := landlock.gaps(known):
+        yield warning(
+            "children",
+            f"a child process that is taken over can, on this system, {can}",
+            "run Linux 6.12 or newer with Landlock (`lsm=` of the kernel, the container's seccomp profile)",
+        )
+    else:
+        yield ok("children", f"held by Landlock (version {known}) to what their work needs")
 
 
 def clock(state_file: Path) -> Iterator[Finding]:

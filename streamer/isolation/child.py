@@ -14,6 +14,7 @@ from streamer.config import WorkersConfig
 from streamer.errors import WorkerDied, WorkerHung
 from streamer.isolation import lives
 from streamer.isolation.channel import Channel, ChannelBroken, ChannelClosed
+from streamer.isolation.landlock import Rights
 from streamer.isolation.roles import ROLES
 from streamer.isolation.worker import CRASH
 
@@ -39,13 +40,17 @@ class Child:
     time and never from the event loop; ``kill`` and ``finish`` from anywhere.
 
     ``role``: a key of ``ROLES``, which says what runs there. ``name``: the stream's, for ``ps`` and the
-    log. Everything a child says may be a lie: its user checks sizes, kinds and texts.
+    log. ``rights``: what it may reach. Everything a child says may be a lie: its user checks sizes, kinds
+    and texts.
     """
 
-    def __init__(self, role: str, name: str, config: WorkersConfig | None = None) -> None:
+    def __init__(
+        self, role: str, name: str, rights: Rights, config: WorkersConfig | None = None
+    ) -> None:
         self.pid = 0
         self._role = role
         self._name = name
+        self._rights = rights
         self._config = config or WorkersConfig()
         self._channel: Channel | None = None
         self._life: Life | None = None
@@ -70,7 +75,7 @@ class Child:
         most = self._config.max_memory_mb << 20
         title = f"streamer-worker {self._role} {self._name}"
         with there:
-            life = lives.begin(ROLES[self._role], title, most, there)
+            life = lives.begin(ROLES[self._role], title, most, self._rights, there)
         stack.callback(life.close)
         channel = Channel(here, life.memory, is_child=False)
         with self._lock:

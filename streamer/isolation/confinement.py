@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from streamer.isolation.landlock import Rights, restrict
+
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NAME: Final = 15
 _PR_SET_NO_NEW_PRIVS: Final = 38
@@ -16,9 +18,10 @@ _PR_SET_NO_NEW_PRIVS: Final = 38
 _MAX_FILES: Final = 64
 
 
-def confine(max_memory_bytes: int, parent: int) -> None:
+def confine(max_memory_bytes: int, parent: int, rights: Rights) -> None:
     """Its memory is limited, it leaves no core file, writes no file, gains no privilege by ``exec``, and on
-    Linux it ends with its ``parent``, whatever it is doing."""
+    Linux it ends with its ``parent``, whatever it is doing, and reaches nothing but what ``rights`` say. It
+    has one thread yet. Raises OSError: then it must not go on."""
     import resource  # not on Windows, where there are no child processes
 
     limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: 0, resource.RLIMIT_NOFILE: _MAX_FILES}
@@ -33,6 +36,7 @@ def confine(max_memory_bytes: int, parent: int) -> None:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it was gone before we could ask
             os._exit(1)
+        restrict(rights)  # last: it takes no_new_privs
 
 
 def set_title(title: str) -> None:

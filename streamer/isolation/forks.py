@@ -19,10 +19,12 @@ from collections import OrderedDict
 from typing import Any, Final
 
 from streamer.isolation.confinement import confine, set_title
+from streamer.isolation.landlock import Rights
 from streamer.isolation.roles import ROLES
 
 TITLE: Final = "streamer-nursery"
-MAX_LINE_BYTES: Final = 4096
+MAX_LINE_BYTES: Final = 16 << 10
+"""Of a request with two paths of the longest kind; Linux hands on as much in one piece."""
 _REMEMBERED: Final = 256  # children that have ended
 
 _LATE: Final = ("av.subtitles.stream", "encodings.cp437", "numpy.ma")
@@ -140,7 +142,11 @@ def _live(request: dict[str, Any], descriptors: list[int], parent: int) -> int:
     from streamer.isolation.worker import live  # it has been imported
 
     set_title(request["title"])
-    confine(request["max_memory_bytes"], parent)
+    importlib.import_module(
+        request["module"]
+    )  # in tests it is another, and now it can still be read
+    rights = Rights(**{kind: tuple(those) for kind, those in request["rights"].items()})
+    confine(request["max_memory_bytes"], parent, rights)
     connection, memory = descriptors
     return live(request["module"], socket.socket(fileno=connection), memory)
 

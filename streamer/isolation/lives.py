@@ -11,6 +11,7 @@ import time
 from typing import Final, Protocol
 
 from streamer.isolation.channel import Channel
+from streamer.isolation.landlock import Rights
 from streamer.isolation.memory import SharedMemory, new_memory
 from streamer.isolation.nursery import Born, nursery
 from streamer.isolation.worker import Worker, run
@@ -41,13 +42,15 @@ class Life(Protocol):
 class ProcessLife:
     """A child of the fork server."""
 
-    def __init__(self, module: str, title: str, max_bytes: int, connection: socket.socket) -> None:
+    def __init__(
+        self, module: str, title: str, max_bytes: int, rights: Rights, connection: socket.socket
+    ) -> None:
         """Raises OSError, WorkerDied."""
         descriptor = new_memory()
         try:
             self.memory = SharedMemory(descriptor)
             descriptors = (connection.fileno(), descriptor)
-            born = nursery.start(module, title, max_bytes, descriptors)
+            born = nursery.start(module, title, max_bytes, rights, descriptors)
         finally:
             os.close(descriptor)
         self.memory.set_pulse(time.monotonic())
@@ -96,7 +99,9 @@ def _ends(descriptor: int, timeout_s: float) -> bool:
 class ThreadLife:
     """It can neither be killed nor limited: this is no isolation, only the same work."""
 
-    def __init__(self, module: str, title: str, max_bytes: int, connection: socket.socket) -> None:
+    def __init__(
+        self, module: str, title: str, max_bytes: int, rights: Rights, connection: socket.socket
+    ) -> None:
         self.pid = os.getpid()
         self.memory = SharedMemory(-1)
         self.memory.set_pulse(float("inf"))  # nobody stops a thread
@@ -143,7 +148,9 @@ def end() -> None:
     nursery.close()
 
 
-def begin(module: str, title: str, max_bytes: int, connection: socket.socket) -> Life:
+def begin(
+    module: str, title: str, max_bytes: int, rights: Rights, connection: socket.socket
+) -> Life:
     """``connection``: the child's end, which the caller closes. Raises OSError, WorkerDied."""
     kind = ProcessLife if CAN_FORK else ThreadLife
-    return kind(module, title, max_bytes, connection)
+    return kind(module, title, max_bytes, rights, connection)

@@ -9,12 +9,13 @@ import socket
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from streamer.errors import WorkerDied
 from streamer.isolation.forks import MAX_LINE_BYTES
+from streamer.isolation.landlock import Rights
 
 logger = logging.getLogger(__name__)
 
@@ -55,13 +56,18 @@ class Nursery:
                 raise WorkerDied(_no_worker(error.strerror)) from error
 
     def start(
-        self, module: str, title: str, max_memory_bytes: int, descriptors: tuple[int, int]
+        self,
+        module: str,
+        title: str,
+        max_memory_bytes: int,
+        rights: Rights,
+        descriptors: tuple[int, int],
     ) -> Born:
         """Raises WorkerDied when no child can be had."""
         number = next(self._numbers)
         request = {
             **{"do": "start", "id": number, "module": module, "title": title},
-            "max_memory_bytes": max_memory_bytes,
+            **{"max_memory_bytes": max_memory_bytes, "rights": asdict(rights)},
         }
         with self._lock:
             try:
@@ -111,7 +117,10 @@ class Nursery:
 
     def _ask(self, request: dict[str, Any], descriptors: tuple[int, ...] = ()) -> Answer:
         control = self._running()
-        socket.send_fds(control, [json.dumps(request).encode()], descriptors)
+        line = json.dumps(request).encode()
+        if len(line) > MAX_LINE_BYTES:  # cut off it would be the end of all children
+            raise WorkerDied(_no_worker("the names of its files are too long"))
+        socket.send_fds(control, [line], descriptors)
         return _line(control)
 
     def _running(self) -> socket.socket:

@@ -9,6 +9,7 @@ from streamer.aio import assert_off_loop
 from streamer.config import PoseConfig, WorkersConfig
 from streamer.errors import EstimatorError, ModelError, WorkerDied, WorkerHung
 from streamer.isolation.child import Child
+from streamer.isolation.landlock import Rights
 from streamer.model import Frame, Pose
 from streamer.pixels import small
 from streamer.pose import INPUT_WIDTH_PX
@@ -20,6 +21,9 @@ ANSWER_TIMEOUT_S: Final = 20.0
 
 LOOK_S: Final = 0.1
 """Between two looks whether it still runs."""
+
+CPU: Final = ("/proc/cpuinfo", "/sys/devices/system/cpu")
+"""The networks' runtime chooses its code by what the processor can do, and has no other way to ask."""
 
 MAX_DETAIL: Final = 500  # characters
 
@@ -35,7 +39,10 @@ class RemoteEstimator:
         self._limit_s = workers.hang_timeout_s
         self._model_complexity = options.model_complexity
         self._bystanders: tuple[Pose, ...] = ()
-        self._child = Child("estimator", name, workers)
+        bundle = find_model(options.model_complexity, options.enable_segmentation)
+        # The whole folder: another model may be wanted later.
+        rights = Rights(reads=(str(bundle.resolve().parent), *CPU))
+        self._child = Child("estimator", name, rights, workers)
         try:
             self._configure(options)
         except BaseException:

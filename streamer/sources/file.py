@@ -6,8 +6,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,9 +17,10 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from streamer.aio import assert_off_loop
+from streamer.aio import assert_off_loop, in_daemon_thread
 from streamer.config import FilesConfig, FileSource, WorkersConfig
-from streamer.errors import SourceEnded, SourceError, SourceUnusable
+from streamer.errors import SourceEnded, SourceError, SourceLost, SourceUnusable
+from streamer.isolation.landlock import Rights
 from streamer.model import VIDEO_CLOCK_HZ, Frame, VideoInfo
 from streamer.pixels import to_frame, turned
 from streamer.ports import FrameReceiver
@@ -81,11 +83,12 @@ class FileCamera:
 
     async def run(self, receiver: FrameReceiver) -> None:
         """As ``ports.Source`` says; SourceEnded after the last picture of a file that does not loop."""
-        order = {
-            **{"what": "file", "source": self._source.model_dump()},
-            "folders": [str(folder) for folder in self._folders],
-        }
-        reader = RemoteReader(self.shown["path"], order, receiver, self._workers)
+        finding = partial(find, self._source.path, self._folders)
+        found: Path = await asyncio.wrap_future(in_daemon_thread("find-file", finding))
+        path = str(found)
+        order = {"what": "file", "path": path, "loop": self._source.loop}
+        rights = Rights(reads=(path,))  # this file alone, not what is beside it
+        reader = RemoteReader(self.shown["path"], order, rights, receiver, self._workers)
         self.progress = reader.progress
         reader.start()
         try:
@@ -137,21 +140,23 @@ class FileReader:
 
     def __init__(
         self,
-        source: FileSource,
-        folders: Sequence[Path],
+        path: Path,
         receiver: FrameReceiver,
         decoding: Watched = contextlib.nullcontext,
         fetching: Watched = contextlib.nullcontext,
+        *,
+        loop: bool,
     ) -> None:
-        """``fetching``: around all that waits for the disk, too."""
+        """``path``: as ``find`` has it. ``fetching``: around all that waits for the disk, too."""
         self.progress = Progress()
-        self._source = source
-        self._folders = folders
+        self._path = path
+        self._loop = loop
         self._receiver = receiver
         self._decoding = decoding
         self._fetching = fetching
         self._quit = threading.Event()
         self._video: VideoInfo | None = None
+        self._known: os.stat_result | None = None
 
     def quit(self) -> None:
         """``run`` returns once the picture at hand is put."""
@@ -160,14 +165,13 @@ class FileReader:
     def run(self) -> None:
         """Returns only after ``quit``. Raises SourceEnded after the last picture, or what is wrong."""
         assert_off_loop()
-        path = find(self._source.path, self._folders)
         started_mono = time.monotonic()
         clock: _Clock | None = None
         while not self._quit.is_set():
             before = self.progress.frames
             with contextlib.ExitStack() as stack:
                 with self._fetching():
-                    container = stack.enter_context(_open(stack.enter_context(open_file(path))))
+                    container = stack.enter_context(_open(stack.enter_context(self._open_file())))
                 stream = _video(container)
                 self.progress.profile = stream.codec_context.profile
                 if clock is None:
@@ -177,8 +181,18 @@ class FileReader:
                     self._show(picture, stream, clock, started_mono)
             if self.progress.frames == before and not self._quit.is_set():
                 raise SourceUnusable("no picture in this file can be decoded")
-            if not self._source.loop and not self._quit.is_set():
+            if not self._loop and not self._quit.is_set():
                 raise SourceEnded("the file was played to its end")
+
+    def _open_file(self) -> BinaryIO:
+        """For the next round. Another file that has got its name since is for another child: this one may
+        read no other than it began with."""
+        with contextlib.suppress(OSError):  # opening it tells what is wrong
+            found = os.stat(self._path)
+            if self._known is not None and not os.path.samestat(found, self._known):
+                raise SourceLost("the file was replaced: the new one is opened")
+            self._known = found
+        return open_file(self._path)
 
     def _pictures(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
         """All that can be decoded; what is damaged is left out."""

@@ -27,6 +27,7 @@ from streamer.errors import (
     WorkerHung,
 )
 from streamer.isolation.child import Child
+from streamer.isolation.landlock import Rights
 from streamer.isolation.pictures import arrival, frame_of
 from streamer.model import Packet, VideoInfo
 from streamer.ports import FrameReceiver
@@ -75,15 +76,21 @@ class RemoteReader:
     """
 
     def __init__(
-        self, name: str, order: dict[str, Any], receiver: FrameReceiver, config: WorkersConfig
+        self,
+        name: str,
+        order: dict[str, Any],
+        rights: Rights,
+        receiver: FrameReceiver,
+        config: WorkersConfig,
     ) -> None:
-        """``order``: what ``worker.main`` is to open. ``name``: of the camera, without secrets."""
+        """``order``: what ``worker.main`` is to open, with which ``rights``. ``name``: of the camera,
+        without secrets."""
         self.progress = Progress()
         self.edge: LiveEdge | None = None
         self._order = order | {"decode_limit_s": config.hang_timeout_s}
         self._receiver = receiver
         self._patience_s = config.hang_timeout_s
-        self._child = Child("camera", name, config)
+        self._child = Child("camera", name, rights, config)
         self._quit = threading.Event()
         self._giving = threading.Lock()
         self._thread: asyncio.Future[None] | None = None

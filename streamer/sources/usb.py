@@ -18,6 +18,7 @@ from streamer.errors import (
     SourceUnreachable,
     SourceUnusable,
 )
+from streamer.isolation.landlock import Rights
 from streamer.ports import FrameReceiver
 from streamer.sources.reader import Progress
 from streamer.sources.remote import RemoteReader
@@ -60,7 +61,8 @@ class UsbCamera:
     async def run(self, receiver: FrameReceiver) -> None:
         """As ``ports.Source`` says."""
         order = {"what": "usb", "source": self._source.model_dump()}
-        reader = RemoteReader(self._source.device, order, receiver, self._workers)
+        rights = Rights(devices=(self._source.device,))
+        reader = RemoteReader(self._source.device, order, rights, receiver, self._workers)
         reader.stay_at_edge()
         self.progress = reader.progress
         reader.start()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from streamer.aio import in_daemon_thread
-from streamer.config import FileSource, UsbSource
+from streamer.config import UsbSource
 from streamer.errors import StreamerError
 from streamer.isolation.worker import Worker
 from streamer.model import Frame, Packet, VideoInfo
@@ -96,8 +96,6 @@ def _reader(order: dict[str, Any], outgoing: Outgoing, worker: Worker) -> tuple[
             reader = VideoReader(source.device, outgoing, (*CODECS, "rawvideo"), decoding)
             return reader, partial(reader.run, partial(open_device, source))
         case _:
-            folders = [Path(folder) for folder in order["folders"]]
-            file = FileSource.model_validate(order["source"])
-            fetching = partial(worker.working, FILE_LIMIT_S)
-            file_reader = FileReader(file, folders, outgoing, decoding, fetching)
+            path, fetching = Path(order["path"]), partial(worker.working, FILE_LIMIT_S)
+            file_reader = FileReader(path, outgoing, decoding, fetching, loop=order["loop"])
             return file_reader, file_reader.run

@@ -12,6 +12,7 @@ from streamer.aio import assert_off_loop
 from streamer.config import WorkersConfig
 from streamer.errors import SourceUnusable, WorkerDied, WorkerHung
 from streamer.isolation.child import Child
+from streamer.isolation.landlock import NOTHING
 from streamer.isolation.memory import SLOT_BYTES
 from streamer.isolation.pictures import frame_of
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Packet, VideoInfo
@@ -170,7 +171,7 @@ class VideoDecoder:
         """Raises WorkerDied."""
         if self._child is None:
             self._child_began_mono = time.monotonic()
-            child = Child("decoder", self._name, self._config)
+            child = Child("decoder", self._name, NOTHING, self._config)
             with self._changed:
                 self._child = child
                 if self._closed:

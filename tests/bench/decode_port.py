@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import av
 import numpy as np
@@ -24,10 +25,11 @@ import numpy as np
 from streamer.aio import in_daemon_thread
 from streamer.config import WorkersConfig
 from streamer.isolation import lives
+from streamer.isolation.landlock import Rights
 from streamer.model import Frame, Packet, VideoInfo
 from streamer.sources.reader import VideoReader
 from streamer.sources.remote import RemoteReader
-from streamer.sources.rtsp import open_rtsp
+from streamer.sources.rtsp import RANDOM, open_rtsp
 from streamer.webrtc.decoding import VideoDecoder
 from tests.bench.child import run_json
 from tests.bench.machine import cpu_s, memory_bytes
@@ -123,7 +125,8 @@ def _cameras(variant: str, urls: Sequence[str], receiver: Receiver) -> Iterator[
             readers.append(direct)
         else:
             order = {"what": "rtsp", "url": url, "transport": "tcp", "place": "a camera"}
-            remote = RemoteReader("bench", order, receiver, WorkersConfig())
+            rights = Rights(reads=(RANDOM,), connects=(urlsplit(url).port or 554,))
+            remote = RemoteReader("bench", order, rights, receiver, WorkersConfig())
             in_daemon_thread("reader", remote.run)
             readers.append(remote)
     yield

@@ -44,8 +44,7 @@ def work(module, *orders):
     return worker.said
 
 folder, name = sys.argv[1:]
-source = {"path": name}
-said = work("streamer.sources.worker", ({"what": "file", "source": source, "folders": [folder],
+said = work("streamer.sources.worker", ({"what": "file", "path": f"{folder}/{name}", "loop": True,
     "decode_limit_s": 10.0}, b""))
 width, picture = next((header["width"], body) for header, body in said
     if header["event"] == "picture")

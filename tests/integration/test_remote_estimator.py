@@ -1,6 +1,7 @@
 """The estimator in a process of its own: the same poses, and an error instead of a crash or a hang."""
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import closing
@@ -124,7 +125,11 @@ def test_model_that_is_not_here_or_broken_is_told_as_such(tmp_path: Path) -> Non
 def test_other_model_is_loaded_beside_and_a_broken_one_costs_no_frame(
     film: list[Frame], tmp_path: Path
 ) -> None:
-    bundles = {0: find_model(0), 1: find_model(1), 2: tmp_path / "heavy.task"}
+    # In one folder, as all that a child may read.
+    bundles = {
+        complexity: Path(shutil.copy(find_model(complexity), tmp_path)) for complexity in (0, 1)
+    }
+    bundles[2] = tmp_path / "heavy.task"
     bundles[2].write_bytes(b"no model")
     with closing(
         RemoteEstimator("test", lambda wanted, _: bundles[wanted], PoseConfig(), PATIENT)

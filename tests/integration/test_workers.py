@@ -24,6 +24,7 @@ from streamer.config import (
 )
 from streamer.errors import DecoderDied, SourceUnusable, StreamerError
 from streamer.isolation.child import failures
+from streamer.isolation.landlock import NOTHING
 from streamer.isolation.pictures import MAX_AGE_S
 from streamer.isolation.roles import ROLES
 from streamer.model import Packet, StreamState
@@ -186,7 +187,7 @@ async def test_child_that_lies_about_its_pictures_is_ended(
 
 
 async def test_child_that_says_packets_come_tomorrow_hides_no_silence() -> None:
-    reader = RemoteReader("door", {"what": "rtsp"}, Recorder(), WORKERS)
+    reader = RemoteReader("door", {"what": "rtsp"}, NOTHING, Recorder(), WORKERS)
     claim = Progressed(
         last_packet_mono=1e12,
         frames=0,

@@ -24,6 +24,7 @@ LIES: dict[str, tuple[dict[str, Any], int]] = {
 def main(worker: Worker) -> None:
     order, _ = worker.receive()
     worker.send(OPENED)
-    header, body_bytes = LIES[order["source"]["path"]]
-    for _ in range(FLOOD if order["source"]["path"] == "flood" else 1):
+    lie = order["path"].removeprefix("/")
+    header, body_bytes = LIES[lie]
+    for _ in range(FLOOD if lie == "flood" else 1):
         worker.send(header, bytes(body_bytes))

@@ -1,12 +1,14 @@
 """A role for tests of the children: it echoes, hangs, dies and lies as it is told."""
 
+import contextlib
 import json
 import os
 import resource
 import signal
-import socket
+import stat
 import struct
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from streamer.isolation.memory import TO_CHILD
@@ -55,20 +57,20 @@ def _myself() -> dict[str, Any]:
         "environment": sorted(os.environ),
         "core": resource.getrlimit(resource.RLIMIT_CORE)[0],
         "group": os.getpgid(0) == os.getpid(),
-        "sockets": sum(_is_socket(int(each)) for each in os.listdir("/proc/self/fd")),
+        "sockets": sum(stat.S_ISSOCK(os.fstat(each).st_mode) for each in _descriptors()),
     }
 
 
-def _is_socket(descriptor: int) -> bool:
-    try:
-        socket.socket(fileno=os.dup(descriptor)).close()
-    except OSError:
-        return False
-    return True
+def _descriptors() -> Iterator[int]:
+    """Those that are open. A child may not read the folder in which they stand."""
+    for each in range(resource.getrlimit(resource.RLIMIT_NOFILE)[0]):
+        with contextlib.suppress(OSError):
+            os.fstat(each)
+            yield each
 
 
 def _memory_descriptor() -> int:
-    for each in os.listdir("/proc/self/fd"):
+    for each in _descriptors():
         if os.readlink(f"/proc/self/fd/{each}").startswith("/memfd:streamer-worker"):
-            return int(each)
+            return each
     raise LookupError("no shared memory")

@@ -51,7 +51,17 @@ def test_everything_is_looked_at_and_told_as_json(
     found = json.loads(capsys.readouterr().out)
     subjects = {each["subject"] for each in found}
     assert {
-        *("configuration", "python", "cpu", "memory", "descriptors", "clock", "disk", "state"),
+        *(
+            "configuration",
+            "python",
+            "cpu",
+            "memory",
+            "descriptors",
+            "children",
+            "clock",
+            "disk",
+            "state",
+        ),
         *("models", "access", "ports", "certificate", "ice"),
     } <= subjects
     assert {each["level"] for each in found} <= {"ok", "warning"}

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from streamer.config import WorkersConfig
 from streamer.errors import WorkerDied, WorkerHung
 from streamer.isolation.child import Child, failures
+from streamer.isolation.landlock import NOTHING
 from streamer.isolation.memory import (
     SIZE,
     SLOT_BYTES,
@@ -45,7 +46,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     children: list[Child] = []
 
     def begin(name: str = "door") -> Child:
-        children.append(Child("test", name, CONFIG))
+        children.append(Child("test", name, NOTHING, CONFIG))
         children[-1].start()
         return children[-1]
 
@@ -206,12 +207,15 @@ def test_child_that_claims_to_have_taken_more_than_there_was_is_ended(start: Sta
         child.send({"do": "echo"}, b"x")
 
 
-def test_child_can_not_take_the_shared_memory_away(start: Start) -> None:
+def test_child_can_not_take_the_shared_memory_away(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
     """A parent that reads where no file is any more would be ended by the system (SIGBUS)."""
     child = start()
     child.send({"do": "take the ground away"})
     with pytest.raises(WorkerDied):
         child.receive(LONG_S)
+    assert "PermissionError: [Errno 1]" in caplog.text, "it was found, and held"
 
 
 def test_shared_memory_keeps_its_size_whoever_holds_it() -> None:
@@ -242,10 +246,11 @@ def test_next_child_comes_after_the_fork_server_died_or_hangs(start: Start, numb
 PARENT = """
 import sys, time
 from streamer.isolation.child import Child
+from streamer.isolation.landlock import NOTHING
 from streamer.isolation.roles import ROLES
 from streamer.isolation.worker import PULSE_S
 ROLES["test"] = "tests.rigs.workers_at_work"
-child = Child("test", "door")
+child = Child("test", "door", NOTHING)
 child.start()
 child.send({"do": sys.argv[1]}, b"x")
 print(child.pid, flush=True)
@@ -313,7 +318,7 @@ def test_service_without_descriptors_has_no_child_and_loses_none_of_them(start: 
             while True:
                 taken.append(os.open(os.devnull, os.O_RDONLY))
         for _ in range(12):
-            child = Child("test", "door", CONFIG)
+            child = Child("test", "door", NOTHING, CONFIG)
             try:
                 child.start()
             except WorkerDied:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from streamer.config import WorkersConfig
 from streamer.errors import StreamerError, WorkerDied
 from streamer.isolation.channel import Channel, ChannelBroken, ChannelClosed
+from streamer.isolation.landlock import NOTHING
 from streamer.isolation.memory import SharedMemory, new_memory
 from streamer.model import Frame, Packet, VideoInfo
 from streamer.sources.events import EVENTS
@@ -48,7 +49,7 @@ class _Receiver:
 def fuzz(data: bytes) -> None:
     here, there = socket.socketpair()
     channel = Channel(here, _MEMORY, is_child=False)
-    reader = RemoteReader("door", {}, _Receiver(), WorkersConfig())
+    reader = RemoteReader("door", {}, NOTHING, _Receiver(), WorkersConfig())
     reader._child = cast("Any", _Child())
     try:
         if data[:1] == b"\xff":  # not even lengths that are right

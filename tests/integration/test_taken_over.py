@@ -1,0 +1,253 @@
+"""Children of each role that were taken over: beyond what their work needs they reach nothing of ours."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamer.aio import in_daemon_thread
+from streamer.config import (
+    FilesConfig,
+    FileSource,
+    PoseConfig,
+    RtspConfig,
+    RtspSource,
+    UsbSource,
+    WorkersConfig,
+)
+from streamer.errors import DecoderDied, EstimatorError, StreamerError
+from streamer.isolation.child import Child
+from streamer.isolation.landlock import NOTHING, Rights, version
+from streamer.isolation.nursery import nursery
+from streamer.isolation.roles import ROLES
+from streamer.model import Packet
+from streamer.pose.models import find_model
+from streamer.pose.remote import RemoteEstimator
+from streamer.sources.file import FileCamera
+from streamer.sources.rtsp import RtspCamera
+from streamer.sources.usb import UsbCamera
+from streamer.webrtc.decoding import VideoDecoder
+from tests.rigs import taken_over
+from tests.rigs.clips import Clips
+from tests.rigs.recorder import Recorder
+from tests.rigs.rtsp import RtspServer
+
+pytestmark = pytest.mark.timeout(60)
+
+LANDLOCK = 6
+"""From which version on all that is asserted here holds: Linux 6.12."""
+
+WORKERS = WorkersConfig(hang_timeout_s=20.0)
+
+Told = dict[str, str]
+Report = Callable[..., Told]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def machine_has_landlock() -> None:
+    assert version() >= LANDLOCK, "run these tests on Linux 6.12 or newer, with Landlock"
+
+
+@pytest.fixture
+def others() -> Iterator[dict[str, Any]]:
+    """What belongs to others on this machine: a listening port, an abstract socket."""
+    with contextlib.ExitStack() as stack:
+        door = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        bus = stack.enter_context(socket.socket(socket.AF_UNIX))
+        name = f"streamer-test-{os.getpid()}"
+        bus.bind(f"\0{name}")
+        bus.listen()
+        yield {"port": door.getsockname()[1], "name": name}
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> list[str]:
+    """What a child must never read: tokens and configuration as the service has them, and the system's."""
+    for name in ("tokens.json", "streamer.toml", "key.pem"):
+        (tmp_path / name).write_text("s3cret")
+        (tmp_path / name).chmod(0o600)
+    ours = [str(each) for each in sorted(tmp_path.iterdir())]
+    return [*ours, "/etc/passwd", f"/proc/{os.getpid()}/environ", f"/proc/{os.getpid()}/mem"]
+
+
+@pytest.fixture
+def try_it(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Sets what each child will try, once it is taken over, and all children are."""
+    for role in ROLES:
+        monkeypatch.setitem(ROLES, role, "tests.rigs.taken_over")
+
+    def begin(**orders: Sequence[Any]) -> None:
+        wanted = {name.replace("_", " "): list(those) for name, those in orders.items()}
+        monkeypatch.setenv(taken_over.ORDERS, json.dumps(wanted))
+        nursery.close()  # a fresh one inherits that
+
+    yield begin
+    nursery.close()
+
+
+@pytest.fixture
+def report(caplog: pytest.LogCaptureFixture) -> Report:
+    """What the last child told of its tries; all of its threads are held alike."""
+
+    def read() -> Told:
+        found = re.findall(r"Report: (\[.*\])", caplog.text)
+        first, other = json.loads(found[-1])
+        assert first == other
+        told: Told = first
+        return told
+
+    return read
+
+
+def of_all(secrets: list[str], others: dict[str, Any]) -> dict[str, list[Any]]:
+    """What no child of any role needs."""
+    return {
+        "read": secrets,
+        "write": secrets[:1],
+        "make": [str(Path(secrets[0]).parent / "new")],
+        "list": ["/", "/proc"],
+        "run": ["/bin/true"],
+        "connect": [others["port"]],
+        "listen": [0],
+        "speak": [others["name"]],
+        "signal": [os.getpid()],
+        "signal_parent": [0],  # the fork server
+        "signal_itself": [0],
+    }
+
+
+def assert_held(told: Told) -> None:
+    refused = dict.fromkeys(("signal", "signal parent", "speak"), "EPERM") | {
+        "signal itself": "done"
+    }
+    kinds = {tried: tried.rpartition(" ")[0] for tried in told}
+    assert told == {tried: refused.get(kind, "EACCES") for tried, kind in kinds.items()}
+    assert set(refused) < set(kinds.values())
+
+
+def test_estimator_reads_its_models_and_nothing_else(
+    try_it: Callable[..., None], report: Report, secrets: list[str], others: dict[str, Any]
+) -> None:
+    try_it(**of_all(secrets, others))
+    with pytest.raises(EstimatorError):
+        RemoteEstimator("test", find_model, PoseConfig(), WORKERS)
+    assert_held(report())
+    model = find_model(1)
+    try_it(read=[str(model), "/proc/cpuinfo"], write=[str(model)])
+    with pytest.raises(EstimatorError):
+        RemoteEstimator("test", find_model, PoseConfig(), WORKERS)
+    told = report()
+    assert told == {
+        f"read {model}": "done",
+        "read /proc/cpuinfo": "done",
+        f"write {model}": "EACCES",
+    }
+
+
+async def test_publishers_decoder_reaches_nothing(
+    try_it: Callable[..., None], report: Report, secrets: list[str], others: dict[str, Any]
+) -> None:
+    try_it(**of_all([*secrets, str(find_model(1)), "/dev/urandom"], others))
+    loop, anew = asyncio.get_running_loop(), asyncio.Event()
+
+    def ask_for_keyframe() -> None:
+        loop.call_soon_threadsafe(anew.set)
+
+    decoder = VideoDecoder(Recorder(), ask_for_keyframe, "door", WORKERS)
+    running = in_daemon_thread("video-decoder", decoder.run)
+    decoder.put(Packet(b"key", "vp8", 0, True, time.monotonic()))
+    await anew.wait()
+    decoder.close()
+    await asyncio.wrap_future(running)
+    assert_held(report())
+
+
+async def test_cameras_child_connects_to_our_relay_alone(
+    try_it: Callable[..., None],
+    report: Report,
+    secrets: list[str],
+    others: dict[str, Any],
+    clips: Clips,
+) -> None:
+    with RtspServer({"/door": clips.person}) as server:
+        tries = of_all(secrets, others)
+        tries["connect"].append(server.port)  # the camera itself: only the service goes there
+        try_it(**tries)
+        source = RtspSource(url=server.url("/door"))
+        with pytest.raises(DecoderDied):
+            await RtspCamera(source, RtspConfig(), WORKERS).run(Recorder())
+    assert_held(report())
+
+
+async def test_files_child_reads_that_file_alone(
+    try_it: Callable[..., None],
+    report: Report,
+    secrets: list[str],
+    others: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    for name in ("clip.mp4", "beside.mp4"):
+        (tmp_path / name).write_bytes(b"video")
+    clip = str(tmp_path / "clip.mp4")
+    camera = FileCamera(FileSource(path=clip), FilesConfig(folders=[str(tmp_path)]), WORKERS)
+    try_it(**of_all([*secrets, str(tmp_path / "beside.mp4")], others))
+    with pytest.raises(DecoderDied):
+        await camera.run(Recorder())
+    assert_held(report())
+    try_it(read=[clip], write=[clip])
+    with pytest.raises(DecoderDied):
+        await camera.run(Recorder())
+    assert report() == {f"read {clip}": "done", f"write {clip}": "EACCES"}
+
+
+async def test_usb_cameras_child_reaches_no_other_device(
+    try_it: Callable[..., None], report: Report, secrets: list[str], others: dict[str, Any]
+) -> None:
+    try_it(**of_all([*secrets, "/dev/zero"], others))
+    with pytest.raises(StreamerError):
+        await UsbCamera(UsbSource(device="/dev/video0"), WORKERS).run(Recorder())
+    assert_held(report())
+
+
+@pytest.mark.parametrize(
+    ("rights", "expected"),
+    [(NOTHING, ["EACCES", "EACCES"]), (Rights(devices=("/dev/zero",)), ["done", "ENOTTY"])],
+)
+def test_device_may_be_written_to_and_steered_by_whom_it_was_given(
+    try_it: Callable[..., None], report: Report, rights: Rights, expected: list[str]
+) -> None:
+    try_it(write=["/dev/zero"], steer=["/dev/zero"])
+    child = Child("camera", "test", rights, WORKERS)
+    with contextlib.closing(child):
+        child.start()
+        child.send({})
+        with pytest.raises(StreamerError):
+            child.receive(20.0)
+    assert list(report().values()) == expected
+    assert child.pid not in (0, os.getpid())
+
+
+@pytest.mark.parametrize(("ports", "expected"), [((), "EACCES"), (("port",), "done")])
+def test_port_may_be_connected_to_by_whom_it_was_given(
+    try_it: Callable[..., None],
+    report: Report,
+    others: dict[str, Any],
+    ports: tuple[str, ...],
+    expected: str,
+) -> None:
+    try_it(connect=[others["port"]])
+    child = Child("camera", "test", Rights(connects=tuple(others[each] for each in ports)), WORKERS)
+    with contextlib.closing(child):
+        child.start()
+        child.send({})
+        with pytest.raises(StreamerError):
+            child.receive(20.0)
+    assert list(report().values()) == [expected]
