@@ -21,6 +21,7 @@ from streamer.config import FilesConfig, FileSource
 from streamer.errors import (
     SourceEnded,
     SourceForbidden,
+    SourceLost,
     SourceNotFound,
     SourceUnusable,
     StreamerError,
@@ -242,6 +243,18 @@ async def test_file_that_vanishes_while_it_plays_is_not_found_at_the_next_round(
     await playing.frames_come(2)
     (tmp_path / "clip.mp4").unlink()
     assert isinstance(await playing.error(), SourceNotFound)
+
+
+async def test_file_that_is_replaced_while_it_plays_is_for_the_next_child(
+    play: Play, tmp_path: Path
+) -> None:
+    write_clip(tmp_path / "clip.mp4", 5)
+    playing = play("clip.mp4")
+    await playing.frames_come(2)
+    write_clip(tmp_path / "new.mp4", 5).replace(tmp_path / "clip.mp4")
+    error = await playing.error()
+    assert isinstance(error, SourceLost) and "replaced" in str(error)
+    await play("clip.mp4").frames_come(1)
 
 
 # -- what is refused --------------------------------------------------------------------------------

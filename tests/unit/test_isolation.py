@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from streamer.config import WorkersConfig
 from streamer.errors import WorkerDied, WorkerHung
 from streamer.isolation.child import Child, failures
-from streamer.isolation.landlock import NOTHING
+from streamer.isolation.forks import MAX_LINE_BYTES
+from streamer.isolation.landlock import NOTHING, Rights
 from streamer.isolation.memory import (
     SIZE,
     SLOT_BYTES,
@@ -298,6 +299,15 @@ def test_fork_server_without_room_for_another_child_keeps_those_that_it_has(
     assert ask(child, do="echo", tell=1)[0] == {"told": 1}
     assert nursery.pid == fork_server
     ask(start("yard"), do="echo")
+
+
+def test_request_that_is_too_long_is_refused_and_costs_no_other_child(start: Start) -> None:
+    child, fork_server = start(), nursery.pid
+    other = Child("test", "yard", Rights(reads=("/" + "é" * MAX_LINE_BYTES,)), CONFIG)
+    with contextlib.closing(other), pytest.raises(WorkerDied, match="too long"):
+        other.start()
+    assert ask(child, do="echo", tell=1)[0] == {"told": 1}
+    assert nursery.pid == fork_server
 
 
 def test_service_that_can_not_start_the_fork_server_is_told_why(

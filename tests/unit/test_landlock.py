@@ -139,6 +139,14 @@ def test_what_is_missing_is_told_in_the_log_and_by_the_doctor(
     assert all(open_ways in line for line in lines)
 
 
+def test_unit_of_systemd_lets_children_ask() -> None:
+    """A call that is not in its filter ends the process."""
+    unit = Path("config/streamer.service").read_text("utf-8")
+    (allowed,) = re.findall(r"^SystemCallFilter=(.*)$", unit, re.MULTILINE)
+    calls = {f"landlock_{name}" for name in ("create_ruleset", "add_rule", "restrict_self")}
+    assert calls <= set(allowed.split())
+
+
 @pytest.fixture
 def fork_server() -> Iterator[int]:
     nursery.warm_up()
