@@ -1,4 +1,4 @@
-"""The process of ``worker.py``, seen from the service: started when it is needed, ended when it hangs."""
+"""The process of ``__main__.py``, seen from the service: started when it is needed, ended when it hangs."""
 
 import asyncio
 import contextlib
@@ -21,6 +21,7 @@ from streamer.errors import (
 )
 from streamer.images.job import LENGTHS, MAX_HEADER_BYTES, Analysis, Job, pack
 from streamer.isolation.nursery import environment
+from streamer.pose.models import default_cache_dir
 
 logger = logging.getLogger(__name__)
 
@@ -133,8 +134,8 @@ class PictureProcess:
         max_pixels = self._config.max_pixels
         memory_bytes = MEMORY_BASE_BYTES + MEMORY_BYTES_PER_PIXEL * max_pixels
         process = self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "streamer.images.worker"),
-            *(str(max_pixels), str(memory_bytes)),
+            *(sys.executable, "-P", "-m", "streamer.images"),
+            *(str(default_cache_dir()), str(max_pixels), str(memory_bytes)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=environment(),

@@ -1,4 +1,4 @@
-"""The process that analyses pictures: ``python -m streamer.images.worker MAX_PIXELS MEMORY_BYTES``.
+"""What the process that analyses pictures does, once ``__main__`` has given up its rights.
 
 It reads jobs on standard input and answers each on standard output (see ``job.py``), one after another,
 and ends when its input does. It is lower in priority than the live streams, and bounded in memory.
@@ -25,8 +25,7 @@ NICENESS: Final = 15
 READY: Final = {"ready": True}
 
 
-def main() -> None:
-    limits = Limits(*map(int, sys.argv[1:3]))
+def main(limits: Limits) -> None:
     answers = _keep_stdout()
     _be_modest(limits)
     prepare_decoders(limits.max_pixels)
@@ -85,7 +84,3 @@ def _write(target: BinaryIO, header: dict[str, Any], body: bytes = b"") -> None:
     for part in pack(header, body):
         target.write(part)
     target.flush()
-
-
-if __name__ == "__main__":
-    main()

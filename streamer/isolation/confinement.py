@@ -32,11 +32,18 @@ def confine(max_memory_bytes: int, parent: int, rights: Rights) -> None:
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(limit, (most, most))
     if sys.platform == "linux":
-        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it was gone before we could ask
             os._exit(1)
-        restrict(rights)  # last: it takes no_new_privs
+    narrow(rights)  # last: some of the above needs more
+
+
+def narrow(rights: Rights) -> None:
+    """It gains no privilege by ``exec``, and reaches nothing but what ``rights`` say (Linux). It has one
+    thread yet. Raises OSError: then it must not go on."""
+    if sys.platform == "linux":
+        _prctl(_PR_SET_NO_NEW_PRIVS, 1)  # without which restrict() is refused
+        restrict(rights)
 
 
 def set_title(title: str) -> None:

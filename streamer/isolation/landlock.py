@@ -29,6 +29,12 @@ class Rights:
 
 NOTHING: Final = Rights()
 
+CPU: Final = ("/proc/cpuinfo", "/sys/devices/system/cpu")
+"""The networks' runtime chooses its code by what the processor can do, and has no other way to ask."""
+
+RANDOM: Final = "/dev/urandom"
+"""Where FFmpeg takes the ids of its RTP from, and hashes their seeds."""
+
 Call = Callable[..., int]
 """A system call, by its number; raises OSError."""
 

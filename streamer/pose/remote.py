@@ -9,7 +9,7 @@ from streamer.aio import assert_off_loop
 from streamer.config import PoseConfig, WorkersConfig
 from streamer.errors import EstimatorError, ModelError, WorkerDied, WorkerHung
 from streamer.isolation.child import Child
-from streamer.isolation.landlock import Rights
+from streamer.isolation.landlock import CPU, Rights
 from streamer.model import Frame, Pose
 from streamer.pixels import small
 from streamer.pose import INPUT_WIDTH_PX
@@ -21,9 +21,6 @@ ANSWER_TIMEOUT_S: Final = 20.0
 
 LOOK_S: Final = 0.1
 """Between two looks whether it still runs."""
-
-CPU: Final = ("/proc/cpuinfo", "/sys/devices/system/cpu")
-"""The networks' runtime chooses its code by what the processor can do, and has no other way to ask."""
 
 MAX_DETAIL: Final = 500  # characters
 

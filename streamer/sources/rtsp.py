@@ -22,7 +22,7 @@ from streamer.errors import (
     SourceUnusable,
     StreamerError,
 )
-from streamer.isolation.landlock import Rights
+from streamer.isolation.landlock import RANDOM, Rights
 from streamer.ports import FrameReceiver
 from streamer.sources.address import IpAddress, parse_rtsp_url, resolve
 from streamer.sources.reader import Progress
@@ -35,9 +35,6 @@ Transport = Literal["tcp", "udp"]
 
 GOODBYE_S = 0.3
 """Time for the reader to notice ``quit`` and tell the camera, which may allow few viewers."""
-
-RANDOM = "/dev/urandom"
-"""FFmpeg takes the ids of its RTP from there. Names and TLS are ours: the child reads nothing else."""
 
 _OPEN_OPTIONS = {
     # The SDP says what decoding needs: look at no more than the first packet. Without "nobuffer",
@@ -106,6 +103,7 @@ class RtspCamera:
             )
             url, place = self._url.via(relay.host, relay.port), self._url.place
             order = {"what": "rtsp", "url": url, "transport": self.transport, "place": place}
+            # Names and TLS are ours.
             rights = Rights(reads=(RANDOM,), connects=(relay.port,))
             reader = RemoteReader(self._url.shown, order, rights, receiver, self._workers)
             reader.stay_at_edge()

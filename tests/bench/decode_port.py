@@ -25,11 +25,11 @@ import numpy as np
 from streamer.aio import in_daemon_thread
 from streamer.config import WorkersConfig
 from streamer.isolation import lives
-from streamer.isolation.landlock import Rights
+from streamer.isolation.landlock import RANDOM, Rights
 from streamer.model import Frame, Packet, VideoInfo
 from streamer.sources.reader import VideoReader
 from streamer.sources.remote import RemoteReader
-from streamer.sources.rtsp import RANDOM, open_rtsp
+from streamer.sources.rtsp import open_rtsp
 from streamer.webrtc.decoding import VideoDecoder
 from tests.bench.child import run_json
 from tests.bench.machine import cpu_s, memory_bytes

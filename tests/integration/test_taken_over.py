@@ -7,6 +7,8 @@ import os
 import re
 import socket
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -287,3 +289,33 @@ def test_port_may_be_connected_to_by_whom_it_was_given(
         with pytest.raises(StreamerError):
             child.receive(20.0)
     assert list(report().values()) == [expected]
+
+
+def test_pictures_process_reads_its_program_and_its_models_alone(
+    secrets: list[str], others: dict[str, Any]
+) -> None:
+    tries = of_all(secrets, others) | {"list": ["/", "/root", "/home"], "signal_parent": []}
+    model = str(find_model(1))
+    tries["read"] = [*tries["read"], str(Path.cwd() / "config" / "streamer.toml")]
+    tries["read"].remove("/etc/passwd")
+    orders = {name.replace("_", " "): those for name, those in tries.items() if those}
+    code = f"""
+import json, os, runpy, sys, types
+from streamer.isolation import confinement
+from tests.rigs import taken_over
+narrow = confinement.narrow
+def alone(rights):
+    assert len(os.listdir("/proc/self/task")) == 1  # another thread would keep its rights
+    narrow(rights)
+confinement.narrow = alone
+worker = types.ModuleType("streamer.images.worker")
+def main(limits):
+    print(json.dumps(taken_over._try_all({orders!r} | {{"read": {[*tries["read"], model]!r}}})))
+worker.main = main
+sys.modules[worker.__name__] = worker
+runpy.run_module("streamer.images", run_name="__main__")
+"""
+    command = [sys.executable, "-c", code, str(Path(model).parent), "1000", "1000"]
+    told = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    assert told.pop(f"read {model}") == "done"
+    assert_held(told | {"signal parent 0": ON_OTHERS})
