@@ -3,7 +3,9 @@
     StreamerError
     ├── ConfigError             the configuration can't be used; the text names where and which key
     ├── ModelError              a model bundle can't be had or read
-    ├── EstimatorError          MediaPipe refused a frame
+    ├── EstimatorError          finding people failed: of a frame, or its process died or hung
+    │   ├── EstimatorReplaced   it did, and another one is being started
+    │   └── EstimatorSilent     no answer comes for now: it is starting, busy or stuck
     ├── SourceError             a source stopped giving frames; trying again makes sense
     │   ├── SourceUnreachable   nothing answers there
     │   ├── SourceNotFound      the server answers, the path is unknown
@@ -61,6 +63,14 @@ class ModelError(StreamerError):
 
 class EstimatorError(StreamerError):
     kind = "estimator-failed"
+
+
+class EstimatorReplaced(EstimatorError):
+    kind = "estimator-replaced"
+
+
+class EstimatorSilent(EstimatorError):
+    kind = "estimator-silent"
 
 
 class SourceError(StreamerError):

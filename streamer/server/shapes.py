@@ -99,7 +99,7 @@ class StreamInfo(Shape):
     listed: bool
     video: VideoInfo | None
     people: int | None
-    """In the newest frame, while live."""
+    """In the newest frame, while live and poses come."""
     pose: PoseConfig
     video_options: VideoConfig
     overlay: OverlayConfig
