@@ -13,6 +13,7 @@
     │   ├── SourceStalled       connected, but no frame came for too long
     │   └── SourceLost          it was live and ended
     │       └── DecoderDied     the process that decoded it crashed or hung: a fresh one is there at once
+    │           └── DecoderGivenUp  one after the other did: it is left alone for a while
     ├── WorkerDied              a child process ended, or can't be started
     ├── WorkerHung              a child process took too long and was ended
     ├── SourceRejected          a camera refused the credentials: trying again soon would lock the account
@@ -99,6 +100,14 @@ class SourceLost(SourceError):
 
 class DecoderDied(SourceLost):
     kind = "worker-died"
+
+
+class DecoderGivenUp(DecoderDied):
+    """``wait_s``: for so long no other is started."""
+
+    def __init__(self, text: str, wait_s: float) -> None:
+        super().__init__(text)
+        self.wait_s = wait_s
 
 
 class WorkerDied(StreamerError):

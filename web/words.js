@@ -78,9 +78,18 @@ export function streamStatus(state, { detail, kind, retry_in_s, attempt }) {
     return statusOf("waiting", { words, detail, kind });
   }
   if (state === "live" || state === "connecting") return statusOf(state);
-  const words = (state !== "ended" && CAMERA_TROUBLE.get(kind)) || PLAIN[state];
+  const words = (state !== "ended" && troubleWords(state, kind)) || PLAIN[state];
   const retryAt = retry_in_s === null ? null : performance.now() + retry_in_s * 1000;
   return statusOf(state, { words, detail, kind, retryAt, attempt });
+}
+
+/**
+ * @param {import("./api.js").StreamState} state
+ * @param {string} kind
+ */
+function troubleWords(state, kind) {
+  if (state === "failed" && kind === "worker-died") return t("no video: its reader keeps dying");
+  return CAMERA_TROUBLE.get(kind);
 }
 
 /**

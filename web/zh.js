@@ -44,6 +44,7 @@ export const words = {
   "nobody in the picture": "画面中没有人",
   "camera lost": "摄像头断开",
   "reading the video anew": "正在重新读取视频",
+  "no video: its reader keeps dying": "没有视频：读取进程反复中断",
   "no poses: estimator failed": "没有姿态：估计器出错",
   "failed": "失败",
   "ended": "已结束",

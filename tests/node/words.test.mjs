@@ -20,6 +20,11 @@ test("one whose poses don't come says what is done about it", () => {
   assert.deepEqual(shown("live", "of-a-later-version"), ["waiting", "waiting for poses"]);
 });
 
+test("a video that is read anew is another thing than one whose readers keep dying", () => {
+  assert.deepEqual(shown("reconnecting", "worker-died"), ["reconnecting", "reading the video anew"]);
+  assert.deepEqual(shown("failed", "worker-died"), ["failed", "no video: its reader keeps dying"]);
+});
+
 test("one whose estimators keep dying has failed", () => {
   assert.deepEqual(shown("failed", "estimator-failed"), ["failed", "no poses: estimator failed"]);
 });
