@@ -3,7 +3,9 @@
     StreamerError
     ├── ConfigError             the configuration can't be used; the text names where and which key
     ├── ModelError              a model bundle can't be had or read
-    ├── EstimatorError          MediaPipe refused a frame
+    ├── EstimatorError          finding people failed: of a frame, or its process died or hung
+    │   ├── EstimatorReplaced   it did, and another one is being started
+    │   └── EstimatorSilent     no answer comes for now: it is starting, busy or stuck
     ├── SourceError             a source stopped giving frames; trying again makes sense
     │   ├── SourceUnreachable   nothing answers there
     │   ├── SourceNotFound      the server answers, the path is unknown
@@ -11,6 +13,7 @@
     │   ├── SourceStalled       connected, but no frame came for too long
     │   └── SourceLost          it was live and ended
     │       └── DecoderDied     the process that decoded it crashed or hung: a fresh one is there at once
+    │           └── DecoderGivenUp  one after the other did: it is left alone for a while
     ├── WorkerDied              a child process ended, or can't be started
     ├── WorkerHung              a child process took too long and was ended
     ├── SourceRejected          a camera refused the credentials: trying again soon would lock the account
@@ -63,6 +66,14 @@ class EstimatorError(StreamerError):
     kind = "estimator-failed"
 
 
+class EstimatorReplaced(EstimatorError):
+    kind = "estimator-replaced"
+
+
+class EstimatorSilent(EstimatorError):
+    kind = "estimator-silent"
+
+
 class SourceError(StreamerError):
     kind = "source-failed"
 
@@ -89,6 +100,14 @@ class SourceLost(SourceError):
 
 class DecoderDied(SourceLost):
     kind = "worker-died"
+
+
+class DecoderGivenUp(DecoderDied):
+    """``wait_s``: for so long no other is started."""
+
+    def __init__(self, text: str, wait_s: float) -> None:
+        super().__init__(text)
+        self.wait_s = wait_s
 
 
 class WorkerDied(StreamerError):

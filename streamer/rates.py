@@ -28,18 +28,26 @@ class Bucket:
 
     def take(self) -> bool:
         """One; False where there is none."""
-        now = self._clock()
-        self._tokens += (now - self._filled_mono) * self._per_s
-        self._tokens, self._filled_mono = min(self._tokens, self._size), now
-        if self._tokens < 1.0:
+        if self._filled() < 1.0:
             return False
         self._tokens -= 1.0
         return True
 
+    def lose(self) -> None:
+        """One, or what there is of one."""
+        self._tokens = max(0.0, self._filled() - 1.0)
+
     @property
     def wait_s(self) -> float:
-        """After a vain ``take``: until there is one."""
-        return (1.0 - self._tokens) / self._per_s
+        """Until there is one; 0: now."""
+        return max(0.0, (1.0 - self._filled()) / self._per_s)
+
+    def _filled(self) -> float:
+        """How many there are by now."""
+        now = self._clock()
+        self._tokens += (now - self._filled_mono) * self._per_s
+        self._tokens, self._filled_mono = min(self._tokens, self._size), now
+        return self._tokens
 
 
 class Rate:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from streamer.aio import cancel_and_wait, tell_all
 from streamer.config import MAX_POSES, Idle, LimitsConfig, PoseConfig, PrivacyConfig, Rotation
+from streamer.errors import EstimatorError, EstimatorSilent
 from streamer.model import (
     Forwarded,
     Frame,
@@ -275,6 +276,7 @@ class Session:
             self.screens,
             self._on_result,
             self._on_model,
+            self._on_trouble,
             self._supervisor.give_up,
             self._supervisor.estimators,
         )
@@ -356,6 +358,8 @@ class Session:
             return  # the last frame of a connection that is over: its notice is on the screen already
         if result.rule.over:
             return  # its frame must not be seen any more
+        if self.status.state is StreamState.LIVE and self.status.error_kind is not None:
+            self._set_status(Status(StreamState.LIVE))
         self.last_result = result
         self._meter.processed(result.latency_ms, result.frame.received_mono)
         tell_all(self._sinks, lambda sink: sink.on_result(result))
@@ -365,6 +369,13 @@ class Session:
             return  # a new worker's, with the model of the one before
         self.model = status
         tell_all(self._sinks, lambda sink: sink.on_model(status))
+
+    def _on_trouble(self, error: EstimatorError) -> None:
+        """Frames come and no poses: live all the same. That the estimator is silent is told where nothing
+        better is known."""
+        is_news = self.status.error_kind is None or not isinstance(error, EstimatorSilent)
+        if self.status.state is StreamState.LIVE and is_news:
+            self._set_status(Status(StreamState.LIVE, str(error), error.kind))
 
     def _situation(self) -> Situation:
         last = self.last_result.frame if self.last_result else None

@@ -1,18 +1,20 @@
 """What the service remembers over a restart: the cameras that were added through the API."""
 
+import asyncio
 import errno
 import json
 import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from streamer.config import StreamConfig, explain
+from streamer.errors import StorageFull
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +28,12 @@ def default_state_file() -> Path:
 
 
 MIN_FREE_BYTES = 2**20
+
+SAVE_AGAIN_S = 30.0
+"""After a save that failed, until the next try."""
+
+SAVE_TIMEOUT_S = 5.0
+"""For which a change waits to be remembered: a disk may hang."""
 
 
 def trouble_with_folder(folder: Path) -> str | None:
@@ -110,3 +118,61 @@ class StateFile:
             if not self.is_current:
                 logger.warning("the cameras are remembered again in %s", self._path)
             self.is_current = True
+
+
+class Memory:
+    """Keeps the file as the cameras are: ``cameras`` tells which are to be remembered now. Belongs to the
+    event loop's thread, which never waits for the disk."""
+
+    def __init__(self, file: StateFile, cameras: Callable[[], Sequence[StreamConfig]]) -> None:
+        self._file = file
+        self._cameras = cameras
+        self._saving: asyncio.Task[None] | None = None
+        self._again: asyncio.TimerHandle | None = None
+        self._stopped = False
+
+    @property
+    def is_current(self) -> bool:
+        """Whether what should be remembered is."""
+        return self._file.is_current
+
+    def load(self) -> list[StreamConfig]:
+        return self._file.load()
+
+    def save(self) -> None:
+        """One save after the other; one that failed is tried again later."""
+        before, cameras = self._saving, self._cameras()
+
+        async def save() -> None:
+            if before is not None:
+                await before
+            await asyncio.to_thread(self._file.save, cameras)
+            if not self._file.is_current and not self._stopped:
+                self._again = loop.call_later(SAVE_AGAIN_S, self.save)
+
+        loop = asyncio.get_running_loop()
+        if self._again is not None:
+            self._again.cancel()
+        self._saving = loop.create_task(save(), name="save-cameras")
+
+    async def saved(self) -> None:
+        """Waits until all changes before are remembered. Raises StorageFull."""
+        saving = self._saving
+        if saving is not None:
+            await asyncio.wait({saving}, timeout=SAVE_TIMEOUT_S)
+        if not self._file.is_current or (saving is not None and not saving.done()):
+            raise StorageFull(
+                "The disk of the server is full or can't be written to ([server] state_file): make room "
+                "on it. The server tries again by itself."
+            )
+
+    def stop(self) -> None:
+        """Nothing is tried again from here on: it would remember that there are none."""
+        self._stopped = True
+        if self._again is not None:
+            self._again.cancel()
+
+    async def written(self) -> None:
+        """Waits for what is being saved."""
+        if self._saving is not None:
+            await self._saving

@@ -22,7 +22,6 @@ from streamer.errors import (
     LimitReached,
     NotFound,
     ShuttingDown,
-    StorageFull,
     StreamerError,
 )
 from streamer.model import Status, StreamState
@@ -34,15 +33,9 @@ from streamer.privacy import sought
 from streamer.retry import RetryPolicy
 from streamer.session import Session
 from streamer.sinks import MessageFeed, StateWatcher
-from streamer.state import StateFile
+from streamer.state import Memory, StateFile
 
 logger = logging.getLogger(__name__)
-
-SAVE_AGAIN_S = 30.0
-"""After a save that failed, until the next try."""
-
-SAVE_TIMEOUT_S = 5.0
-"""For which a change waits to be remembered: a disk may hang."""
 
 RETURN_S = 3.0
 """When viewers of a server that shuts down may look for it again; most are only restarted."""
@@ -122,29 +115,20 @@ class Streams:
         self._privacy = privacy or PrivacyConfig()
         self.max_streams = max_streams
         self._limits = limits or LimitsConfig()
-        self._state = state
+        self._memory = Memory(state, self._to_remember)
         self._streams: dict[str, Stream] = {}
         self._removals: set[asyncio.Task[None]] = set()
         self._not_started: list[StreamConfig] = []  # remembered, for a start that may go better
-        self._saving: asyncio.Task[None] | None = None
-        self._save_again: asyncio.TimerHandle | None = None
         self._closed = False
 
     @property
     def storage_ok(self) -> bool:
         """Whether what should be remembered is."""
-        return self._state.is_current
+        return self._memory.is_current
 
     async def saved(self) -> None:
         """Waits until all changes before are remembered. Raises StorageFull."""
-        saving = self._saving
-        if saving is not None:
-            await asyncio.wait({saving}, timeout=SAVE_TIMEOUT_S)
-        if not self._state.is_current or (saving is not None and not saving.done()):
-            raise StorageFull(
-                "The disk of the server is full or can't be written to ([server] state_file): make room "
-                "on it. The server tries again by itself."
-            )
+        await self._memory.saved()
 
     def __iter__(self) -> Iterator[Stream]:
         return iter(tuple(self._streams.values()))
@@ -162,7 +146,7 @@ class Streams:
         """Starts a camera's stream; ``keep``: also after a restart of the service."""
         stream = self._start_camera(config, keep=keep)
         if keep:
-            self._save()
+            self._memory.save()
         return stream
 
     def add_peer(self, stream_id: str, kind: str, source: Source, *, listed: bool) -> Stream:
@@ -183,7 +167,7 @@ class Streams:
         if self._streams.get(stream.id) is stream:
             del self._streams[stream.id]
             if stream.kept:
-                self._save()
+                self._memory.save()
         await stream.close()
 
     def say_goodbye(self) -> None:
@@ -195,18 +179,17 @@ class Streams:
 
     async def close(self) -> None:
         """What is to be remembered is written, whatever else hangs."""
-        if self._save_again is not None:
-            self._save_again.cancel()  # it would remember that there are none
+        self._memory.stop()
         streams = tuple(self)
         self._streams.clear()
         self._closed = True
-        saving = () if self._saving is None else (self._saving,)
-        await asyncio.gather(*saving, *(stream.close() for stream in streams), *self._removals)
+        written = self._memory.written()
+        await asyncio.gather(written, *(stream.close() for stream in streams), *self._removals)
 
     def load_kept(self) -> None:
         """Starts the streams that the state file remembers and that are not there already. The file
         stays as it is: a save between two of them would lose the second if the service died then."""
-        for config in self._state.load():
+        for config in self._memory.load():
             if config.id in self._streams:
                 continue
             try:
@@ -278,7 +261,7 @@ class Streams:
         if stream.camera is not None:
             stream.camera = stream.camera.model_copy(update=changed)
             if stream.kept:
-                self._save()
+                self._memory.save()
 
     def _start_camera(self, config: StreamConfig, *, keep: bool) -> Stream:
         source = self._workshop.camera_source(config.source)
@@ -359,22 +342,9 @@ class Streams:
             self._removals.add(removal)
             removal.add_done_callback(self._removals.discard)
 
-    def _save(self) -> None:
-        """Off the event loop, which must not wait for a disk; one save after the other."""
+    def _to_remember(self) -> list[StreamConfig]:
         cameras = [s.camera for s in self if s.kept and s.camera is not None]
-        before, cameras = self._saving, cameras + self._not_started
-
-        async def save() -> None:
-            if before is not None:
-                await before
-            await asyncio.to_thread(self._state.save, cameras)
-            if not self._state.is_current and not self._closed:
-                self._save_again = loop.call_later(SAVE_AGAIN_S, self._save)
-
-        loop = asyncio.get_running_loop()
-        if self._save_again is not None:
-            self._save_again.cancel()
-        self._saving = loop.create_task(save(), name="save-cameras")
+        return cameras + self._not_started
 
 
 def new_stream_id() -> str:

@@ -19,6 +19,7 @@ from streamer.aio import cancel_and_wait
 from streamer.breaker import Breaker
 from streamer.errors import (
     DecoderDied,
+    DecoderGivenUp,
     SourceEnded,
     SourceError,
     SourceForbidden,
@@ -154,6 +155,8 @@ class Supervisor:
         match error:
             case _WorkerGaveUp(error=cause, wait_s=wait_s):
                 return _status(StreamState.FAILED, cause, wait_s, attempt)
+            case DecoderGivenUp(wait_s=wait_s):
+                return _status(StreamState.FAILED, error, wait_s, attempt)
             case DecoderDied():
                 pause = self._readers.note_death(time.monotonic())
                 state = StreamState.FAILED if pause.is_open else StreamState.RECONNECTING

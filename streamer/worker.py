@@ -14,7 +14,13 @@ from dataclasses import dataclass, replace
 from streamer.aio import LatestSlot
 from streamer.breaker import Breaker
 from streamer.config import PoseConfig
-from streamer.errors import EstimatorError, ModelError, StreamerError
+from streamer.errors import (
+    EstimatorError,
+    EstimatorReplaced,
+    EstimatorSilent,
+    ModelError,
+    StreamerError,
+)
 from streamer.logs import now_about
 from streamer.model import Frame, ModelStatus, Picture, Pose, PoseResult
 from streamer.ports import EstimatorFactory, Painter
@@ -30,6 +36,10 @@ MAX_RESULTS_IN_FLIGHT = 2
 drops frames meanwhile, so that a busy loop never collects a backlog."""
 
 MIN_SIDE_PX = 16
+
+SILENT_S = 3.0
+"""For so long the estimator may be at one frame before anybody is told that no poses come. One that is hung
+is replaced before; this is for one whose machine has no time for it, or whose networks are still read."""
 
 
 @dataclass(slots=True, eq=False)
@@ -69,12 +79,13 @@ class _Epoch:
 
 
 class PoseWorker:
-    """``on_result``, ``on_model`` and ``on_failure`` are called on the event loop; ``put`` and
-    ``configure`` come from any thread.
+    """``on_result``, ``on_model``, ``on_trouble`` and ``on_failure`` are called on the event loop; ``put``
+    and ``configure`` come from any thread.
 
-    An estimator that fails, or dies, is replaced; ``breaker`` says when. The worker ends, and tells
-    ``on_failure``, when that is open, with the seconds until another worker may be tried; or when there
-    is no model, with None.
+    An estimator that fails, or dies, is replaced; ``breaker`` says when. ``on_trouble`` is told of it, and
+    with each frame that comes while it is silent; the next result is the end of that. The worker ends, and
+    tells ``on_failure``, when the breaker is open, with the seconds until another worker may be tried; or
+    when there is no model, with None.
 
     ``screens`` get annotated pictures straight from this thread, and only while there are any; and the
     plain ones, where people are hidden in them. ``max_poses``: so many of those found are told of; there
@@ -92,6 +103,7 @@ class PoseWorker:
         screens: Screens,
         on_result: Callable[[Intake, PoseResult], None],
         on_model: Callable[[ModelStatus], None],
+        on_trouble: Callable[[EstimatorError], None],
         on_failure: Callable[[StreamerError, float | None], None],
         breaker: Breaker,
     ) -> None:
@@ -103,6 +115,8 @@ class PoseWorker:
         self._screens = screens
         self._on_result = on_result
         self._on_model = on_model
+        self._on_trouble = on_trouble
+        self._asked_mono: float | None = None  # since when the estimator owes an answer
         self._on_failure = on_failure
         self._breaker = breaker
         self._stopping = threading.Event()
@@ -139,9 +153,13 @@ class PoseWorker:
         turned, in degrees; where that changes, nobody is where they were. A frame too small to show
         anybody counts as dropped."""
         intake.frames_in += 1
+        asked_mono = self._asked_mono  # of an earlier frame
         too_small = min(frame.width, frame.height) < MIN_SIDE_PX
         if too_small or self._slot.put(_Job(intake, frame, pts, epoch, rotation)):
             intake.dropped += 1
+        if asked_mono is not None and time.monotonic() - asked_mono > SILENT_S:
+            silent = f"no poses have come for {SILENT_S:g} s: what finds people is starting, busy or stuck"
+            self._tell_trouble(EstimatorSilent(silent))
 
     def configure(self, options: PoseConfig) -> None:
         """From the next frame on, or once their model is loaded."""
@@ -159,7 +177,7 @@ class PoseWorker:
         estimator, epoch = self._estimator, _Epoch()
         try:
             while (job := self._slot.take()) is not None:
-                taken = time.monotonic()
+                self._asked_mono = taken = time.monotonic()
                 try:
                     self._process(estimator, epoch, job, taken)
                     estimator.note(taken, job.intake.frames_in, job.intake.dropped)
@@ -178,6 +196,7 @@ class PoseWorker:
         """The next frame gets a new estimator. Until then nothing is shown of which it is not known who is
         in it; and as at the beginning, nobody is trusted to be nowhere. Not None: for so long it is no use.
         """
+        why = "the server failed on a frame"
         if isinstance(error, EstimatorError):
             why = str(error).rstrip(".")
             logger.warning("stream %s: %s; starting a new estimator", self._name, why)
@@ -189,6 +208,7 @@ class PoseWorker:
         pause = self._breaker.note_death(time.monotonic())
         if pause.is_open:
             return pause.wait_s
+        self._tell_trouble(EstimatorReplaced(f"{why}; another one starts"))
         self._stopping.wait(pause.wait_s)
         return None
 
@@ -208,6 +228,7 @@ class PoseWorker:
             obscurer.reset()
         epoch.rotation = job.rotation
         found = estimator.estimate(job.frame, job.pts)
+        self._asked_mono = None
         poses = self._choose(found)
         estimated = time.monotonic()
         frame = obscurer.obscure(job.frame, found + estimator.bystanders, job.pts)
@@ -251,6 +272,9 @@ class PoseWorker:
 
     def _tell_model(self, status: ModelStatus) -> None:
         self._loop.call_soon_threadsafe(self._on_model, status)
+
+    def _tell_trouble(self, error: EstimatorError) -> None:
+        self._loop.call_soon_threadsafe(self._on_trouble, error)
 
     def _deliver(self, intake: Intake, result: PoseResult) -> None:
         """On the event loop."""

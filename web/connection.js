@@ -98,7 +98,8 @@ export class LivePeer {
    */
   note({ state, detail, retry_in_s, attempt, last_error, people }) {
     const report = { detail, kind: kindOf(last_error?.type), retry_in_s, attempt };
-    this.#setStream(state === "live" ? this.#live(people ?? 0) : streamStatus(state, report));
+    const comes = state === "live" && !last_error;
+    this.#setStream(comes ? this.#live(people ?? 0) : streamStatus(state, report));
   }
 
   /**

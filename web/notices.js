@@ -30,6 +30,8 @@ export function noticeOf({ state, words, detail, kind, ours }, tryAgain, video) 
   const why = detail && sentence(serverWords(kind, detail));
   if (state === "connecting") return { title: t("Connecting"), text: [], busy: true };
   if (state === "paused") return { title: t("Waking the camera"), text: [], busy: true };
+  // Plain video goes on; where the poses are drawn on it the picture stands still.
+  if (state === "waiting" && video === "annotated") return { title: `${title}…`, text: [], busy: true };
   if (state === "reconnecting" && (ours || video !== "annotated")) {
     return { title, text: [why], busy: true };
   }

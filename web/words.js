@@ -5,7 +5,7 @@ import { t } from "./i18n.js";
 /**
  * What the page shows; the server's own states (StreamState) are fewer.
  * @typedef {"idle" | "asking" | "connecting" | "live" | "nobody" | "reconnecting" | "failed"
- *   | "ended" | "paused"} PageState
+ *   | "ended" | "paused" | "waiting"} PageState
  */
 /**
  * What a page shows of a stream: its state and the way out of it.
@@ -36,6 +36,12 @@ const CAMERA_TROUBLE = new Map([
   ["shutting-down", t("server restarting")],
 ]);
 
+/** Of a stream that is live: its pictures come, its poses don't. */
+const POSE_TROUBLE = new Map([
+  ["estimator-replaced", t("restarting the pose engine")],
+  ["estimator-silent", t("waiting for the pose engine")],
+]);
+
 /** @type {Record<PageState, string>} */
 const PLAIN = {
   idle: t("not started"),
@@ -47,6 +53,7 @@ const PLAIN = {
   failed: t("failed"),
   ended: t("ended"),
   paused: t("paused while nobody watches"),
+  waiting: t("waiting for poses"),
 };
 
 /**
@@ -66,10 +73,23 @@ export function statusOf(state, more = {}) {
  * @returns {Status}
  */
 export function streamStatus(state, { detail, kind, retry_in_s, attempt }) {
+  if (state === "live" && kind) {
+    const words = POSE_TROUBLE.get(kind) ?? PLAIN.waiting;
+    return statusOf("waiting", { words, detail, kind });
+  }
   if (state === "live" || state === "connecting") return statusOf(state);
-  const words = (state !== "ended" && CAMERA_TROUBLE.get(kind)) || PLAIN[state];
+  const words = (state !== "ended" && troubleWords(state, kind)) || PLAIN[state];
   const retryAt = retry_in_s === null ? null : performance.now() + retry_in_s * 1000;
   return statusOf(state, { words, detail, kind, retryAt, attempt });
+}
+
+/**
+ * @param {import("./api.js").StreamState} state
+ * @param {string} kind
+ */
+function troubleWords(state, kind) {
+  if (state === "failed" && kind === "worker-died") return t("no video: its reader keeps dying");
+  return CAMERA_TROUBLE.get(kind);
 }
 
 /**

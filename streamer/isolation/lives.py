@@ -144,8 +144,8 @@ def prepare() -> None:
 
 
 def end() -> None:
-    """No child lives after this."""
-    nursery.close()
+    """No child lives after this, and none is started."""
+    nursery.close(for_good=True)
 
 
 def begin(

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S: Final = 60.0  # from a cold disk, on a busy machine
 ANSWER_TIMEOUT_S: Final = 2.0  # a fork takes 4 ms
+CLOSE_LOOK_S: Final = 0.05
 _PADDING: Final = "-" * 120  # room for the titles of children, in place of the arguments
 _PACKAGES: Final = Path(__file__).resolve().parents[2]
 
@@ -42,6 +43,7 @@ class Nursery:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._is_over = False
         self._numbers = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -106,10 +108,17 @@ class Nursery:
         process = self._process
         return process.pid if process is not None else None
 
-    def close(self) -> None:
-        """Ends it and its children."""
-        with self._lock:
+    def close(self, *, for_good: bool = False) -> None:
+        """Ends it and its children, and does not wait until it has started if it is only starting.
+        ``for_good``: no other is started, whoever wants a child."""
+        self._is_over |= for_good
+        while not self._lock.acquire(timeout=CLOSE_LOOK_S):
+            if (process := self._process) is not None:
+                process.kill()  # whoever waits for what it says has the lock
+        try:
             self._end()
+        finally:
+            self._lock.release()
 
     def _ask_only(self, request: dict[str, Any]) -> Answer:
         """Of one that runs: another would know nothing of the child."""
@@ -124,6 +133,8 @@ class Nursery:
         return _line(control)
 
     def _running(self) -> socket.socket:
+        if self._is_over:
+            raise WorkerDied("No worker is started any more: the service ends.")
         if self._control is not None and self._process is not None:
             if self._process.poll() is None:
                 return self._control

@@ -17,7 +17,7 @@ from streamer.access import EVERYBODY, NOBODY, Caller, Role
 from streamer.access.keeper import Keeper
 from streamer.access.session_file import SessionWriter
 from streamer.aio import cancel_and_wait
-from streamer.errors import NotAllowed, NotFound
+from streamer.errors import NotAllowed, NotFound, TooManyAttempts
 from streamer.server.keys import OUTSIDE, SERVICES
 from streamer.server.outside import Proxies
 from streamer.server.problems import problem
@@ -96,6 +96,13 @@ class Access:
             raise NotFound(NO_STREAM)
         with self._visit(request, caller):
             return await handler(request)
+
+    def who_asks(self, request: web.Request) -> Caller:
+        """At a route that strangers may use: NOBODY for them, and for whoever shows a wrong token."""
+        try:
+            return self._caller(request, UNKNOWN) or NOBODY
+        except TooManyAttempts:
+            return NOBODY
 
     def path_of(self, path: str) -> str:
         """A path as this server's routes have it, without the prefix that a proxy shows."""

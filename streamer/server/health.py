@@ -5,14 +5,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 
 from streamer.access import Role
 from streamer.model import StreamState
+from streamer.server.access import ACCESS, reaches
 from streamer.server.keys import SERVICES, Services
 from streamer.server.openapi import describe, json_answer
+from streamer.server.rules import Rule
 from streamer.server.shapes import Health, Readiness
 
 STALE_AFTER_MS: Final = 10_000
@@ -69,7 +71,8 @@ def add_health(app: web.Application) -> None:
     "Service", "Whether the process serves", role=Role.NONE, answers={200: json_answer(Health)}
 )
 async def health(request: web.Request) -> web.Response:
-    """200 while the process serves. ``stale_streams``: how many are live and yet without new frames."""
+    """200 while the process serves. `stale_streams`: how many are live and yet without new frames. What there
+    is else, only those are told who may see all streams: it says whether somebody's camera is on."""
     services = request.app[SERVICES]
     states: Counter[StreamState] = Counter()
     stale = 0
@@ -79,14 +82,11 @@ async def health(request: web.Request) -> web.Response:
         age_s = stream.session.frame_age_s
         if state is StreamState.LIVE and (age_s or 0) * 1000 > STALE_AFTER_MS:
             stale += 1
-    return web.json_response(
-        {
-            "status": "ok",
-            "stale_streams": stale,
-            "streams": {state.value: states[state] for state in StreamState},
-            "loop_lag_s": round(services.heartbeat.worst_s(), 3),
-        }
-    )
+    body: dict[str, Any] = {"status": "ok", "stale_streams": stale}
+    if reaches(request.app[ACCESS].who_asks(request), Rule(Role.VIEW)):
+        body["streams"] = {state.value: states[state] for state in StreamState}
+        body["loop_lag_s"] = round(services.heartbeat.worst_s(), 3)
+    return web.json_response(body)
 
 
 @routes.get("/readyz")

@@ -99,7 +99,7 @@ class StreamInfo(Shape):
     listed: bool
     video: VideoInfo | None
     people: int | None
-    """In the newest frame, while live."""
+    """In the newest frame, while live and poses come."""
     pose: PoseConfig
     video_options: VideoConfig
     overlay: OverlayConfig
@@ -151,10 +151,10 @@ class Health(Shape):
     status: str
     stale_streams: Count
     """Streams that are live, and yet without a new frame for 10 s."""
-    streams: dict[StreamState, Count]
-    """How many there are in each state."""
-    loop_lag_s: float
-    """By how much the server's own work came too late, at the worst in the last minute."""
+    streams: dict[StreamState, Count] = Field(default_factory=dict)
+    """How many there are in each state; for those who may see all of them."""
+    loop_lag_s: float = Field(default_factory=float)
+    """By how much the server's own work came too late, at the worst in the last minute; for the same."""
 
 
 class NotReadyReason(Shape):

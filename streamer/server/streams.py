@@ -231,8 +231,8 @@ async def probe_camera(request: web.Request) -> web.Response:
 def stream_json(stream: Stream) -> dict[str, Any]:
     """A stream as the API shows it; never a credential."""
     session, status = stream.session, stream.session.status
-    live = status.state is StreamState.LIVE
-    result = session.last_result if live else None
+    told = status.state is StreamState.LIVE and status.error_kind is None
+    result = session.last_result if told else None
     return {
         "id": stream.id,
         "state": status.state.value,

@@ -9,14 +9,16 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from streamer.aio import assert_off_loop
+from streamer.breaker import Breaker
 from streamer.config import WorkersConfig
-from streamer.errors import SourceUnusable, WorkerDied, WorkerHung
+from streamer.errors import DecoderGivenUp, SourceUnusable, WorkerDied, WorkerHung
 from streamer.isolation.child import Child
 from streamer.isolation.landlock import NOTHING
 from streamer.isolation.memory import SLOT_BYTES
 from streamer.isolation.pictures import frame_of
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Packet, VideoInfo
 from streamer.ports import FrameReceiver
+from streamer.retry import RetryPolicy
 from streamer.webrtc.decoder import ANSWERS, Nothing
 
 logger = logging.getLogger(__name__)
@@ -37,16 +39,14 @@ MAX_PICTURES = 32
 
 COMPLAINT_INTERVAL_S = 5.0
 
-REST_S = 0.5
-"""From one child's start to the next: a publisher whose every packet is a child's end must not keep the
-machine busy."""
-
 
 class VideoDecoder:
     """``put`` and ``close`` never block and come from the event loop; ``run`` is the thread's.
 
     It begins with a key frame. ``ask_for_keyframe`` is called from both, when only one helps. A child that
-    dies or hangs is replaced, and the next begins with a key frame, too.
+    dies or hangs is replaced, and the next begins with a key frame, too; ``breaker`` says when, since a
+    publisher whose every packet is a child's end must not keep the machine busy. While it is open there is
+    no use in another: ``run`` raises DecoderGivenUp.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class VideoDecoder:
         ask_for_keyframe: Callable[[], None],
         name: str = "publisher",
         config: WorkersConfig | None = None,
+        breaker: Breaker | None = None,
     ) -> None:
         self.last_picture_mono = time.monotonic()  # or when it began
         self._receiver = receiver
@@ -69,7 +70,7 @@ class VideoDecoder:
         self._name = name
         self._config = config or WorkersConfig()
         self._child: Child | None = None
-        self._child_began_mono = float("-inf")
+        self._breaker = breaker or Breaker(RetryPolicy())
         self._video: VideoInfo | None = None
         self._complained_mono = float("-inf")
         self._shown: tuple[int, float] | None = None  # the last picture's pts, and when
@@ -170,7 +171,6 @@ class VideoDecoder:
     def _running(self) -> Child:
         """Raises WorkerDied."""
         if self._child is None:
-            self._child_began_mono = time.monotonic()
             child = Child("decoder", self._name, NOTHING, self._config)
             with self._changed:
                 self._child = child
@@ -180,16 +180,24 @@ class VideoDecoder:
         return self._child
 
     def _begin_anew(self, error: Exception) -> None:
-        """After the end of a child: what waits refers to pictures that only it knew."""
+        """After the end of a child: what waits refers to pictures that only it knew. Raises
+        DecoderGivenUp."""
         child, self._child = self._child, None
         if child is not None:
             child.close()
         with self._changed:
             if self._closed:
                 return
+            pause = self._breaker.note_death(time.monotonic())
+            if pause.is_open:
+                why = str(error).rstrip(".")
+                raise DecoderGivenUp(
+                    f"what reads this video keeps dying: {why}. It is tried again later; another browser or "
+                    "program, or another codec, may help",
+                    pause.wait_s,
+                )
             logger.warning("a publisher's decoder is replaced: %s", error)
-            rest_s = self._child_began_mono + REST_S - time.monotonic()
-            self._changed.wait_for(lambda: self._closed, max(0.0, rest_s))
+            self._changed.wait_for(lambda: self._closed, pause.wait_s)
             self._waiting.clear()
             self._must_begin_anew = True
         self._ask_for_keyframe()

@@ -6,9 +6,11 @@ import time
 from aiortc import RTCRtpReceiver
 
 from streamer.aio import in_daemon_thread
+from streamer.breaker import Breaker
 from streamer.config import WorkersConfig
 from streamer.errors import SourceEnded, SourceLost, SourceStalled
 from streamer.ports import FrameReceiver
+from streamer.retry import RetryPolicy
 from streamer.webrtc.decoding import VideoDecoder
 from streamer.webrtc.receiving import Reception, SenderReports
 
@@ -21,7 +23,7 @@ class PeerSource:
     """Takes one publisher's camera after another: one that lost its connection may come back.
 
     ``first_wait_s`` / ``resume_wait_s``: how long to wait for the first / the next camera.
-    ``name``: the stream's.
+    ``name``: the stream's. ``retry``: when a decoder that died is replaced.
     ``on_sender_report``: called on the event loop with each of the publisher's RTCP sender reports.
     """
 
@@ -31,11 +33,13 @@ class PeerSource:
         resume_wait_s: float,
         name: str = "publisher",
         workers: WorkersConfig | None = None,
+        retry: RetryPolicy | None = None,
     ) -> None:
         self.publishing = True  # from the offer on: the place is taken
         self.on_sender_report: SenderReports | None = None
         self._name = name
         self._workers = workers
+        self._decoders = Breaker(retry or RetryPolicy())
         self._wait_s = first_wait_s
         self._resume_wait_s = resume_wait_s
         self._camera: Reception | None = None
@@ -77,13 +81,15 @@ class PeerSource:
         raise SourceLost("waiting for the camera to come back")
 
     async def _read(self, camera: Reception, receiver: FrameReceiver) -> None:
-        """Returns when the camera is gone. Raises SourceStalled."""
+        """Returns when the camera is gone. Raises SourceStalled, SourceUnusable, DecoderGivenUp."""
         loop = asyncio.get_running_loop()
 
         def ask_for_keyframe() -> None:
             loop.call_soon_threadsafe(camera.request_keyframe)
 
-        decoder = VideoDecoder(receiver, ask_for_keyframe, self._name, self._workers)
+        decoder = VideoDecoder(
+            receiver, ask_for_keyframe, self._name, self._workers, self._decoders
+        )
         thread = asyncio.wrap_future(in_daemon_thread("video-decoder", decoder.run))
         camera.on_packet = decoder.put
         camera.request_keyframe()

@@ -6,7 +6,9 @@ import asyncio
 import csv
 import json
 import math
+import os
 import re
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from playwright.async_api import expect
 from streamer.analyze.tables import COLUMNS
 from streamer.landmarks import NAMES
 from tests.rigs.browser import read_video_frame, until
+from tests.rigs.workers import workers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +51,23 @@ requestAnimationFrame(look);
 """
 
 
+WATCH_WORDS = """
+window.wordsInTest = [];
+window.noticesInTest = [];
+const state = document.querySelector("#state");
+const notice = document.querySelector("#notice");
+const note = () => {
+  window.wordsInTest.push(`${state.dataset.state}: ${state.querySelector("#state-words").textContent}`);
+  const title = notice.hidden ? "" : notice.querySelector("h2").textContent;
+  if (title && title !== window.noticesInTest.at(-1)) window.noticesInTest.push(title);
+};
+for (const each of [state, notice]) {
+  new MutationObserver(note).observe(each, {
+    attributes: true, characterData: true, childList: true, subtree: true });
+}
+"""
+
+
 async def live_stream(
     open_page: OpenPage, server: StreamerServer, camera_url: str, query: str = ""
 ) -> Page:
@@ -64,6 +84,23 @@ async def live_stream(
     await expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=20_000)
     await until(page, "window.streamer.recent.length > 10")
     return page
+
+
+async def test_page_says_that_the_pose_engine_is_restarted_until_poses_come_again(
+    server: Callable[..., StreamerServer], open_page: OpenPage, clips: Clips
+) -> None:
+    source = f'{{type = "file", path = "{clips.person.name}", loop = true}}'
+    stream = f'[[streams]]\nid = "door"\nsource = {source}\n'
+    running = server(f'[files]\nfolders = ["{clips.person.parent}"]\n{stream}')
+    page, _ = await open_page(f"{running.url}/streams/door")
+    await expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=20_000)
+    await page.evaluate(WATCH_WORDS)
+    (estimator,) = [each for each in workers_of(running.pid) if each.role == "estimator"]
+    os.kill(estimator.pid, signal.SIGKILL)
+    await until(page, "window.wordsInTest.includes('waiting: restarting the pose engine')")
+    assert "Restarting the pose engine…" in await page.evaluate("window.noticesInTest")
+    await expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=20_000)
+    await expect(page.locator("#notice")).to_be_hidden()
 
 
 # -- words ------------------------------------------------------------------------------------------

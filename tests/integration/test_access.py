@@ -94,6 +94,25 @@ async def kind(response: ClientResponse) -> tuple[int, str]:
     return response.status, body["type"].rpartition(":")[2]
 
 
+async def test_health_tells_strangers_nothing_of_the_streams_but_those_that_stand_still(
+    guarded: Guarded,
+) -> None:
+    async def told(header: dict[str, str]) -> dict[str, Any]:
+        answer = await guarded.http.get("/healthz", headers=header)
+        assert answer.status == 200
+        told: dict[str, Any] = await answer.json()
+        return told
+
+    narrow = guarded.token("view:door")
+    viewer = guarded.token("view")
+    guarded.look()
+    wrong = {"Authorization": "Bearer no-token-of-this-server"}
+    for header in ({}, wrong, narrow, *([wrong] * 20)):  # as often as are too many elsewhere
+        assert await told(header) == {"status": "ok", "stale_streams": 0}
+    assert sum((await told(await guarded.sign_in(viewer)))["streams"].values()) == 2
+    assert sum((await told(viewer))["streams"].values()) == 2
+
+
 # -- one stream -------------------------------------------------------------------------------------
 
 

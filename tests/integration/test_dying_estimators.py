@@ -4,13 +4,13 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import aiohttp
 import pytest
 
-from streamer.client import Client, PoseFrame
+from streamer.client import Client, PoseFrame, State
 from tests.rigs.clips import Clips
 from tests.rigs.server import StreamerServer
 from tests.rigs.workers import is_alive, workers_of
@@ -21,12 +21,16 @@ class Reader:
 
     def __init__(self, client: Client, stream: str) -> None:
         self.frames: list[PoseFrame] = []
+        self.states: list[State] = []
         self._news = asyncio.Event()
         self.task = asyncio.create_task(self._read(client, stream))
 
     async def _read(self, client: Client, stream: str) -> None:
-        async for frame in client.landmarks(stream):
-            self.frames.append(frame)
+        async for message in client.messages(stream):
+            if isinstance(message, PoseFrame):
+                self.frames.append(message)
+            else:
+                self.states.append(message)
             self._news.set()
 
     async def more(self, count: int) -> None:
@@ -45,6 +49,11 @@ def estimator_of(server: StreamerServer, stream: str) -> int:
         if (each.role, each.name) == ("estimator", stream)
     }
     return pid
+
+
+def words_of_end(detail: str) -> str:
+    """What became of an estimator, as a state tells it; on a busy machine it may tell of silence, too."""
+    return detail.partition(" of one ")[2]
 
 
 async def stats_of(url: str, stream: str) -> dict[str, Any]:
@@ -90,3 +99,8 @@ async def test_killed_and_stopped_estimator_is_replaced_and_nobody_else_sees_it(
         (await stats_of(running.url, stream))["worker_restarts"] for stream in ("one", "two")
     ]
     assert restarts == [2, 0]
+    assert {state.state for state in one.states} <= {"connecting", "live"}
+    told = [words for words, _ in groupby(words_of_end(state.detail) for state in one.states)]
+    ends = ["died of SIGKILL; another one starts", "hung and was ended; another one starts"]
+    assert told == ["", ends[0], "", ends[1], ""]
+    assert not [state for state in two.states if words_of_end(state.detail)]

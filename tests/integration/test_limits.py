@@ -368,14 +368,14 @@ async def test_change_that_can_not_be_remembered_holds_until_the_end(tmp_path: P
     async with serving(service) as http:
         await http.post("/api/v1/streams", json={"id": "door", "source": CAMERA})
         before = (tmp_path / "streams.json").read_bytes()
-        service.streams._state._min_free_bytes = 1 << 62
+        service.streams._memory._file._min_free_bytes = 1 << 62
         response = await http.patch("/api/v1/streams/door", json={"listed": False})
         assert response.status == 507
         assert "The change holds" in (await response.json(content_type=None))["detail"]
         shown = await (await http.get("/api/v1/streams/door")).json()
         assert shown["listed"] is False
         assert (tmp_path / "streams.json").read_bytes() == before
-        service.streams._state._min_free_bytes = 0
+        service.streams._memory._file._min_free_bytes = 0
         assert (await http.patch("/api/v1/streams/door", json={"listed": True})).status == 200
         assert service.services.storage_ok
 
@@ -383,13 +383,13 @@ async def test_change_that_can_not_be_remembered_holds_until_the_end(tmp_path: P
 async def test_server_remembers_again_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamer.streams.SAVE_AGAIN_S", 0.05)
+    monkeypatch.setattr("streamer.state.SAVE_AGAIN_S", 0.05)
     service = Service(tmp_path)
     async with serving(service) as http:
         await http.post("/api/v1/streams", json={"id": "door", "source": CAMERA})
-        service.streams._state._min_free_bytes = 1 << 62
+        service.streams._memory._file._min_free_bytes = 1 << 62
         assert (await http.delete("/api/v1/streams/door")).status == 204
         await until(lambda: not service.services.storage_ok)
-        service.streams._state._min_free_bytes = 0
+        service.streams._memory._file._min_free_bytes = 0
         await until(lambda: service.services.storage_ok)
         assert json.loads((tmp_path / "streams.json").read_text()) == []

@@ -434,8 +434,7 @@ async def test_an_output_that_can_not_be_is_refused_and_the_one_before_goes_on(
 
 
 async def saved(service: Service) -> None:
-    if service.streams._saving is not None:
-        await service.streams._saving
+    await service.streams._memory.written()
 
 
 async def test_an_output_is_remembered_with_its_password_and_shown_without(

@@ -4,14 +4,19 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.fakes import PATIENCE_S
-from tests.rigs.server import StreamerServer
+from tests.rigs.net import free_port
+from tests.rigs.processes import descendants
+from tests.rigs.server import START_TIMEOUT_S, STOP_TIMEOUT_S, StreamerServer
 
 
 @pytest.mark.timeout(60)
@@ -39,6 +44,41 @@ def test_server_ends_well_though_a_camera_a_reader_and_an_upload_hang(
             with hanging_up(running.pid):  # it must not end what is ending well
                 running.stop()
     assert "left behind" not in running.log_tail()
+
+
+@pytest.mark.timeout(60)
+def test_server_ends_well_while_the_process_that_starts_workers_is_still_starting(
+    tmp_path: Path,
+) -> None:
+    """Before, it waited for a second, left that behind, and said so as if a worker were stuck."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("STREAMER_")}
+    command = [sys.executable, "-m", "streamer", "serve", "--port", str(free_port())]
+    with (tmp_path / "log").open("wb") as log:
+        starting = subprocess.Popen(
+            command, stdout=log, stderr=log, env=kept | {"XDG_STATE_HOME": str(tmp_path)}
+        )
+    try:
+        os.kill(fork_server_of(starting.pid), signal.SIGSTOP)
+        starting.terminate()
+        assert starting.wait(STOP_TIMEOUT_S) == 0
+    finally:
+        starting.kill()
+        starting.wait()
+    said = (tmp_path / "log").read_text("utf-8")
+    assert "the service ends" in said
+    assert "left behind" not in said and "could not be closed" not in said
+
+
+def fork_server_of(pid: int) -> int:
+    """As soon as it is there."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        for child in descendants(pid):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if b"streamer.isolation.forks" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return child
+        time.sleep(0.01)
+    raise AssertionError("no process that starts workers")
 
 
 @contextlib.contextmanager

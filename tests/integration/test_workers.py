@@ -13,11 +13,13 @@ import pytest
 
 from streamer.aio import in_daemon_thread
 from streamer.app import camera_source
+from streamer.breaker import MAX_DEATHS
 from streamer.config import (
     AnySource,
     Config,
     FilesConfig,
     FileSource,
+    PoseConfig,
     RtspSource,
     StreamConfig,
     WorkersConfig,
@@ -29,13 +31,16 @@ from streamer.isolation.pictures import MAX_AGE_S
 from streamer.isolation.roles import ROLES
 from streamer.model import Packet, StreamState
 from streamer.ports import CameraSource
+from streamer.retry import RetryPolicy
+from streamer.session import Session
+from streamer.sinks import MessageFeed
 from streamer.sources.events import Progressed
 from streamer.sources.file import FileCamera
 from streamer.sources.remote import RemoteReader
 from streamer.sources.rtsp import RtspCamera
 from streamer.webrtc.decoding import VideoDecoder
 from streamer.webrtc.source import PeerSource
-from tests.fakes import RecordingSink
+from tests.fakes import FakeEstimators, FakePainter, RecordingListener, RecordingSink
 from tests.in_process import Service
 from tests.publisher import Publisher, Receiver
 from tests.rigs import lying_camera
@@ -141,6 +146,40 @@ async def test_publisher_whose_decoder_is_lost_stays_and_goes_on_with_a_key_fram
         await running
     await publisher.close()
     assert workers_of(os.getpid()) == []
+
+
+async def test_publisher_whose_every_decoder_dies_is_left_alone_and_told_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before, each of its key frames was another process, for ever."""
+    monkeypatch.setitem(ROLES, "decoder", "tests.rigs.crashing_decoder")
+    monkeypatch.setattr("streamer.breaker.WINDOW_S", 3600.0)  # however slow the machine
+    before, hasty = failures["decoder", "died"], RetryPolicy(first_s=0.01, cap_s=0.01, open_s=0.2)
+    source, publisher, listener = (
+        PeerSource(5.0, 0.01, "cam", WORKERS, hasty),
+        Publisher(),
+        RecordingListener(),
+    )
+    session = Session("cam", source, FakeEstimators(), PoseConfig(), FakePainter(), hasty)
+    feed, sink = MessageFeed("cam"), RecordingSink()
+    feed.listen(listener)
+    for each in (feed, sink):
+        session.subscribe(each)
+    await publisher.connect()
+    source.attach(publisher.receiver)
+    session.start()
+    for deaths in (MAX_DEATHS, MAX_DEATHS + 1):  # the second time one is on trial
+        while not (sink.states[-1] is StreamState.FAILED and session.status.retry_in_s):
+            await publisher.show(key=True)
+            await asyncio.sleep(0.02)
+        assert failures["decoder", "died"] - before == deaths
+        assert workers_of(os.getpid()) == []
+        assert session.status.retry_in_s == hasty.open_s * (1 + deaths - MAX_DEATHS)
+        assert "died of SIGABRT" in session.status.detail
+        assert '"error":"worker-died"' in listener.heard[-1]
+        await sink.state_comes(StreamState.RECONNECTING)
+    await session.close()
+    await publisher.close()
 
 
 async def test_file_plays_from_a_child_and_its_errors_say_what_is_wrong(

@@ -17,6 +17,7 @@ from streamer import app
 from streamer.cli import main
 from streamer.landmarks import NAMES
 from streamer.model import LANDMARK_COUNT, Frame, Pose
+from tests.rigs.instant_server import NobodyEstimator
 from tests.rigs.marker import read_number
 
 if TYPE_CHECKING:
@@ -42,11 +43,8 @@ def place_of_bit(bit: int) -> tuple[float, float]:
     )
 
 
-class NumberEstimator:
+class NumberEstimator(NobodyEstimator):
     """One "person" for each frame, whose landmarks say the frame's number."""
-
-    def __init__(self, options: PoseConfig) -> None:
-        self.model_complexity = options.model_complexity
 
     def estimate(self, frame: Frame, pts: int) -> tuple[Pose, ...]:
         time.sleep(ESTIMATE_S)
@@ -58,16 +56,6 @@ class NumberEstimator:
             landmarks[FIRST_BIT + bit] = (*place_of_bit(bit), 0.0, visible, 1.0)
         world = np.zeros((LANDMARK_COUNT, 3), np.float32)
         return (Pose(id=1, score=1.0, landmarks=landmarks, world=world),)
-
-    @property
-    def bystanders(self) -> tuple[Pose, ...]:
-        return ()
-
-    def configure(self, options: PoseConfig) -> None: ...
-
-    def reset(self) -> None: ...
-
-    def close(self) -> None: ...
 
 
 def number_estimator(pose: PoseConfig, name: str) -> Estimator:

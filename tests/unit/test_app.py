@@ -63,6 +63,6 @@ def test_state_is_not_written_to_a_disk_with_too_little_left(tmp_path: Path) -> 
         server=ServerConfig(state_file=str(state)), limits=LimitsConfig(min_free_bytes=1 << 62)
     )
     services = make_services(config)
-    services.streams._state.save([])
-    assert not services.streams._state.is_current
+    services.streams._memory._file.save([])
+    assert not services.streams._memory._file.is_current
     assert not state.exists()

@@ -30,6 +30,19 @@ def test_bucket_gives_a_minutes_worth_at_once_and_then_as_much_a_minute() -> Non
     assert taken(bucket, 100) == 60
 
 
+def test_what_is_lost_is_no_more_than_there_is() -> None:
+    clock = Clock()
+    bucket = Bucket(60, clock, at_once=2)
+    for _ in range(10):
+        bucket.lose()
+    assert bucket.wait_s == pytest.approx(1.0)
+    clock.now_s += 0.5
+    bucket.lose()  # half of one
+    assert bucket.wait_s == pytest.approx(1.0)
+    clock.now_s += 10.0
+    assert (bucket.wait_s, taken(bucket, 10)) == (0.0, 2)
+
+
 def test_each_client_has_a_rate_of_its_own_and_nobody_has_none() -> None:
     clock = Clock()
     rate = Rate(2, "knock", "[limits] knocks", clock)

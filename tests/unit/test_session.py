@@ -16,6 +16,8 @@ from streamer.config import Idle, PoseConfig, Rotation
 from streamer.errors import (
     DecoderDied,
     EstimatorError,
+    EstimatorReplaced,
+    EstimatorSilent,
     ModelError,
     SourceEnded,
     SourceError,
@@ -684,6 +686,24 @@ async def test_estimator_that_keeps_failing_fails_the_stream_and_stops_the_sourc
     assert (status.error_kind, status.retry_in_s) == (EstimatorError.kind, AT_ONCE.open_s)
     assert bench.source.open_connections == 0
     assert bench.session.stats().worker_restarts == MAX_DEATHS
+
+
+async def test_live_stream_without_poses_says_so_until_they_come_again(bench: Bench) -> None:
+    await bench.go_live()
+    bench.estimators.refusals = 1
+    bench.source.put(make_frame(2 * FRAME))
+    await bench.sink.until(lambda: bench.session.status.error_kind is not None)
+    assert (bench.session.status.state, bench.session.status.error_kind) == (
+        StreamState.LIVE,
+        EstimatorReplaced.kind,
+    )
+    bench.session._on_trouble(EstimatorSilent("as far as its frames know"))
+    assert bench.session.status.error_kind == EstimatorReplaced.kind
+    bench.source.put(make_frame(3 * FRAME))
+    await bench.sink.results_come(2)
+    assert bench.session.status == Status(StreamState.LIVE)
+    told = [status.error_kind for status in bench.sink.statuses[-3:]]
+    assert told == [None, EstimatorReplaced.kind, None]
 
 
 async def test_restart_mends_a_stream_whose_estimator_failed(bench: Bench) -> None:

@@ -9,7 +9,13 @@ import pytest
 
 from streamer.breaker import MAX_DEATHS, Breaker
 from streamer.config import MAX_POSES, PoseConfig, PrivacyConfig
-from streamer.errors import EstimatorError, ModelError, StreamerError
+from streamer.errors import (
+    EstimatorError,
+    EstimatorReplaced,
+    EstimatorSilent,
+    ModelError,
+    StreamerError,
+)
 from streamer.model import Frame, ModelStatus, PoseResult
 from streamer.pose.zones import Zones
 from streamer.privacy import Obscurer, sought
@@ -32,6 +38,7 @@ class Bench:
         self.results: list[PoseResult] = []
         self.screens = Screens(asyncio.Event())
         self.models: list[ModelStatus] = []
+        self.troubles: list[EstimatorError] = []
         self.failures: list[StreamerError] = []
         self.retry_in_s: float | None = None  # of the last failure
         self.breaker = Breaker(AT_ONCE)
@@ -46,6 +53,7 @@ class Bench:
             self.screens,
             self._on_result,
             self.models.append,
+            self._on_trouble,
             self._on_failure,
             self.breaker,
         )
@@ -59,6 +67,10 @@ class Bench:
 
     def _on_result(self, intake: Intake, result: PoseResult) -> None:
         self.results.append(result)
+        self.news.set()
+
+    def _on_trouble(self, error: EstimatorError) -> None:
+        self.troubles.append(error)
         self.news.set()
 
     def _on_failure(self, error: StreamerError, wait_s: float | None) -> None:
@@ -178,7 +190,26 @@ async def test_refused_frame_costs_that_frame_and_a_new_estimator(bench: Bench) 
     await bench.process(2)
     assert [e.closed for e in bench.estimators.built] == [1, 0]
     assert [(r.epoch, r.seq) for r in bench.results] == [(1, 0), (1, 1)]
+    assert [type(each) for each in bench.troubles] == [EstimatorReplaced]
     assert bench.failures == []
+
+
+async def test_silent_estimator_is_told_of_with_the_frames_that_come_meanwhile(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.process(0)
+    bench.estimators.hold()
+    bench.put(1)
+    await bench.estimators.frames_come(2)
+    monkeypatch.setattr("streamer.worker.SILENT_S", 0.0)
+    bench.put(2)
+    await bench.until(lambda: bool(bench.troubles))
+    bench.estimators.let_go()
+    await bench.until(lambda: len(bench.results) == 3)
+    assert [type(each) for each in bench.troubles] == [EstimatorSilent]
+    bench.put(3)  # to an estimator that owes no answer
+    await bench.until(lambda: len(bench.results) == 4)
+    assert len(bench.troubles) == 1
 
 
 async def test_too_many_refusals_are_a_failure_for_a_while(bench: Bench) -> None:
