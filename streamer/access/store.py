@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 
 from streamer.access.tokens import Token, new_token, now_utc
 from streamer.config import Section, ServerConfig, explain
@@ -38,6 +38,14 @@ FORGET_AFTER: Final = timedelta(days=30)
 class _Content(Section):
     version: Literal[1] = 1
     tokens: tuple[Token, ...] = ()
+
+    @field_validator("tokens")
+    @classmethod
+    def _each_stands_once(cls, tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+        """Of two with one id, which an editor may leave, one may be revoked and the other not."""
+        if len({each.id for each in tokens}) < len(tokens):
+            raise ValueError("two tokens have the same id")
+        return tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,4 +150,4 @@ class TokenFile:
 
 def _is_long_over(token: Token, now: datetime) -> bool:
     ends = [each for each in (token.expires, token.revoked) if each is not None]
-    return bool(ends) and min(ends) + FORGET_AFTER < now
+    return bool(ends) and min(ends) < now - FORGET_AFTER

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.access import CONFIG_TOKEN, EVERYBODY, Caller, Role
+from streamer.access import CONFIG_TOKEN, EVERYBODY, Caller, Role, store
 from streamer.access.book import TokenBook
 from streamer.access.keeper import Keeper
 from streamer.access.scopes import role_of, streams_of
@@ -97,6 +97,47 @@ def test_token_that_is_over_for_long_makes_room(file: TokenFile) -> None:
     file.create("late", ("view",), timedelta(days=-1))
     file.create("new", ("view",), None)
     assert [token.name for token in file.read()] == ["late", "new"]
+
+
+def test_so_many_tokens_are_enough(file: TokenFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MAX_TOKENS", 2)
+    for name in ("one", "two"):
+        file.create(name, ("view",), None)
+    with pytest.raises(ConfigError, match="There are 2 tokens"):
+        file.create("three", ("view",), None)
+    assert [token.name for token in file.read()] == ["one", "two"]
+
+
+def test_file_that_is_too_large_is_not_taken_however_sound_it_is(file: TokenFile) -> None:
+    file.create("tablet", ("view",), None)
+    with file.path.open("ab") as whole:
+        whole.write(b" " * store.MAX_BYTES)
+    with pytest.raises(ConfigError, match="larger than"):
+        file.read()
+
+
+def test_token_of_the_last_day_that_there_is_keeps_nobody_from_making_another(
+    file: TokenFile,
+) -> None:
+    file.create("tablet", ("view",), None)
+    content = json.loads(file.path.read_text())
+    content["tokens"][0]["expires"] = "9999-12-31T23:59:59Z"  # by hand
+    file.path.write_text(json.dumps(content))
+    file.create("door", ("view",), None)
+    assert [token.name for token in file.read()] == ["tablet", "door"]
+
+
+def test_two_tokens_of_one_id_are_none(file: TokenFile) -> None:
+    """One of them may be revoked, as an editor leaves it: the other would let in."""
+    token, secret = file.create("tablet", ("view",), None)
+    before = json.loads(file.path.read_text())["tokens"]
+    file.revoke(token.id)
+    content = json.loads(file.path.read_text())
+    content["tokens"] += before
+    file.path.write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match="the same id"):
+        file.read()
+    assert looked(file).find(secret) is None and looked(file).is_guarded
 
 
 def test_unknown_id_is_not_revoked_in_silence(file: TokenFile) -> None:
