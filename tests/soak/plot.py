@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.soak.report import series_of
+from tests.soak.report import bin_s, series_of
 from tests.soak.trend import lowest_in_bins
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ PANELS = (
 
 def plot(samples: Sequence[Sample], skip_s: float, cycle_s: float, file: Path) -> None:
     """Memory, files, threads, processes and frame rates over the hours: thin every sample, thick the
-    lowest of each cycle, grey the warm-up."""
+    lowest of some cycles each, grey the warm-up."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -32,10 +32,11 @@ def plot(samples: Sequence[Sample], skip_s: float, cycle_s: float, file: Path) -
 
     hours = [sample.at_s / 3600 for sample in samples]
     series = series_of(samples)
+    bin_h = bin_s(samples[-1].at_s - skip_s, cycle_s) / 3600
     figure, axes = pyplot.subplots(len(PANELS) + 1, 1, figsize=(9, 12), sharex=True)
     for axis, (begins, label) in zip(axes, PANELS, strict=False):
         chosen = {name: values for name, values in series.items() if name.startswith(begins)}
-        _lines(axis, hours, chosen, cycle_s / 3600)
+        _lines(axis, hours, chosen, bin_h)
         axis.set_ylabel(label)
     for stream in samples[0].streams:
         at, rates = _rates(samples, stream)

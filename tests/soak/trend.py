@@ -1,4 +1,4 @@
-"""How fast a figure grows: the line of least squares with its standard error, and Theil and Sen's slope."""
+"""How fast a figure grows: Theil and Sen's slope of its lowest values, and the range that is certain."""
 
 from __future__ import annotations
 
@@ -13,52 +13,56 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_POINTS = 2000
-"""Theil and Sen's slope looks at all pairs: of more points every so-manyth is taken."""
+"""All pairs of points are looked at: of more points every so-manyth is taken."""
+
+_OF_90_PERCENT = 1.645
+"""Standard deviations to either side, of a normal distribution."""
 
 
 @dataclass(frozen=True)
 class Trend:
-    """Slopes in units per hour.
+    """In units per hour. ``slope``: the median of the slopes between all pairs of points (Theil 1950, Sen
+    1968), which one outlier in four does not move far.
 
-    ``error``: the standard error of ``slope``. Values that follow each other closely are alike, so they
-    count as the number of independent ones that their correlation leaves (Santer 2000). ``robust``: the
-    median of the slopes between all pairs of points (Theil 1950, Sen 1968), which one outlier in four
-    does not move far.
+    ``low`` and ``high``: where it lies with a probability of 90 %, by the ranks of those slopes (Sen 1968),
+    which outliers don't move far either; at most all of them. Values that follow each other closely are
+    alike, so they count as the number of independent ones that their correlation leaves (Santer 2000).
     """
 
     slope: float
-    error: float
-    robust: float
+    low: float
+    high: float
 
 
 def trend(hours: Sequence[float], values: Sequence[float]) -> Trend:
     """Of ``values`` at these times; ValueError with fewer than three."""
     if len(hours) < 3:
         raise ValueError(f"{len(hours)} points have no trend.")
-    x, y = np.asarray(hours, float), np.asarray(values, float)
-    centred = x - x.mean()
-    spread = float(centred @ centred)
-    slope = float(centred @ (y - y.mean())) / spread
-    rest = y - y.mean() - slope * centred
-    error = float(np.sqrt(float(rest @ rest) / (_independent(rest) - 2) / spread))
-    return Trend(slope, error, theil_sen(x, y))
-
-
-def theil_sen(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """The median of the slopes between all pairs of points."""
-    step = -(-len(x) // MAX_POINTS)
-    x, y = x[::step], y[::step]
+    step = -(-len(hours) // MAX_POINTS)
+    x, y = np.asarray(hours, float)[::step], np.asarray(values, float)[::step]
     first, second = np.triu_indices(len(x), 1)
-    return float(np.median((y[second] - y[first]) / (x[second] - x[first])))
+    slopes = np.sort((y[second] - y[first]) / (x[second] - x[first]))
+    slope = float(np.median(slopes))
+    rest = y - slope * x
+    n = len(x)
+    # Of Kendall's count of pairs that rise less those that fall, where nothing grows.
+    variance = n * (n - 1) * (2 * n + 5) / 18 * n / _independent(rest - np.median(rest))
+    away = _OF_90_PERCENT * float(np.sqrt(variance))
+    low = slopes[max(0, int((len(slopes) - away) / 2))]
+    high = slopes[min(len(slopes) - 1, int((len(slopes) + away) / 2) + 1)]
+    return Trend(slope, float(low), float(high))
 
 
 def lowest_in_bins(
     hours: Sequence[float], values: Sequence[float], bin_h: float
 ) -> tuple[list[float], list[float]]:
-    """In each span of ``bin_h`` the lowest value: what is left when all who come and go are gone."""
+    """In each span of ``bin_h`` the lowest value: what is left when all who come and go are gone. The spans
+    are longer by as much as makes the last one whole: half of one may have had guests all the time."""
+    span_h = hours[-1] - hours[0]
+    count = max(1, int(span_h / bin_h + 1e-9))
     lowest: dict[int, tuple[float, float]] = {}
     for hour, value in zip(hours, values, strict=True):
-        place = int(hour / bin_h)
+        place = min(int((hour - hours[0]) / span_h * count), count - 1) if span_h else 0
         if place not in lowest or value < lowest[place][1]:
             lowest[place] = (hour, value)
     found = [lowest[place] for place in sorted(lowest)]
