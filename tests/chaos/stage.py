@@ -40,11 +40,12 @@ CODECS = {"h264": "libx264", "h265": "libx265", "mjpeg": "mjpeg"}
 
 @dataclass(frozen=True)
 class Seen:
-    """A pose message, and when it came (monotonic clock)."""
+    """A pose message, and when it came (monotonic clock). ``pts``: its frame's stream time, 90 kHz."""
 
     at: float
     epoch: int
     seq: int
+    pts: int
     dropped: int
     width: int
     height: int
@@ -74,7 +75,7 @@ class Reader:
     def _note(self, message: dict[str, Any]) -> None:
         if message["type"] != "pose":
             return
-        names = ("epoch", "seq", "dropped", "width", "height")
+        names = ("epoch", "seq", "pts", "dropped", "width", "height")
         seen = Seen(time.monotonic(), *(message[name] for name in names))
         if self.seen and self.seen[-1].epoch == seen.epoch:
             self.gaps += seen.seq - self.seen[-1].seq - 1

@@ -10,6 +10,7 @@ import pytest
 from tests import chaos
 from tests.chaos import Result
 from tests.chaos.__main__ import main
+from tests.chaos.slow_reader import unseen
 from tests.chaos.stage import Reader, Times
 
 
@@ -88,8 +89,19 @@ def test_a_reader_counts_what_is_missing_within_an_epoch() -> None:
     reader = Reader("cam")
     for epoch, seq in ((1, 0), (1, 1), (1, 4), (2, 0), (2, 1)):
         size = {"width": 64, "height": 48}
-        reader._note({"type": "pose", "epoch": epoch, "seq": seq, "dropped": 0, **size})
+        counts = {"epoch": epoch, "seq": seq, "pts": 9000 * seq, "dropped": 0}
+        reader._note({"type": "pose", **counts, **size})
     reader._note({"type": "state", "state": "live"})
     assert reader.gaps == 2 and len(reader.seen) == 5
     ats = [seen.at for seen in reader.seen]
     assert all(before <= after for before, after in itertools.pairwise(ats))
+
+
+def test_a_frame_is_unseen_when_no_picture_of_its_time_came() -> None:
+    origin = (1 << 32) - 10_000  # timestamps begin anew after the second one
+    made = [6000 * number for number in range(10)]
+    pictures = [((pts + origin) % (1 << 32), 0.0) for pts in [-6000, *made, 60_000]]
+    assert unseen(made, pictures, origin) == 0
+    assert unseen(made, pictures[:3] + pictures[5:], origin) == 2
+    assert unseen(made, [*pictures[:5], pictures[4], *pictures[6:]], origin) == 1, "one came twice"
+    assert unseen(made, [], origin) == unseen(made, pictures, None) == 10
