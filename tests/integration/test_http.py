@@ -815,6 +815,7 @@ async def test_webcam_stream_is_unlisted_under_an_id_that_nobody_guesses(http: H
     peer = WebcamPeer()
     await peer.join(http)
     assert len(peer.stream_id) == 32
+    assert len(peer.location.rpartition("/")[2]) == 32  # base64: who knows it may end the peer
     assert await (await http.get("/api/v1/streams")).json() == []
     stream = await (await http.get(f"/api/v1/streams/{peer.stream_id}")).json()
     assert (stream["listed"], stream["source"]) == (False, {"type": "webcam"})

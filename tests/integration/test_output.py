@@ -3,12 +3,14 @@ some that lie."""
 
 import asyncio
 import contextlib
+import ipaddress
 import itertools
 import json
 import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ from streamer.ports import CameraSource
 from streamer.pose.models import Complexity, ensure_models
 from streamer.retry import RetryPolicy
 from streamer.session import Session
+from streamer.sources import address
+from streamer.sources.address import IpAddress
 from streamer.state import StateFile
 from tests.fakes import FakeSource, RecordingListener, RecordingSink, make_frame
 from tests.in_process import Http, Service, serving
@@ -428,6 +432,24 @@ async def test_an_output_that_can_not_be_is_refused_and_the_one_before_goes_on(
         assert response.status == status
     shown = await (await http.get("/api/v1/streams/door")).json()
     assert shown["output"]["url"] == "rtsp://127.0.0.1:9/old"
+
+
+async def test_a_name_that_means_a_forbidden_address_by_now_is_not_published_to(
+    http: Http, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = ipaddress.ip_address("127.0.0.1")
+
+    def look_up(host: str) -> Future[list[IpAddress]]:
+        known: Future[list[IpAddress]] = Future()
+        known.set_result([now])
+        return known
+
+    monkeypatch.setattr(address, "look_up", look_up)
+    await add(http, "rtsp://recorder.invalid:9/in")
+    now = ipaddress.ip_address("203.0.113.7")
+    await service.cameras[0].connected()
+    async with filming(service.cameras[0]):
+        await output_is(http, "failed", "allowed_networks")
 
 
 # -- what is remembered, and what it keeps awake -----------------------------------------------------

@@ -1,6 +1,7 @@
 """A role for tests of the children: it echoes, hangs, dies and lies as it is told."""
 
 import contextlib
+import ctypes
 import json
 import os
 import resource
@@ -34,6 +35,8 @@ def main(worker: Worker) -> None:
             case "hang":
                 with worker.working(0.1):
                     time.sleep(60)
+            case "let no thread run":
+                ctypes.PyDLL(None).sleep(60)  # it keeps the interpreter's lock
             case "take all memory":
                 worker.send({"got": len(b"x" * header["bytes"])})
             case "take the ground away":

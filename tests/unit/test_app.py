@@ -33,6 +33,11 @@ def test_server_says_once_where_it_is(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out == f"Streamer is at http://127.0.0.1:{port}\n"
 
 
+def test_nobody_else_is_served_if_nothing_is_said() -> None:
+    with _listener(ServerConfig(), 0) as listener:
+        assert listener.getsockname()[0] == "127.0.0.1"
+
+
 def test_token_of_the_file_is_enough_for_others_to_be_served(tmp_path: Path) -> None:
     file = TokenFile(tmp_path / "tokens.json")
     exposed, book = ServerConfig(host="0.0.0.0"), TokenBook(file)

@@ -106,6 +106,7 @@ def test_child_may_write_no_file_and_gain_no_privilege(start: Start) -> None:
     limits = process.joinpath("limits").read_text("utf-8")
     for name in ("Max file size", "Max core file size"):
         assert re.search(rf"^{name} +0 +0 ", limits, re.MULTILINE), name
+    assert re.search(r"^Max open files +64 +64 ", limits, re.MULTILINE)
 
 
 def test_child_that_crashes_is_told_and_another_is_untouched(start: Start) -> None:
@@ -259,8 +260,9 @@ time.sleep(60)
 """
 
 
-@pytest.mark.parametrize("deed", ["echo", "hang"])
+@pytest.mark.parametrize("deed", ["echo", "hang", "let no thread run"])
 def test_nothing_outlives_a_service_that_is_killed(deed: str) -> None:
+    """Who lets no thread run can't see that nobody is there any more: the system ends them."""
     shared = set(os.listdir("/dev/shm"))
     with subprocess.Popen([sys.executable, "-c", PARENT, deed], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
@@ -268,7 +270,11 @@ def test_nothing_outlives_a_service_that_is_killed(deed: str) -> None:
         fork_server = nursery_of(parent.pid)
         assert fork_server is not None and is_alive(child)
         parent.kill()
-    wait_for(lambda: not is_alive(child) and not is_alive(fork_server))
+    try:
+        wait_for(lambda: not is_alive(child) and not is_alive(fork_server))
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
     assert set(os.listdir("/dev/shm")) <= shared
 
 

@@ -12,7 +12,7 @@ from streamer.angles import ANGLES
 from streamer.config import PoseConfig, WorkersConfig
 from streamer.errors import EstimatorError
 from streamer.model import LANDMARK_COUNT, Frame, Mask, Pose
-from streamer.pose.packing import MAX_RECORDS, RECORD, pack, unpack
+from streamer.pose.packing import MAX_MASK_PX, MAX_RECORDS, RECORD, pack, unpack
 from streamer.pose.remote import RemoteEstimator
 from tests.fakes import make_pose
 
@@ -75,6 +75,19 @@ def test_poses_keep_nothing_of_the_memory_they_came_through() -> None:
 def test_another_count_of_poses_than_there_are_is_refused(count: int) -> None:
     with pytest.raises(ValueError):
         unpack(count, body_of(full_pose(0), full_pose(1)))
+
+
+def test_more_poses_than_there_can_be_are_refused() -> None:
+    body = body_of(*map(full_pose, range(MAX_RECORDS + 1)))
+    assert len(unpack(MAX_RECORDS, body_of(*map(full_pose, range(MAX_RECORDS))))) == MAX_RECORDS
+    with pytest.raises(ValueError):
+        unpack(MAX_RECORDS + 1, body)
+
+
+def test_mask_larger_than_there_can_be_is_refused() -> None:
+    assert len(unpack(1, body_of(full_pose(0, MAX_MASK_PX)))) == 1
+    with pytest.raises(ValueError):
+        unpack(1, body_of(full_pose(0, MAX_MASK_PX + 1)))
 
 
 @pytest.mark.parametrize("change", [-1, 1, -RECORD.itemsize])

@@ -294,7 +294,7 @@ async def test_neither_the_rest_of_a_picture_nor_a_repeat_goes_out_afterwards() 
     def sent() -> list[RtpPacket]:
         return [RtpPacket.parse(data) for data in transport.sent if not is_rtcp(data)]
 
-    (only,) = sent()
+    only = sent()[0]
     nack = RtcpRtpfbPacket(RTCP_RTPFB_NACK, 1, stock._ssrc, lost=[only.sequence_number])
     await stock._handle_rtcp_packet(nack)
     assert [packet.payload for packet in sent()] == [b"first"]

@@ -141,3 +141,17 @@ def test_container_can_do_no_more_than_the_service_needs() -> None:
     assert {"mem_limit", "pids_limit"} <= set(service)
     assert service["ulimits"]["core"] == 0
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+
+
+def test_unit_can_do_no_more_than_the_service_needs() -> None:
+    lines = (ROOT / "config" / "streamer.service").read_text("utf-8").splitlines()
+    said = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    assert said["User"] not in ("", "root")
+    assert said["CapabilityBoundingSet"] == "" and "AmbientCapabilities" not in said
+    assert said["ProtectSystem"] == "strict" and "ReadWritePaths" not in said
+    assert said.get("SystemCallFilter", "").startswith("@system-service ")
+    assert said["UMask"] == "0077" and said["StateDirectoryMode"] == "0700"
+    for name in ("NoNewPrivileges", "ProtectHome", "PrivateTmp", "PrivateDevices"):
+        assert said.get(name) == "true", name
+    for name in ("MemoryMax", "TasksMax", "LimitNOFILE"):
+        assert name in said, name

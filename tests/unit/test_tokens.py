@@ -271,6 +271,16 @@ def test_session_ends_after_its_time_or_with_the_token() -> None:
     assert Sessions(60, digest_of).begin(short)[1].expires == expires
 
 
+def test_nobody_guesses_a_secret_a_cookie_or_a_ticket(file: TokenFile) -> None:
+    """256 random bits, as base64."""
+    made = {
+        file.create("tablet", ("view",), None)[1].partition("-")[2].partition("-")[2],
+        Sessions(60, digest_of).begin(VIEWER)[0],
+        Tickets().issue(VIEWER, "/"),
+    }
+    assert [len(each) for each in made] == [43, 43, 43]
+
+
 def test_one_token_pushes_out_only_its_own_sessions() -> None:
     sessions = Sessions(60, digest_of)
     other, _ = sessions.begin(Caller("0000000b", "b", ("view",)))
