@@ -92,7 +92,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Nothing failed; a growth that could not be judged, or not for sure, has not."""
+        """Nothing failed; a growth that could not be judged, or not for sure, has not, and is told."""
         return all(
             (
                 *(each.verdict != "FAIL" for each in self.growths),
@@ -245,7 +245,8 @@ def print_report(report: Report) -> None:
             for each in report.clients
         ],
     )
-    print(f"\n{'pass' if report.passed else 'FAIL'}", flush=True)
+    unsure = any(each.verdict not in ("pass", "FAIL") for each in report.growths)
+    print("\n" + ("FAIL" if not report.passed else "not sure" if unsure else "pass"), flush=True)
 
 
 def write_files(report: Report, samples: Sequence[Sample], folder: Path) -> None:
