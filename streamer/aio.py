@@ -1,16 +1,13 @@
 """Small tools of concurrency, without words of the domain."""
 
 import asyncio
-import contextlib
 import contextvars
-import ctypes
-import gc
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 logger = logging.getLogger(__name__)
 
@@ -119,28 +116,3 @@ def assert_off_loop() -> None:
     except RuntimeError:
         return
     raise RuntimeError("this work would block the event loop; it belongs in a thread of its own")
-
-
-M_ARENA_MAX: Final = -8
-"""Of mallopt (glibc's malloc.h)."""
-
-ARENAS: Final = 2
-
-
-def settle_objects() -> None:
-    """What is there now, the modules' 108,000 objects for the most part, is never looked at again by
-    Python's collector of cycles. Looking takes 64 ms, in which no other thread runs: two frames' time
-    at 30 a second."""
-    gc.collect()
-    gc.freeze()
-
-
-def share_heaps() -> None:
-    """Let all threads take their memory from a few heaps; call it before there are threads. Where the system
-    is not glibc nothing happens.
-
-    By default each thread gets one of its own, eight for each core at most. Streams come and go with their
-    threads, and each heap keeps the most that it ever had: 100 MB more after a hundred webcams.
-    """
-    with contextlib.suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)

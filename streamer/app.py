@@ -18,7 +18,7 @@ from streamer import __version__
 from streamer.access.book import TokenBook
 from streamer.access.session_file import SessionFile, sessions_path
 from streamer.access.store import TokenFile, tokens_path
-from streamer.aio import cancel_and_wait, settle_objects, share_heaps
+from streamer.aio import cancel_and_wait
 from streamer.config import (
     AnySource,
     Config,
@@ -30,6 +30,7 @@ from streamer.config import (
 )
 from streamer.draining import CLOSE_TIMEOUT_S, NEWS_S, Stop, close_together
 from streamer.errors import ConfigError, LimitReached, ModelError, WorkerDied, reason_of
+from streamer.heap import settle_objects, share_heaps
 from streamer.images.service import Images
 from streamer.isolation import landlock, lives
 from streamer.outputs.output import Output

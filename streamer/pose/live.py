@@ -7,13 +7,13 @@ from pathlib import Path
 from streamer.aio import assert_off_loop
 from streamer.config import PoseConfig
 from streamer.errors import ModelError
+from streamer.heap import give_back_memory
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Pose
 from streamer.pixels import small
 from streamer.pose import INPUT_WIDTH_PX
 from streamer.pose.bundle import read_bundle
 from streamer.pose.figure import Figure, bare
 from streamer.pose.low_light import LowLight
-from streamer.pose.memory import give_back_memory
 from streamer.pose.models import FindModel
 from streamer.pose.networks import Detector, LandmarkNetwork
 from streamer.pose.people import People

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from streamer.aio import assert_off_loop
 from streamer.config import PoseConfig
 from streamer.errors import EstimatorError, ModelError
+from streamer.heap import give_back_memory
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Pose
 from streamer.pixels import small_rgb
 from streamer.pose import INPUT_WIDTH_PX
 from streamer.pose.landmarker import Found, Landmarker
-from streamer.pose.memory import give_back_memory
 from streamer.pose.models import Complexity, model_path
 
 _TICKS_PER_MS = VIDEO_CLOCK_HZ // 1000

@@ -1,10 +1,7 @@
 """The one-frame slot, cancelling, percentiles, and the guard of the event loop."""
 
 import asyncio
-import gc
 import math
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -15,7 +12,6 @@ from streamer.aio import (
     cancel_and_wait,
     in_daemon_thread,
     percentile,
-    settle_objects,
 )
 from tests.fakes import PATIENCE_S
 
@@ -147,37 +143,3 @@ async def test_heavy_work_is_refused_on_the_event_loop() -> None:
     with pytest.raises(RuntimeError, match="block the event loop"):
         assert_off_loop()
     await asyncio.to_thread(assert_off_loop)
-
-
-HEAPS_OF_THREADS = """
-import sys, threading
-from streamer.aio import share_heaps
-if sys.argv[1] == "shared":
-    share_heaps()
-everybody = threading.Barrier(6)
-def work():
-    kept = [bytes(70_000) for _ in range(20)]  # too large for Python's own heap
-    everybody.wait()
-threads = [threading.Thread(target=work) for _ in range(6)]
-[thread.start() for thread in threads]
-[thread.join() for thread in threads]
-starts = [int(line.split("-")[0], 16) for line in open("/proc/self/maps") if len(line.split()) == 5]
-print(sum(start % (64 << 20) == 0 for start in starts))  # glibc begins each heap of threads at such a place
-"""
-
-
-def test_threads_share_a_few_heaps() -> None:
-    def heaps(how: str) -> int:
-        command = [sys.executable, "-c", HEAPS_OF_THREADS, how]
-        return int(subprocess.run(command, capture_output=True, check=True, timeout=15).stdout)
-
-    assert heaps("shared") < 3 < heaps("apart")
-
-
-def test_collector_of_cycles_has_next_to_nothing_to_look_at_once_the_service_runs() -> None:
-    before = len(gc.get_objects())
-    try:
-        settle_objects()
-        assert len(gc.get_objects()) < before / 20
-    finally:
-        gc.unfreeze()

@@ -1,0 +1,47 @@
+"""What a process that runs for months asks of its memory: glibc's heaps and Python's collector of cycles."""
+
+import contextlib
+import ctypes
+import functools
+import gc
+import sys
+from collections.abc import Callable
+from typing import Final
+
+M_ARENA_MAX: Final = -8
+"""Of mallopt (glibc's malloc.h)."""
+
+ARENAS: Final = 2
+
+
+def settle_objects() -> None:
+    """What is there now, the modules' 108,000 objects for the most part, is never looked at again by
+    Python's collector of cycles. Looking takes 64 ms, in which no other thread runs: two frames' time
+    at 30 a second."""
+    gc.collect()
+    gc.freeze()
+
+
+def share_heaps() -> None:
+    """Let all threads take their memory from a few heaps; call it before there are threads. Where the system
+    is not glibc nothing happens.
+
+    By default each thread gets one of its own, eight for each core at most. Streams come and go with their
+    threads, and each heap keeps the most that it ever had: 100 MB more after a hundred webcams.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
+
+
+def give_back_memory() -> None:
+    """What was used and is free goes back to the system, from the middle of a heap too. By itself glibc gives
+    back only what is free at the end: one small object that lasts, above a stream's buffers, keeps all
+    that was below it, 600 MB after forty estimators, of which 20 were in use. Other C libraries give back by
+    themselves. Takes some milliseconds: not for the event loop."""
+    _malloc_trim()(0)
+
+
+@functools.cache
+def _malloc_trim() -> Callable[[int], object]:
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    return getattr(libc, "malloc_trim", lambda keep_bytes: None)

@@ -1,0 +1,65 @@
+"""Memory that comes back: heaps of threads, the collector of cycles, what is free in the middle."""
+
+import gc
+import subprocess
+import sys
+
+from streamer.heap import settle_objects
+
+HEAPS_OF_THREADS = """
+import sys, threading
+from streamer.heap import share_heaps
+if sys.argv[1] == "shared":
+    share_heaps()
+everybody = threading.Barrier(6)
+def work():
+    kept = [bytes(70_000) for _ in range(20)]  # too large for Python's own heap
+    everybody.wait()
+threads = [threading.Thread(target=work) for _ in range(6)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+starts = [int(line.split("-")[0], 16) for line in open("/proc/self/maps") if len(line.split()) == 5]
+print(sum(start % (64 << 20) == 0 for start in starts))  # glibc begins each heap of threads at such a place
+"""
+
+
+def test_threads_share_a_few_heaps() -> None:
+    def heaps(how: str) -> int:
+        command = [sys.executable, "-c", HEAPS_OF_THREADS, how]
+        return int(subprocess.run(command, capture_output=True, check=True, timeout=15).stdout)
+
+    assert heaps("shared") < 3 < heaps("apart")
+
+
+def test_collector_of_cycles_has_next_to_nothing_to_look_at_once_the_service_runs() -> None:
+    before = len(gc.get_objects())
+    try:
+        settle_objects()
+        assert len(gc.get_objects()) < before / 20
+    finally:
+        gc.unfreeze()
+
+
+PINNED_HEAP = """
+import ctypes, sys
+from streamer.heap import give_back_memory
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+blocks = [libc.malloc(60_000) for _ in range(500)]  # below what glibc takes from the system by itself
+for block in blocks:
+    ctypes.memset(ctypes.c_void_p(block), 1, 60_000)
+libc.malloc(60_000)  # at the end of the heap: it stays
+for block in blocks:
+    libc.free(ctypes.c_void_p(block))
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+before = resident()
+give_back_memory()
+print(before - resident())
+"""
+
+
+def test_what_is_free_below_something_that_stays_is_given_back() -> None:
+    command = [sys.executable, "-c", PINNED_HEAP]
+    given = int(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert given > 25 << 20
