@@ -7,11 +7,12 @@ from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+from playwright.async_api import expect
 
 from streamer.isolation import lives
 from streamer.telemetry import redact
 from tests.rigs import secrets
-from tests.rigs.browser import PageWatch, launch_chromium
+from tests.rigs.browser import PATIENCE_S, PageWatch, launch_chromium
 from tests.rigs.clips import Clips, prepare_clips
 from tests.rigs.logs import logging_kept
 from tests.rigs.rtsp import RtspServer
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from playwright.async_api import Page
+
+expect.set_options(timeout=1000 * PATIENCE_S)
 
 SERVERS = pytest.StashKey[list[StreamerServer]]()
 FAILED = pytest.StashKey[bool]()
@@ -66,6 +69,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if found:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         sys.stderr.write("secrets came out:\n" + "\n".join(found) + "\n")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    """The fork server that tests of this process have needed ends with the last."""
+    yield
+    lives.end()
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.rigs.rtsp import RtspServer
     from tests.rigs.server import StreamerServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.e2e
 
 SETTLE_S = 4.0
 WATCH_S = 5.0
@@ -59,7 +59,7 @@ async def start_webcam(page: Page) -> None:
     await page.add_init_script(RECORD_PICTURES)
     await page.reload()
     await page.click("#start")
-    await until(page, "window.shownInTest.length > 10", timeout_s=40)
+    await until(page, "window.shownInTest.length > 10")
 
 
 async def watch(page: Page) -> tuple[dict[str, Any], dict[str, Any], float]:
@@ -159,11 +159,11 @@ source = {{ type = "rtsp", url = "{camera.url("/cam")}" }}
     narrow_down = Conditions(delay_s=0.02, rate_bps=600_000)
     async with running_relay(Conditions(delay_s=0.02), narrow_down) as relay:
         good, _ = await open_page(f"{streamer.url}/streams/cam")
-        await until(good, "document.querySelector('#video').videoWidth === 640", timeout_s=40)
+        await until(good, "document.querySelector('#video').videoWidth === 640")
         narrow, _ = await open_page(f"{streamer.url}/")
         await impair_page(narrow, relay)
         await narrow.goto(f"{streamer.url}/streams/cam")
-        await until(narrow, "document.querySelector('#video').videoWidth === 320", timeout_s=40)
+        await until(narrow, "document.querySelector('#video').videoWidth === 320")
         before = [await page.evaluate(VIDEO_STATS) for page in (narrow, good)]
         await asyncio.sleep(5.0)
         after = [await page.evaluate(VIDEO_STATS) for page in (narrow, good)]

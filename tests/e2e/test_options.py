@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.rigs.clips import Clips
     from tests.rigs.server import StreamerServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.e2e
 
 STATES = """
 window.statesInTest = [];
@@ -52,7 +52,7 @@ source = {{ type = "file", path = "{file}" }}
 """
     running = server(config, environment={"STREAMER_MODELS_DIR": str(tmp_path)})
     page, watch = await open_page(f"{running.url}/streams/door")
-    await expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=20_000)
+    await expect(page.locator("#state")).to_have_attribute("data-state", "live")
     await page.click("#options-tab")
     return page, watch
 

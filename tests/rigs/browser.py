@@ -62,6 +62,7 @@ _READ_FRAME = """
 })
 """
 POLL_MS = 50
+PATIENCE_S = 60.0  # only what fails takes so long
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ async def read_video_frame(
     return ShownFrame(pixels, shown["rtpTimestamp"], shown["value"])
 
 
-async def until(page: Page, expression: str, timeout_s: float = 30.0) -> None:
+async def until(page: Page, expression: str, timeout_s: float = PATIENCE_S) -> None:
     """Wait until the JavaScript is true (Playwright's own wait needs eval, which the pages forbid)."""
     async with asyncio.timeout(
         timeout_s
