@@ -30,8 +30,6 @@ CONFIG = Config(
     onvif=OnvifConfig(timeout_s=2.0),
 )
 
-pytestmark = pytest.mark.timeout(60)  # an RTSP conversation for each hostile camera, zeep's WSDLs
-
 
 @pytest.fixture
 def canary() -> Iterator[Canary]:

@@ -53,7 +53,6 @@ def udp_ports_of(pid: int) -> set[int]:
     return ports
 
 
-@pytest.mark.timeout(90)
 async def test_all_udp_ports_of_answers_and_of_the_process_lie_in_the_range(
     server: Callable[..., StreamerServer],
 ) -> None:
@@ -98,7 +97,6 @@ async def test_peer_beyond_the_last_port_is_told_which_key_and_comes_in_when_ano
         await second.close()
 
 
-@pytest.mark.timeout(60)
 async def test_ports_come_back_from_peers_that_leave_vanish_or_never_come(tmp_path: Path) -> None:
     config = WebRtcConfig(
         udp_ports=text(free_udp_ports(2)),

@@ -37,8 +37,6 @@ LOGIN = Login("admin", "p@ss w0rd ü")
 NETWORKS = RtspConfig().allowed_networks
 ON_LOOPBACK = OnvifConfig(search_s=1.0, timeout_s=10.0, interfaces=["127.0.0.1"])
 
-pytestmark = pytest.mark.timeout(60)  # the library reads its WSDLs, which takes seconds
-
 
 def camera(**options: object) -> OnvifCamera:
     return replace(OnvifCamera(RTSP_URL), **options)  # type: ignore[arg-type]

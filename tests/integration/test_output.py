@@ -31,16 +31,13 @@ from streamer.session import Session
 from streamer.sources import address
 from streamer.sources.address import IpAddress
 from streamer.state import StateFile
-from tests.fakes import FakeSource, RecordingListener, RecordingSink, make_frame
+from tests.fakes import PATIENCE_S, FakeSource, RecordingListener, RecordingSink, make_frame
 from tests.in_process import Http, Service, serving
 from tests.rigs.net import free_port
 from tests.rigs.rtsp import PYTHON, RtspServer
 from tests.rigs.skeleton import best_share, shifted
 
-pytestmark = pytest.mark.timeout(60)
-
 PLAYER = Path(__file__).parents[1] / "rigs" / "gst_rtsp_player.py"
-PATIENCE_S = 20.0
 CAMERA = {"type": "rtsp", "url": "rtsp://127.0.0.1:9/a"}
 QUICK = RtspConfig(open_timeout_s=1.0, read_timeout_s=1.0)
 SOON = RetryPolicy(first_s=0.05, cap_s=0.1, rejected_s=0.3)
@@ -128,7 +125,7 @@ def read(url: str, seconds: float, keep_every: int = 10) -> tuple[list[float], l
     kept: list[Any] = []
     options = {
         "rtsp_transport": "tcp",
-        "timeout": "10000000",
+        "timeout": f"{PATIENCE_S * 1e6:.0f}",
         "analyzeduration": "0",
         "probesize": "32",
     }
@@ -189,7 +186,7 @@ async def test_a_strict_player_gets_key_frames_with_parameter_sets_every_two_sec
         await output_is(http, "live")
         command = [PYTHON, str(PLAYER), server.url("/out"), "250"]
         player = await asyncio.to_thread(
-            subprocess.run, command, capture_output=True, text=True, timeout=40, check=False
+            subprocess.run, command, capture_output=True, text=True, timeout=PATIENCE_S, check=False
         )
     assert player.returncode == 0, player.stderr
     got = json.loads(player.stdout)
@@ -208,7 +205,9 @@ async def test_ffmpeg_as_the_server_takes_it_with_its_times(http: Http, service:
 
     def record() -> list[float]:
         found = []
-        with av.open(url, options={"rtsp_flags": "listen", "listen_timeout": "20"}) as container:
+        with av.open(
+            url, options={"rtsp_flags": "listen", "listen_timeout": f"{PATIENCE_S:.0f}"}
+        ) as container:
             for packet in container.demux(video=0):
                 if packet.pts is not None and packet.time_base is not None:
                     found.append(float(packet.pts * packet.time_base))

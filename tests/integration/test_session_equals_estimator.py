@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from streamer.app import make_estimator
@@ -65,7 +64,6 @@ def bare_loop(frames: Sequence[Frame]) -> list[Landmarks]:
         estimator.close()
 
 
-@pytest.mark.timeout(120)
 async def test_landmarks_of_a_session_equal_a_bare_loops_exactly_and_again_after_a_reconnect(
     person_clip: Path,
 ) -> None:

@@ -126,7 +126,6 @@ async def test_relayed_peers_leave_no_socket_behind(
         assert files[-1] <= files[0]
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 async def test_viewer_behind_a_turn_server_that_dies_delays_nobody(
     tmp_path: Path, coturn: TurnServer, transport: str

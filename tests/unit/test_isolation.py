@@ -325,7 +325,7 @@ def test_fork_server_without_room_for_another_child_keeps_those_that_it_has(
 
 def test_request_that_is_too_long_is_refused_and_costs_no_other_child(start: Start) -> None:
     child, fork_server = start(), nursery.pid
-    other = Child("test", "yard", Rights(reads=("/" + "é" * MAX_LINE_BYTES,)), CONFIG)
+    other = Child("test", "yard", Rights(reads=("/" + "é" * MAX_LINE_BYTES,)), PATIENT)
     with contextlib.closing(other), pytest.raises(WorkerDied, match="too long"):
         other.start()
     assert ask(child, do="echo", tell=1)[0] == {"told": 1}
