@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
 from streamer.pose.models import Complexity, ensure_models
@@ -33,7 +34,7 @@ SHOWN_FRAMES = "document.querySelector('#video').getVideoPlaybackQuality().total
 PHONE = {"width": 390, "height": 844}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def door(
     server: Callable[..., StreamerServer], open_page: OpenPage, clips: Clips, tmp_path: Path
 ) -> Any:
