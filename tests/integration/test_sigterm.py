@@ -43,7 +43,6 @@ def test_server_ends_well_though_a_camera_a_reader_and_an_upload_hang(
     assert "left behind" not in running.log_tail()
 
 
-@pytest.mark.timeout(60)
 def test_server_ends_well_while_the_process_that_starts_workers_is_still_starting(
     tmp_path: Path,
 ) -> None:

@@ -15,6 +15,7 @@ import pytest
 from streamer.config import IceServer, WebRtcConfig
 from streamer.webrtc import gathering
 from streamer.webrtc.gathering import Gathering
+from tests.fakes import PATIENCE_S
 from tests.in_process import SDP, Http, Service, WebcamPeer, serving
 from tests.rigs.turn import SECRET, TurnServer
 
@@ -150,7 +151,7 @@ async def test_viewer_behind_a_turn_server_that_dies_delays_nobody(
         service.peers._peers[relayed.location.rpartition("/")[2]].on_closed(gone.set)
         await direct.plays(frames=direct.frames + 60, poses=len(direct.poses) + 60)
         assert len(client.transactions) < 20, "media asks nothing of the dead server"
-        await asyncio.wait_for(gone.wait(), 20)
+        await asyncio.wait_for(gone.wait(), PATIENCE_S)
         coturn.go_on()
         for peer in (direct, publisher, relayed):
             await peer.close()
