@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-ON_LOOPBACK = '[onvif]\nsearch_s = 1.0\ninterfaces = ["127.0.0.1"]\n'
+ON_LOOPBACK = '[onvif]\nsearch_s = 2.0\ninterfaces = ["127.0.0.1"]\n'
 
 
 async def test_a_found_camera_is_chosen_named_its_password_and_live(

@@ -23,7 +23,7 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 @pytest.fixture
 async def http(tmp_path: Path) -> AsyncIterator[Http]:
-    onvif = OnvifConfig(search_s=1.0, interfaces=["127.0.0.1"])
+    onvif = OnvifConfig(search_s=2.0, interfaces=["127.0.0.1"])
     (tmp_path / "clips").mkdir()
     config = Config(onvif=onvif, files=FilesConfig(folders=[str(tmp_path / "clips")]))
     async with serving(Service(tmp_path, config=config)) as http:
