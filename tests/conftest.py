@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -11,7 +11,6 @@ import pytest
 from streamer.isolation import lives
 from streamer.telemetry import redact
 from tests.rigs import secrets
-from tests.rigs.browser import PageWatch, launch_chromium
 from tests.rigs.clips import Clips, prepare_clips
 from tests.rigs.logs import logging_kept
 from tests.rigs.rtsp import RtspServer
@@ -19,17 +18,19 @@ from tests.rigs.server import StreamerServer
 from tests.rigs.shared_servers import SharedServers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from pathlib import Path
 
     from playwright.async_api import Page
+
+    from tests.rigs.browser import PageWatch
 
 SERVERS = pytest.StashKey[list[StreamerServer]]()
 FAILED = pytest.StashKey[bool]()
 
 
 class OpenPage(Protocol):
-    """Opens ``url`` in a Chromium of its own, whose camera shows ``camera``."""
+    """Opens ``url`` in a Chromium whose camera shows ``camera``, in a context of its own."""
 
     async def __call__(
         self, url: str, camera: Path | None = None, *extra_args: str
@@ -66,6 +67,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if found:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         sys.stderr.write("secrets came out:\n" + "\n".join(found) + "\n")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    """The fork server that tests of this process have needed ends with the last."""
+    yield
+    lives.end()
 
 
 @pytest.fixture(autouse=True)
@@ -147,25 +155,3 @@ def server(
             return one
 
         yield start
-
-
-@pytest.fixture
-async def open_page() -> AsyncIterator[OpenPage]:
-    """Open pages in browsers that end with the test, which fails on any request to other hosts."""
-    watches = []
-    async with AsyncExitStack() as stack:
-
-        async def open_one(
-            url: str, camera: Path | None = None, *extra_args: str
-        ) -> tuple[Page, PageWatch]:
-            browser = await stack.enter_async_context(launch_chromium(camera, extra_args))
-            context = await browser.new_context()
-            watch = PageWatch(context, url)
-            watches.append(watch)
-            page = await context.new_page()
-            await page.goto(url)
-            return page, watch
-
-        yield open_one
-    for watch in watches:
-        watch.assert_only_local()

@@ -27,8 +27,9 @@ from streamer.model import (
 from streamer.ports import Estimator, FrameReceiver
 from streamer.sinks import Form
 
-PATIENCE_S = 10.0
-"""How long a test waits for an event before it fails."""
+PATIENCE_S = 60.0
+"""How long a test waits for an event before it fails: a machine may be ten times slower than another, and
+busy with other things."""
 
 
 def make_frame(

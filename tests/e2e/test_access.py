@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.conftest import OpenPage
     from tests.rigs.server import StreamerServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.e2e
 
 CUT_WITHIN_S = 10.0  # 5 where the machine has nothing else to do
 
@@ -44,7 +44,7 @@ source = {{ type = "file", path = "{person_clip}" }}
     await page.get_by_label("token").press("Enter")
 
     card = page.locator('[data-stream="door"]')
-    await expect(card).to_have_attribute("data-state", "live", timeout=20_000)
+    await expect(card).to_have_attribute("data-state", "live")
     await expect(page.locator(".role-note:visible")).to_contain_text("for watching")
     for hidden in ("#open-add", '[href="webcam"]', '[href="picture"]', "#add-camera"):
         await expect(page.locator(hidden).first).to_be_hidden()
@@ -54,7 +54,7 @@ source = {{ type = "file", path = "{person_clip}" }}
         await expect(card.get_by_role("button", name=hidden)).to_be_hidden()
 
     await page.goto(f"{running.url}/streams/door")
-    await expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=20_000)
+    await expect(page.locator("#state")).to_have_attribute("data-state", "live")
     await read_video_frame(page)
     await expect(page.locator("#look")).to_be_disabled()
     await page.click("#options-tab")
@@ -63,7 +63,7 @@ source = {{ type = "file", path = "{person_clip}" }}
 
     tokens.revoke(token.id)
     revoked_at = time.monotonic()
-    await expect(page.locator("#login-why")).to_contain_text("ended", timeout=30_000)
+    await expect(page.locator("#login-why")).to_contain_text("ended")
     assert time.monotonic() - revoked_at < CUT_WITHIN_S
     assert page.url == f"{running.url}/login?next=%2Fstreams%2Fdoor&why=ended"
     await page.get_by_label("token").fill(secret)

@@ -16,6 +16,7 @@ import pytest
 from playwright.async_api import expect
 
 from streamer.landmarks import NAMES
+from tests.fakes import PATIENCE_S
 from tests.rigs.browser import until
 
 if TYPE_CHECKING:
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
     from tests.rigs.rtsp import RtspServer
     from tests.rigs.server import StreamerServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.e2e
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-PATIENCE_S = 60.0
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ async def test_page_of_another_site_draws_the_skeleton(
     page, watch = await open_page("about:blank")
     watch.friends += [sites, running.url]
     await page.goto(f"{sites}/canvas.html?stream=door&server={running.url}")
-    await expect(page.locator("#state")).to_contain_text("live", timeout=15_000)
+    await expect(page.locator("#state")).to_contain_text("live")
     await until(
         page,
         """(() => {

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.rigs.clips import Clips
     from tests.rigs.server import StreamerServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.firefox, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.firefox]
 
 
 async def test_firefox_gets_its_annotated_picture_and_a_full_table(

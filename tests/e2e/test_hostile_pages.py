@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser, BrowserContext
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.e2e
 
 TOKEN = "a-long-enough-token"
 STREAM = "the-nursery"

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from playwright.async_api import Error
 
+from tests.fakes import PATIENCE_S
 from tests.rigs.browser import read_video_frame, until
 from tests.rigs.certificate import make_certificate
 from tests.rigs.interop_page import open_clients
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from tests.rigs.clips import Clips
     from tests.rigs.server import StreamerServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.e2e
 
 TESTS = Path(__file__).parents[1]
 NODE = TESTS / "node"
@@ -42,7 +43,6 @@ GSTREAMER = (PYTHON, str(TESTS / "rigs" / "gst_whip.py"))
 FFMPEG = (sys.executable, "-m", "tests.rigs.ffmpeg_whip")
 TOKEN = "a-token-for-the-test"
 PATIENT = "[webrtc]\nresume_timeout_s = 30\n"  # programs start slowly on a busy machine
-PATIENCE_S = 30.0
 POLL_S = 0.1
 PLAIN = "?video=plain"  # a skeleton drawn on it may hide a person from MediaPipe
 GUARDED = f'[server]\ntoken = "{TOKEN}"\n'

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.conftest import OpenPage
     from tests.rigs.server import StreamerServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.e2e
 
 WIDTH, HEIGHT, LUMA = 640, 480, 100
 FRAMES = 24

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
 from streamer.pose.models import Complexity, ensure_models
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tests.rigs.clips import Clips
     from tests.rigs.server import StreamerServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.e2e
 
 STATES = """
 window.statesInTest = [];
@@ -33,7 +34,7 @@ SHOWN_FRAMES = "document.querySelector('#video').getVideoPlaybackQuality().total
 PHONE = {"width": 390, "height": 844}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def door(
     server: Callable[..., StreamerServer], open_page: OpenPage, clips: Clips, tmp_path: Path
 ) -> Any:
@@ -52,7 +53,7 @@ source = {{ type = "file", path = "{file}" }}
 """
     running = server(config, environment={"STREAMER_MODELS_DIR": str(tmp_path)})
     page, watch = await open_page(f"{running.url}/streams/door")
-    await expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=20_000)
+    await expect(page.locator("#state")).to_have_attribute("data-state", "live")
     await page.click("#options-tab")
     return page, watch
 

@@ -18,6 +18,7 @@ from playwright.async_api import expect
 
 from streamer.analyze.tables import COLUMNS
 from streamer.landmarks import NAMES
+from tests.fakes import PATIENCE_S
 from tests.rigs.browser import read_video_frame, until
 from tests.rigs.workers import workers_of
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from tests.rigs.rtsp import RtspServer
     from tests.rigs.server import StreamerServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.e2e
 
 CHINESE = "--accept-lang=zh-CN"
 SIDE_COLOURS = ((255, 138, 0), (0, 190, 255))
@@ -81,7 +82,7 @@ async def live_stream(
         camera_url,
     )
     await page.goto(f"{server.url}/streams/door{query}")
-    await expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=20_000)
+    await expect(page.locator("#state")).to_have_attribute("data-state", "live")
     await until(page, "window.streamer.recent.length > 10")
     return page
 
@@ -319,7 +320,7 @@ async def test_code_that_the_page_gives_runs_as_it_is(
     )
     assert program.stdout is not None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             assert b" nose at " in await program.stdout.readline()
     finally:
         program.kill()
@@ -347,7 +348,7 @@ def coloured(pixels: Any) -> int:
 
 async def coloured_falls(page: Page, below: float) -> int:
     """Waits for a frame with fewer of them, which it returns."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             count = coloured((await read_video_frame(page)).pixels)  # of the next frame
             if count < below:

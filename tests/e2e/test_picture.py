@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.rigs.clips import Clips
     from tests.rigs.server import StreamerServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.e2e
 
 # What a person's drop or paste gives a page: an event with a file in it.
 _GIVE = """
@@ -51,7 +51,7 @@ async def paste(page: Page, data: bytes, kind: str = "image/png") -> None:
 
 
 async def becomes(page: Page, state: str) -> None:
-    await expect(page.locator("#state")).to_have_attribute("data-state", state, timeout=30_000)
+    await expect(page.locator("#state")).to_have_attribute("data-state", state)
 
 
 async def shown_json(page: Page) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 from playwright.async_api import expect
 
+from tests.fakes import PATIENCE_S
 from tests.rigs.browser import until
 from tests.rigs.nginx import Nginx
 from tests.rigs.skeleton import RECORD_MESSAGES
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tests.rigs.rtsp import RtspServer
     from tests.rigs.server import StreamerServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.e2e
 
 TOKEN = "a-long-enough-token"
 CONFIG = f'[server]\ntoken = "{TOKEN}"\ntrusted_proxies = ["127.0.0.1"]\n'
@@ -39,7 +40,7 @@ UPGRADE = {
 
 async def landmarks_come(page: Page) -> None:
     """With live video behind them."""
-    await expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=30_000)
+    await expect(page.locator("#state")).to_have_attribute("data-state", "live")
     await until(page, "window.messagesInTest.filter((m) => m.poses?.length).length > 10")
     await until(page, "document.querySelector('#video').videoWidth > 0")
 
@@ -49,7 +50,7 @@ async def messages_come_over_a_websocket_and_as_events(stream: str) -> None:
     connector = aiohttp.TCPConnector(ssl=False)
     async with aiohttp.ClientSession(connector=connector, headers=headers) as http:
         async with http.ws_connect(f"{stream}/landmarks") as socket:
-            while (await socket.receive_json(timeout=10))["type"] != "pose":
+            while (await socket.receive_json(timeout=PATIENCE_S))["type"] != "pose":
                 pass
         accept = {"Accept": "text/event-stream"}
         async with http.get(f"{stream}/landmarks", headers=accept) as events:
@@ -90,7 +91,7 @@ async def test_all_pages_work_under_the_prefix_of_a_proxy(
         await page.fill("#camera-name", "door")
         await page.click("#camera-add")
         card = page.locator('.card[data-stream="door"]')
-        await expect(card).to_have_attribute("data-state", "live", timeout=15_000)
+        await expect(card).to_have_attribute("data-state", "live")
         await until(page, "document.querySelector('.card video').videoWidth > 0")
 
         await card.locator("a.name").click()

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from tests.rigs.clips import Clips
     from tests.rigs.server import StreamerServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
-
-CONNECT_TIMEOUT_MS = 15_000  # [webrtc] connect_timeout_s
+pytestmark = pytest.mark.e2e
 
 SELECTED_PAIR = """
 (async () => {
@@ -66,7 +64,7 @@ async def start(page: Page) -> None:
 
 async def is_live(page: Page) -> Any:
     """Waits until it is, with poses; how it got there."""
-    await expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=30_000)
+    await expect(page.locator("#state")).to_have_attribute("data-state", "live")
     await until(page, "window.messagesInTest.filter((m) => m.poses?.length).length > 30")
     return await page.evaluate(SELECTED_PAIR)
 
@@ -100,7 +98,7 @@ async def test_wrong_secret_is_said_on_the_page_while_it_tries_again(
     await start(page)
 
     state = page.locator("#state")
-    await expect(state).to_have_attribute("data-state", "reconnecting", timeout=CONNECT_TIMEOUT_MS)
+    await expect(state).to_have_attribute("data-state", "reconnecting")
     await expect(page.locator("body")).to_contain_text("video blocked")
     await expect(page.locator("body")).to_contain_text("refuses this server's credentials")
     await expect(page.locator("body")).to_contain_text("trying again")

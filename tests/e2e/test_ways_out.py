@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.rigs.rtsp import RtspServer
     from tests.rigs.server import StreamerServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.e2e
 
 TOKEN = "0123456789-s3cret-token"
 MJPEG = "/api/v1/streams/door/mjpeg"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.rigs.clips import Clips
     from tests.rigs.server import StreamerServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.e2e
 
 
 async def start_webcam(page: Page) -> None:
@@ -28,7 +28,7 @@ async def start_webcam(page: Page) -> None:
     await page.add_init_script(RECORD_MESSAGES)
     await page.reload()
     await page.click("#start")
-    await expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=30_000)
+    await expect(page.locator("#state")).to_have_attribute("data-state", "live")
 
 
 async def test_the_skeleton_is_drawn_where_the_landmark_messages_say(
@@ -50,7 +50,7 @@ async def test_every_processed_frame_sends_one_message_and_fills_the_table(
 ) -> None:
     page, _ = await open_page(f"{server().url}/webcam", clips.person_camera)
     await start_webcam(page)
-    await until(page, "window.messagesInTest.length > 150", timeout_s=30)
+    await until(page, "window.messagesInTest.length > 150")
 
     messages = await page.evaluate("window.messagesInTest.filter((m) => m.type === 'pose')")
     numbers = [(message["epoch"], message["seq"]) for message in messages]
@@ -72,7 +72,7 @@ async def test_chromium_sends_its_camera_at_full_size_within_seconds(
     await start_webcam(page)
 
     # Without transport-wide feedback it stays at a quarter of this for good.
-    await until(page, "(window.messagesInTest.at(-1) ?? {}).width === 640", timeout_s=15)
+    await until(page, "(window.messagesInTest.at(-1) ?? {}).width === 640")
 
 
 async def test_a_missing_camera_and_an_insecure_origin_are_explained(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.rigs.clips import Clips
     from tests.rigs.server import StreamerServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.e2e
 
 ZONES = ".zones polygon.zone"
 
@@ -48,7 +48,7 @@ async def test_zones_are_drawn_saved_shown_and_deleted(
 ) -> None:
     page, watch = await open_page(f"{server().url}/webcam", clips.person_camera)
     await page.click("#start")
-    await expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=30_000)
+    await expect(page.locator("#state")).to_have_attribute("data-state", "live")
     await until(page, "window.streamer.recent.at(-1)?.width === 640")
     await page.click("#options-tab")
     await expect(

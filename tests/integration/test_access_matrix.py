@@ -243,7 +243,6 @@ def cells(paths: list[str]) -> Iterator[Cell]:
                 yield Cell("GET", path, caller, host, origin, websocket=True)
 
 
-@pytest.mark.timeout(90)  # two seconds of work, on a machine that may have other things to do
 async def test_every_cell_is_as_the_table_says(asked: Asked) -> None:
     paths = sorted({row.split()[1] for row in TABLE} - {"/static/*"}) + ["/static/base.js"]
     wrong, count = [], 0

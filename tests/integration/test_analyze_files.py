@@ -36,8 +36,6 @@ from tests.rigs.clips import Clips
 from tests.rigs.films import Film, luma_of, make_film, shown, sound_packets
 from tests.rigs.hiding import body_of, detail_left, noise_frame, standing
 
-pytestmark = pytest.mark.timeout(180)
-
 LITE = PoseConfig(model_complexity=0)
 RUN_TIMEOUT_S = 150
 

@@ -16,8 +16,6 @@ from tests.decoded import decode
 from tests.fakes import FakeSource, RecordingSink
 from tests.in_process import Http, Service, serving
 
-pytestmark = pytest.mark.timeout(60)
-
 FRAME = 3000
 
 

@@ -10,13 +10,12 @@ import aiohttp
 import pytest
 
 from streamer.config import Config, FilesConfig, OnvifConfig, ServerConfig
+from tests.fakes import PATIENCE_S
 from tests.in_process import Http, Service, serving
 from tests.rigs.clips import Clips
 from tests.rigs.onvif import OnvifCamera
 from tests.rigs.server import StreamerServer
 from tests.unit.test_usb import add_node
-
-pytestmark = pytest.mark.timeout(60)
 
 TOKEN = "a-s3cret-of-16-chars"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -24,7 +23,7 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 @pytest.fixture
 async def http(tmp_path: Path) -> AsyncIterator[Http]:
-    onvif = OnvifConfig(search_s=1.0, interfaces=["127.0.0.1"])
+    onvif = OnvifConfig(search_s=2.0, interfaces=["127.0.0.1"])
     (tmp_path / "clips").mkdir()
     config = Config(onvif=onvif, files=FilesConfig(folders=[str(tmp_path / "clips")]))
     async with serving(Service(tmp_path, config=config)) as http:
@@ -145,7 +144,7 @@ async def test_file_is_a_live_stream_and_one_that_does_not_loop_ends(
             shown: dict[str, Any] = await response.json()
             return shown if response.status == 200 else {"state": response.status}
 
-    async with aiohttp.ClientSession(running.url) as http, asyncio.timeout(50):
+    async with aiohttp.ClientSession(running.url) as http, asyncio.timeout(2 * PATIENCE_S):
         for id_, loop in (("loop", True), ("once", False)):
             source = {"type": "file", "path": clips.person.name, "loop": loop}
             async with http.post("/api/v1/streams", json={"id": id_, "source": source}) as response:

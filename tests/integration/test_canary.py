@@ -24,13 +24,11 @@ CAMERA = "127.0.0.10"
 CONFIG = Config(
     rtsp=RtspConfig(
         allowed_networks=[f"{CAMERA}/32", "::ffff:7f00:a/128"],
-        open_timeout_s=1.0,
-        read_timeout_s=1.0,
+        open_timeout_s=2.0,
+        read_timeout_s=2.0,
     ),
     onvif=OnvifConfig(timeout_s=2.0),
 )
-
-pytestmark = pytest.mark.timeout(60)  # an RTSP conversation for each hostile camera, zeep's WSDLs
 
 
 @pytest.fixture

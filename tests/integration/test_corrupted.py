@@ -9,8 +9,6 @@ from tests.chaos import corrupted as scenario
 from tests.chaos.stage import make_clip, staged
 from tests.rigs.corrupted_video import RTP, VIDEO, WIRE, corrupted, film_of
 
-pytestmark = pytest.mark.timeout(90)
-
 NUMBERS = range(20)
 
 

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from streamer.client import Client, PoseFrame, State
+from tests.fakes import PATIENCE_S
 from tests.rigs.clips import Clips
 from tests.rigs.server import StreamerServer
 from tests.rigs.workers import is_alive, workers_of
@@ -68,14 +69,13 @@ async def stats_of(url: str, stream: str) -> dict[str, Any]:
 
 
 @pytest.mark.e2e
-@pytest.mark.timeout(60)
 async def test_killed_and_stopped_estimator_is_replaced_and_nobody_else_sees_it(
     server: Callable[..., StreamerServer], clips: Clips
 ) -> None:
     source = f'{{type = "file", path = "{clips.person.name}", loop = true}}'
     streams = "".join(f'[[streams]]\nid = "{id_}"\nsource = {source}\n' for id_ in ("one", "two"))
     running = server(f'[files]\nfolders = ["{clips.person.parent}"]\n{streams}')
-    async with Client(running.url) as client, asyncio.timeout(50):
+    async with Client(running.url) as client, asyncio.timeout(2 * PATIENCE_S):
         one, two = Reader(client, "one"), Reader(client, "two")
         await asyncio.gather(one.more(5), two.more(5))
         untouched = estimator_of(running, "two")

@@ -15,8 +15,6 @@ from tests.decoded import decode
 from tests.in_process import Camera, Service, WebcamPeer, serving
 from tests.rigs.pictures import file_of, person_picture
 
-pytestmark = pytest.mark.timeout(60)
-
 JPEG = {"Content-Type": "image/jpeg"}
 
 

@@ -31,6 +31,7 @@ from streamer.pixels import to_frame
 from streamer.sources import file
 from streamer.sources.file import FileCamera
 from streamer.sources.probe import probe
+from tests.fakes import PATIENCE_S
 from tests.rigs.clips import Clips
 from tests.rigs.recorder import Recorder
 
@@ -206,7 +207,7 @@ async def test_cancelling_ends_a_file_at_once(play: Play, tmp_path: Path) -> Non
     write_clip(tmp_path / "clip.mp4", 50)
     playing = play("clip.mp4")
     await playing.frames_come(2)
-    async with asyncio.timeout(2.0):
+    async with asyncio.timeout(PATIENCE_S):
         await cancel_and_wait(playing.task)
     count = len(playing.recorder.frames)
     await readers_end()

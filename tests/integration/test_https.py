@@ -260,7 +260,7 @@ async def test_fingerprint_is_in_the_log(tmp_path: Path, caplog: pytest.LogCaptu
 async def test_connections_that_say_nothing_or_rubbish_hold_up_nobody(
     tmp_path: Path, client: aiohttp.ClientSession
 ) -> None:
-    async with running(tmp_path, LimitsConfig(header_timeout_s=0.2)) as server:
+    async with running(tmp_path, LimitsConfig(header_timeout_s=2.0)) as server:
         await check_that_they_hold_up_nobody(server, client)
 
 

@@ -29,8 +29,6 @@ from tests.rigs.pictures import (
 from tests.rigs.server import StreamerServer
 from tests.rigs.skeleton import share_drawn
 
-pytestmark = pytest.mark.timeout(90)
-
 TOKEN = "0123456789-s3cret-token"
 MAX_BYTES = 2 * 1024 * 1024
 CONFIG = f"""

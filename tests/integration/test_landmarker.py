@@ -71,7 +71,6 @@ def same(found: list[Found], result: Any) -> bool:
     return len(got) == len(expected) and all(map(np.array_equal, got, expected))
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("num_poses", [1, 2])
 @pytest.mark.parametrize("video", [True, False])
 def test_landmarks_equal_those_of_the_python_class_bit_for_bit(

@@ -4,8 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from streamer.pose.models import Complexity, ensure_models
 
 WORK = """
@@ -64,7 +62,6 @@ print("late:", *sorted(set(sys.modules) - known))
 """
 
 
-@pytest.mark.timeout(60)
 def test_children_import_nothing_once_the_fork_server_runs(person_clip: Path) -> None:
     for masks in (False, True):
         ensure_models([Complexity.FULL], segmentation=masks)

@@ -13,7 +13,7 @@ from aiortc import RTCSessionDescription
 
 from streamer.config import IceServer, WebRtcConfig
 from streamer.model import StreamState
-from tests.fakes import RecordingSink
+from tests.fakes import PATIENCE_S, RecordingSink
 from tests.in_process import SDP, Http, Service, WebcamPeer, serving
 from tests.rigs.impairment import strip_offer
 from tests.rigs.net import free_udp_ports
@@ -53,7 +53,6 @@ def udp_ports_of(pid: int) -> set[int]:
     return ports
 
 
-@pytest.mark.timeout(90)
 async def test_all_udp_ports_of_answers_and_of_the_process_lie_in_the_range(
     server: Callable[..., StreamerServer],
 ) -> None:
@@ -71,7 +70,9 @@ async def test_all_udp_ports_of_answers_and_of_the_process_lie_in_the_range(
         for peer in (viewer, publisher):
             await http.delete(peer.location)
             await peer.close()
-        assert udp_ports_of(running.pid) == set()
+        async with asyncio.timeout(PATIENCE_S):
+            while udp_ports_of(running.pid):  # noqa: ASYNC110 - those of another process
+                await asyncio.sleep(0.05)
 
 
 async def test_peer_beyond_the_last_port_is_told_which_key_and_comes_in_when_another_has_left(
@@ -98,7 +99,6 @@ async def test_peer_beyond_the_last_port_is_told_which_key_and_comes_in_when_ano
         await second.close()
 
 
-@pytest.mark.timeout(60)
 async def test_ports_come_back_from_peers_that_leave_vanish_or_never_come(tmp_path: Path) -> None:
     config = WebRtcConfig(
         udp_ports=text(free_udp_ports(2)),

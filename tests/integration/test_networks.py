@@ -13,8 +13,6 @@ from streamer.pose.models import Complexity, ensure_models
 from streamer.pose.networks import Detector, LandmarkNetwork
 from tests.decoded import decode
 
-pytestmark = pytest.mark.timeout(120)
-
 EVERY = 10
 FRAMES = 120
 

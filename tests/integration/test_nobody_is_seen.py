@@ -28,8 +28,6 @@ from tests.in_process import SDP, Camera, Http, Service, WebcamPeer, serving
 from tests.integration.test_http import problem
 from tests.rigs.hiding import body_of, detail_left
 
-pytestmark = pytest.mark.timeout(60)
-
 CAMERA = {"type": "rtsp", "url": "rtsp://127.0.0.1:9/a"}
 DOOR = "/api/v1/streams/door"
 TENTH = 9000  # ticks

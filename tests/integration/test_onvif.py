@@ -35,9 +35,7 @@ from tests.rigs.onvif import Mood, OnvifCamera, match_message
 RTSP_URL = "rtsp://127.0.0.1:8554/cam?channel=1"
 LOGIN = Login("admin", "p@ss w0rd ü")
 NETWORKS = RtspConfig().allowed_networks
-ON_LOOPBACK = OnvifConfig(search_s=1.0, timeout_s=10.0, interfaces=["127.0.0.1"])
-
-pytestmark = pytest.mark.timeout(60)  # the library reads its WSDLs, which takes seconds
+ON_LOOPBACK = OnvifConfig(search_s=2.0, timeout_s=60.0, interfaces=["127.0.0.1"])
 
 
 def camera(**options: object) -> OnvifCamera:
@@ -53,7 +51,7 @@ async def ask(
     login: Login = LOGIN,
     *,
     networks: list[str] = NETWORKS,
-    timeout_s: float = 10.0,
+    timeout_s: float = 60.0,
 ) -> list[CameraStream]:
     asker = OnvifAsker(OnvifConfig(timeout_s=timeout_s), networks)
     return await asker.streams(one.xaddr, login)

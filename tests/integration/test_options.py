@@ -15,8 +15,6 @@ from streamer.model import Frame, Pose
 from streamer.pose.models import Complexity, ensure_models
 from tests.decoded import decode
 
-pytestmark = pytest.mark.timeout(120)
-
 FRAMES = 60
 DEFAULT = PoseConfig()
 RAW = PoseConfig(smooth_landmarks=False)

@@ -8,8 +8,7 @@ import itertools
 import json
 import subprocess
 import threading
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,7 @@ import pytest
 from streamer.app import camera_source, make_estimator
 from streamer.config import AnySource, OutputConfig, RtspConfig, VideoConfig
 from streamer.errors import SourceLost
-from streamer.model import StreamState
+from streamer.model import VIDEO_CLOCK_HZ, StreamState
 from streamer.outputs.output import Output
 from streamer.ports import CameraSource
 from streamer.pose.models import Complexity, ensure_models
@@ -31,16 +30,13 @@ from streamer.session import Session
 from streamer.sources import address
 from streamer.sources.address import IpAddress
 from streamer.state import StateFile
-from tests.fakes import FakeSource, RecordingListener, RecordingSink, make_frame
+from tests.fakes import PATIENCE_S, FakeSource, RecordingListener, RecordingSink, make_frame
 from tests.in_process import Http, Service, serving
 from tests.rigs.net import free_port
 from tests.rigs.rtsp import PYTHON, RtspServer
 from tests.rigs.skeleton import best_share, shifted
 
-pytestmark = pytest.mark.timeout(60)
-
 PLAYER = Path(__file__).parents[1] / "rigs" / "gst_rtsp_player.py"
-PATIENCE_S = 20.0
 CAMERA = {"type": "rtsp", "url": "rtsp://127.0.0.1:9/a"}
 QUICK = RtspConfig(open_timeout_s=1.0, read_timeout_s=1.0)
 SOON = RetryPolicy(first_s=0.05, cap_s=0.1, rejected_s=0.3)
@@ -122,24 +118,28 @@ async def output_is(http: Http, state: str, word: str = "") -> dict[str, Any]:
             await asyncio.sleep(0.02)
 
 
-def read(url: str, seconds: float, keep_every: int = 10) -> tuple[list[float], list[Any]]:
-    """Arrival times of the decoded pictures of so many seconds, and some of the pictures in RGB."""
-    arrivals: list[float] = []
+def read(url: str, count: int, keep_every: int = 10) -> tuple[list[float], list[Any]]:
+    """When the server got so many pictures, in s of its own clock, and some of the pictures in RGB."""
+    times: list[float] = []
     kept: list[Any] = []
     options = {
         "rtsp_transport": "tcp",
-        "timeout": "10000000",
+        "timeout": f"{PATIENCE_S * 1e6:.0f}",
         "analyzeduration": "0",
         "probesize": "32",
     }
     with av.open(url, options=options) as container:
         for picture in container.decode(video=0):
-            arrivals.append(time.monotonic())
-            if len(arrivals) % keep_every == 0:
+            times.append(picture.time or 0.0)  # the first has none
+            if len(times) % keep_every == 0:
                 kept.append(picture.to_ndarray(format="rgb24"))
-            if arrivals[-1] - arrivals[0] > seconds:
-                return arrivals, kept
+            if len(times) == count:
+                return times, kept
     raise AssertionError("the stream ended")
+
+
+def longest_gap(times: Sequence[float]) -> float:
+    return max(after - before for before, after in itertools.pairwise(times))
 
 
 def output_threads() -> set[str]:
@@ -150,8 +150,9 @@ def output_threads() -> set[str]:
 
 
 async def test_what_is_published_is_read_back_steadily_with_the_skeleton_drawn(
-    rtsp_server: StartServer, person_clip: Path, tmp_path: Path
+    rtsp_server: StartServer, person_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("streamer.outputs.publication.PING_S", 2.0)  # some signs of life meanwhile
     ensure_models([Complexity.FULL])
     server = rtsp_server(
         {"/cam": person_clip}, records={"/in": "/out"}, auth="digest", user="me", password="s@cret"
@@ -164,12 +165,13 @@ async def test_what_is_published_is_read_back_steadily_with_the_skeleton_drawn(
         service.streams.get("door").feed.listen(messages)
         shown = await output_is(http, "live")
         assert shown["url"] == f"rtsp://127.0.0.1:{server.port}/in", "without credentials"
-        arrivals, kept = await asyncio.to_thread(read, server.url("/out"), 21.0)
+        processed = len(messages.poses)
+        times, kept = await asyncio.to_thread(read, server.url("/out"), 240)
+        assert len(times) > 0.6 * (len(messages.poses) - processed), "opening takes some, too"
         assert (await output_is(http, "live"))["detail"] == ""
-    assert len(arrivals) > 20 * 20, "30 fps, on whatever machine this is"
-    gaps = [after - before for before, after in zip(arrivals, arrivals[1:], strict=False)]
-    assert max(gaps[30:]) < 2.0
     poses = [json.loads(each) for each in messages.poses]
+    stood_still_s = longest_gap([each["pts"] for each in poses]) / VIDEO_CLOCK_HZ
+    assert longest_gap(times[30:]) < 2.0 + stood_still_s
     there = [best_share(pixels, poses) for pixels in kept[-20::4]]
     aside = [
         best_share(pixels, [shifted(each, 0.1) for each in poses[::10]]) for pixels in kept[-3:]
@@ -189,7 +191,7 @@ async def test_a_strict_player_gets_key_frames_with_parameter_sets_every_two_sec
         await output_is(http, "live")
         command = [PYTHON, str(PLAYER), server.url("/out"), "250"]
         player = await asyncio.to_thread(
-            subprocess.run, command, capture_output=True, text=True, timeout=40, check=False
+            subprocess.run, command, capture_output=True, text=True, timeout=PATIENCE_S, check=False
         )
     assert player.returncode == 0, player.stderr
     got = json.loads(player.stdout)
@@ -208,7 +210,9 @@ async def test_ffmpeg_as_the_server_takes_it_with_its_times(http: Http, service:
 
     def record() -> list[float]:
         found = []
-        with av.open(url, options={"rtsp_flags": "listen", "listen_timeout": "20"}) as container:
+        with av.open(
+            url, options={"rtsp_flags": "listen", "listen_timeout": f"{PATIENCE_S:.0f}"}
+        ) as container:
             for packet in container.demux(video=0):
                 if packet.pts is not None and packet.time_base is not None:
                     found.append(float(packet.pts * packet.time_base))
@@ -234,8 +238,7 @@ async def test_a_server_that_is_lost_is_published_to_again_when_it_is_back(
         await output_is(http, "reconnecting", "refuses connections")
         server.restart()
         await output_is(http, "live")
-        arrivals, _ = await asyncio.to_thread(read, server.url("/out"), 0.5)
-        assert len(arrivals) > 5
+        await asyncio.to_thread(read, server.url("/out"), 10)
 
 
 async def test_a_server_that_stalls_disturbs_nobody(
@@ -249,8 +252,7 @@ async def test_a_server_that_stalls_disturbs_nobody(
         await service.cameras[0].connected()
         async with filming(service.cameras[0], (320, 240)) as times:
             await output_is(http, "live")
-            arrivals = asyncio.create_task(asyncio.to_thread(read, server.url("/out"), 2.5))
-            await arrivals  # the server has answered a sign of life meanwhile
+            await asyncio.to_thread(read, server.url("/out"), 125)  # it has answered a sign of life
             server.stall()
             begun = len(times)
             await output_is(http, "reconnecting", "")
@@ -315,8 +317,7 @@ async def test_a_lost_camera_is_published_as_its_notice_and_nothing_before_its_f
     async with filming(camera):
         await output_is(http, "live")
     camera.end(SourceLost("gone"))
-    arrivals, _ = await asyncio.to_thread(read, server.url("/out"), 1.2)
-    assert len(arrivals) > 2, "a notice every half second"
+    await asyncio.to_thread(read, server.url("/out"), 3)  # a notice every half second
     await output_is(http, "live")
 
 

@@ -20,8 +20,6 @@ from streamer.pose.remote import RemoteEstimator
 from tests.decoded import decode
 from tests.unit.test_packing import assert_same
 
-pytestmark = pytest.mark.timeout(60)
-
 PATIENT = WorkersConfig(hang_timeout_s=20.0)
 FRAMES = 20
 

@@ -27,13 +27,16 @@ from streamer.errors import (
 from streamer.model import VIDEO_CLOCK_HZ, VideoInfo
 from streamer.sources.probe import probe
 from streamer.sources.rtsp import RtspCamera, Transport
+from tests.fakes import PATIENCE_S
 from tests.rigs.clips import Clips
 from tests.rigs.net import free_port
 from tests.rigs.recorder import Recorder
 from tests.rigs.rtsp import RtspServer
 from tests.rigs.workers import is_alive, workers_of
 
-QUICK = RtspConfig(open_timeout_s=1.0, read_timeout_s=1.0)
+PATIENT = RtspConfig(open_timeout_s=60.0, read_timeout_s=60.0)
+SOON = RtspConfig(open_timeout_s=5.0, read_timeout_s=5.0)  # for one that falls silent
+QUICK = RtspConfig(open_timeout_s=1.0, read_timeout_s=1.0)  # for one that says nothing
 PASSWORD = "p@s/w:%rd#ä"
 StartServer = Callable[..., RtspServer]
 
@@ -80,7 +83,9 @@ async def run_camera() -> AsyncIterator[RunCamera]:
     """Run cameras; they end with the test, which fails when one leaves a thread behind."""
     running: list[Running] = []
 
-    def start(url: str, transport: Transport | None = None, config: RtspConfig = QUICK) -> Running:
+    def start(
+        url: str, transport: Transport | None = None, config: RtspConfig = PATIENT
+    ) -> Running:
         running.append(Running(url, transport, config))
         return running[-1]
 
@@ -171,7 +176,7 @@ async def test_killed_camera_is_lost(
     transport: Transport,
 ) -> None:
     server = rtsp_server(mounts)
-    running = run_camera(server.url("/h264"), transport, RtspConfig(read_timeout_s=60))
+    running = run_camera(server.url("/h264"), transport)
     await running.frames_come()
     server.kill()
     assert isinstance(await running.error(), SourceLost)
@@ -185,18 +190,18 @@ async def test_camera_that_falls_silent_is_stalled_and_serves_again_once_it_wake
     transport: Transport,
 ) -> None:
     server = rtsp_server(mounts)
-    running = run_camera(server.url("/h264"), transport)
+    running = run_camera(server.url("/h264"), transport, SOON)
     await running.frames_come()
     server.stall()
     assert isinstance(await running.error(), SourceStalled)
-    asleep = await run_camera(server.url("/h264"), transport).error()
+    asleep = await run_camera(server.url("/h264"), transport, QUICK).error()
     assert isinstance(asleep, SourceUnreachable)
     server.resume()
     await run_camera(server.url("/h264"), transport).frames_come()
 
 
 async def cancel_in_time(running: Running) -> None:
-    async with asyncio.timeout(2.0):  # the promise is one second; the machine may be busy
+    async with asyncio.timeout(PATIENCE_S):  # the promise is one second; the machine may be busy
         await running.cancel()
         await become_true(lambda: not reader_threads())
 
@@ -209,16 +214,15 @@ async def test_cancelling_ends_a_camera_whatever_it_is_doing(
     transport: Transport,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    patient = RtspConfig(open_timeout_s=60, read_timeout_s=60)
     server = rtsp_server(mounts)
-    live = run_camera(server.url("/h264"), transport, patient)
+    live = run_camera(server.url("/h264"), transport)
     await live.frames_come(3)
     await cancel_in_time(live)
-    stalled = run_camera(server.url("/h264"), transport, patient)
+    stalled = run_camera(server.url("/h264"), transport)
     await stalled.frames_come()
     server.stall()
     await cancel_in_time(stalled)
-    opening = run_camera(server.url("/h264"), transport, patient)
+    opening = run_camera(server.url("/h264"), transport)
     await become_true(reader_threads)
     await cancel_in_time(opening)
     count = len(live.recorder.frames)
@@ -270,20 +274,20 @@ async def test_picture_larger_than_4k_is_refused(
 async def test_probe_tells_what_the_camera_sends(
     rtsp_server: StartServer, mounts: dict[str, Path]
 ) -> None:
-    report = await probe(RtspCamera(RtspSource(url=rtsp_server(mounts).url("/h264")), QUICK))
+    report = await probe(RtspCamera(RtspSource(url=rtsp_server(mounts).url("/h264")), PATIENT))
     assert (report.codec, report.profile) == ("h264", "Constrained Baseline")
     assert (report.width, report.height, report.transport) == (640, 480, "tcp")
     assert report.fps == pytest.approx(30.0, abs=0.5)
     assert report.keyframe_interval_s == pytest.approx(0.5, abs=0.02)
-    assert 0 < report.time_to_first_frame_s < 20
+    assert 0 < report.time_to_first_frame_s < PATIENT.open_timeout_s
 
 
 async def test_probe_tells_what_is_wrong(rtsp_server: StartServer, mounts: dict[str, Path]) -> None:
     server = rtsp_server(mounts)
     with pytest.raises(SourceNotFound):
-        await probe(RtspCamera(RtspSource(url=server.url("/nowhere")), QUICK))
+        await probe(RtspCamera(RtspSource(url=server.url("/nowhere")), PATIENT))
     with pytest.raises(InvalidRequest):
-        await probe(RtspCamera(RtspSource(url="file:///etc/passwd"), QUICK))
+        await probe(RtspCamera(RtspSource(url="file:///etc/passwd"), PATIENT))
 
 
 async def test_no_credential_appears_in_any_error_or_log(

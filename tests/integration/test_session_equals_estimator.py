@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from streamer.app import make_estimator
@@ -18,7 +17,7 @@ from streamer.pose.models import Complexity, ensure_models
 from streamer.retry import RetryPolicy
 from streamer.session import Session
 from tests.decoded import decode
-from tests.fakes import FakePainter, RecordingSink
+from tests.fakes import PATIENCE_S, FakePainter, RecordingSink
 
 Landmarks = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
 
@@ -65,7 +64,6 @@ def bare_loop(frames: Sequence[Frame]) -> list[Landmarks]:
         estimator.close()
 
 
-@pytest.mark.timeout(120)
 async def test_landmarks_of_a_session_equal_a_bare_loops_exactly_and_again_after_a_reconnect(
     person_clip: Path,
 ) -> None:
@@ -79,7 +77,7 @@ async def test_landmarks_of_a_session_equal_a_bare_loops_exactly_and_again_after
     )
     session.subscribe(sink)
     session.start()
-    async with asyncio.timeout(100):
+    async with asyncio.timeout(2 * PATIENCE_S):
         while sink.statuses[-1].state is not StreamState.ENDED:
             await sink.until(lambda: sink.statuses[-1].state is StreamState.ENDED)
     await session.close()

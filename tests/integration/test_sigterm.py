@@ -11,15 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.fakes import PATIENCE_S
 from tests.rigs.net import free_port
 from tests.rigs.processes import descendants
 from tests.rigs.server import START_TIMEOUT_S, STOP_TIMEOUT_S, StreamerServer
 
 
-@pytest.mark.timeout(60)
 def test_server_ends_well_though_a_camera_a_reader_and_an_upload_hang(
     server: Callable[..., StreamerServer],
 ) -> None:
@@ -46,7 +43,6 @@ def test_server_ends_well_though_a_camera_a_reader_and_an_upload_hang(
     assert "left behind" not in running.log_tail()
 
 
-@pytest.mark.timeout(60)
 def test_server_ends_well_while_the_process_that_starts_workers_is_still_starting(
     tmp_path: Path,
 ) -> None:

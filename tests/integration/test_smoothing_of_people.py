@@ -14,8 +14,6 @@ from streamer.pose.smoothing import PoseSmoother
 from tests.decoded import decode
 from tests.rigs.steadiness import Watched, lateness_ms, trembling, watch_clip, watch_held
 
-pytestmark = pytest.mark.timeout(120)
-
 FRAMES = 45
 FRAME_MS = 33
 UNSMOOTHED_STRETCH = 1_000_000

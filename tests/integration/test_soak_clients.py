@@ -35,7 +35,6 @@ async def play(service: Service, sink: RecordingSink) -> None:
         await sink.results_come(count)
 
 
-@pytest.mark.timeout(60)
 async def test_every_client_sees_the_frames_without_a_gap(service: Service, http: Http) -> None:
     await http.post("/api/v1/streams", json={"id": "cam", "source": CAMERA})
     sink = RecordingSink()

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -308,11 +309,11 @@ async def test_few_pictures_a_second_are_as_few_encodings(
 ) -> None:
     encoded = count_encodings(monkeypatch)
     async with filming(service, http), http.get(MJPEG, params={"fps": "10"}) as response:
-        parts = Parts(response)
+        parts, begun_mono = Parts(response), time.monotonic()
         await parts.some(6)
-        times = [int(headers["X-Pts"]) for headers in parts.headers]
-        assert times[-1] - times[0] > 0.6 * 5 * 9000, "90 kHz; the camera gives five times as many"
-        assert len(encoded) <= 7
+        took_s = time.monotonic() - begun_mono
+        assert took_s > 0.8 * 5 / 10, "the camera gives five times as many"
+        assert len(encoded) <= 10 * took_s + 2
 
 
 async def test_a_stuck_reader_is_sent_away_and_costs_the_others_nothing(

@@ -44,8 +44,6 @@ from tests.rigs.clips import Clips
 from tests.rigs.recorder import Recorder
 from tests.rigs.rtsp import RtspServer
 
-pytestmark = pytest.mark.timeout(60)
-
 LANDLOCK = version()
 """An older one leaves ports (before 4, Linux 6.7) and signals and abstract sockets (6, Linux 6.12) open."""
 

@@ -15,6 +15,7 @@ import pytest
 from streamer.config import IceServer, WebRtcConfig
 from streamer.webrtc import gathering
 from streamer.webrtc.gathering import Gathering
+from tests.fakes import PATIENCE_S
 from tests.in_process import SDP, Http, Service, WebcamPeer, serving
 from tests.rigs.turn import SECRET, TurnServer
 
@@ -123,10 +124,11 @@ async def test_relayed_peers_leave_no_socket_behind(
             ) if number % 2 else None
             await peer.close()
             files.append(len(os.listdir("/proc/self/fd")))
-        assert files[-1] <= files[0]
+        async with asyncio.timeout(PATIENCE_S):
+            while len(os.listdir("/proc/self/fd")) > files[0]:  # noqa: ASYNC110 - threads that are about to end
+                await asyncio.sleep(0.05)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 async def test_viewer_behind_a_turn_server_that_dies_delays_nobody(
     tmp_path: Path, coturn: TurnServer, transport: str
@@ -151,7 +153,7 @@ async def test_viewer_behind_a_turn_server_that_dies_delays_nobody(
         service.peers._peers[relayed.location.rpartition("/")[2]].on_closed(gone.set)
         await direct.plays(frames=direct.frames + 60, poses=len(direct.poses) + 60)
         assert len(client.transactions) < 20, "media asks nothing of the dead server"
-        await asyncio.wait_for(gone.wait(), 20)
+        await asyncio.wait_for(gone.wait(), PATIENCE_S)
         coturn.go_on()
         for peer in (direct, publisher, relayed):
             await peer.close()

@@ -13,7 +13,6 @@ from streamer.model import StreamState
 from tests.fakes import PATIENCE_S, RecordingSink
 from tests.in_process import SDP, Camera, Http, Service, WebcamPeer, serving
 
-pytestmark = pytest.mark.timeout(60)
 MESSAGES_ONLY = "\r\n".join(
     [
         *("v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0"),

@@ -27,8 +27,6 @@ from streamer.pose.zones import Zones
 from tests.decoded import decode
 from tests.rigs.server import StreamerServer
 
-pytestmark = pytest.mark.timeout(60)
-
 NOSE, ANKLE = NAMES.index("nose"), NAMES.index("left_ankle")
 
 

@@ -49,8 +49,6 @@ from tests.rigs.recorder import Recorder
 from tests.rigs.rtsp import RtspServer
 from tests.rigs.workers import Worker, is_alive, workers_of
 
-pytestmark = pytest.mark.timeout(60)
-
 WORKERS = WorkersConfig()
 StartServer = Callable[..., RtspServer]
 

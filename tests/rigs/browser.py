@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from numpy.typing import NDArray
-    from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+    from playwright.async_api import (
+        Browser,
+        BrowserContext,
+        ConsoleMessage,
+        Page,
+        Playwright,
+        Request,
+    )
 
 COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 MAC_APPS = (
@@ -62,6 +69,7 @@ _READ_FRAME = """
 })
 """
 POLL_MS = 50
+PATIENCE_S = 60.0  # only what fails takes so long
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,23 @@ async def launch_chromium(
     extra_args: Sequence[str] = (),
     home: Path | None = None,
 ) -> AsyncIterator[Browser]:
-    """Run a headless Chromium with a fresh profile; close it at the end.
+    """Run a Chromium with a driver of its own; close it at the end. The arguments are those of
+    ``start_chromium``."""
+    async with async_playwright() as playwright:
+        browser = await start_chromium(playwright, fake_camera, extra_args, home)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+async def start_chromium(
+    playwright: Playwright,
+    fake_camera: Path | None = None,
+    extra_args: Sequence[str] = (),
+    home: Path | None = None,
+) -> Browser:
+    """A headless Chromium with a fresh profile.
 
     ``fake_camera`` is a bare MJPEG (or Y4M) file that its camera plays in a loop; without one
     there is no camera at all. The permission to use it is granted. ``home`` is its user's folder,
@@ -109,17 +133,12 @@ async def launch_chromium(
     flags = [*FLAGS, *extra_args]
     if fake_camera is not None:
         flags += [*FAKE_CAMERA_FLAGS, f"--use-file-for-fake-video-capture={fake_camera}"]
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=find_chromium(),
-            headless=True,
-            args=flags,
-            env={**os.environ, "HOME": str(home)} if home else None,
-        )
-        try:
-            yield browser
-        finally:
-            await browser.close()
+    return await playwright.chromium.launch(
+        executable_path=find_chromium(),
+        headless=True,
+        args=flags,
+        env={**os.environ, "HOME": str(home)} if home else None,
+    )
 
 
 async def read_video_frame(
@@ -137,7 +156,7 @@ async def read_video_frame(
     return ShownFrame(pixels, shown["rtpTimestamp"], shown["value"])
 
 
-async def until(page: Page, expression: str, timeout_s: float = 30.0) -> None:
+async def until(page: Page, expression: str, timeout_s: float = PATIENCE_S) -> None:
     """Wait until the JavaScript is true (Playwright's own wait needs eval, which the pages forbid)."""
     async with asyncio.timeout(
         timeout_s

@@ -14,7 +14,7 @@ from typing import Final, Self
 from tests.rigs.certificate import make_certificate
 from tests.rigs.net import free_port
 
-START_TIMEOUT_S: Final = 10.0
+START_TIMEOUT_S: Final = 60.0
 _SHOWN: Final = Path(__file__).parents[2] / "docs" / "reaching.md"
 _FRAME: Final = """
 daemon off;

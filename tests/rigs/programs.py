@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-NEWS_TIMEOUT_S = 30.0
-END_TIMEOUT_S = 10.0
+NEWS_TIMEOUT_S = 60.0
+END_TIMEOUT_S = 60.0
 
 
 class Program:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SERVER = Path(__file__).with_name("gst_rtsp_server.py")
 # Debian's GStreamer bindings belong to the system's Python, not to the project's environment.
 PYTHON = os.environ.get("STREAMER_TEST_GST_PYTHON", "/usr/bin/python3")
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 
 
 class RtspServer:

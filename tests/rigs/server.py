@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 START_TIMEOUT_S = 180.0  # libraries from a cold disk, on a busy machine
-STOP_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 60.0  # it ends by itself in 10 s, if a busy machine lets it
+ANSWER_TIMEOUT_S = 60.0
 
 _TELLING = ("/api/v1/streams", "/metrics", "/readyz", "/api/v1/streams/no-such", "/")
 """What says most of a service; an error, too."""
@@ -140,7 +141,7 @@ class StreamerServer:
 
     def ask(self, method: str, path: str, headers: Mapping[str, str]) -> str:
         """The body of the answer, whatever its status."""
-        connection = self._connection()
+        connection = self._connection(ANSWER_TIMEOUT_S)
         try:
             connection.request(method, path, headers=dict(headers))
             return connection.getresponse().read().decode("utf-8", "replace")
@@ -206,12 +207,14 @@ class StreamerServer:
     def _proc(self, name: str) -> Path:
         return Path(f"/proc/{self.pid}") / name
 
-    def _connection(self) -> http.client.HTTPConnection:
+    def _connection(self, timeout_s: float = 2.0) -> http.client.HTTPConnection:
         if not self._tls:
-            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         trusting = ssl.create_default_context()
         trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
-        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=2, context=trusting)
+        return http.client.HTTPSConnection(
+            "127.0.0.1", self.port, timeout=timeout_s, context=trusting
+        )
 
     def _is_ready(self) -> bool:
         connection = self._connection()

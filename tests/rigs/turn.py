@@ -15,7 +15,7 @@ from tests.rigs.secrets import secret
 if TYPE_CHECKING:
     from pathlib import Path
 
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 SECRET = secret("turn")
 
 

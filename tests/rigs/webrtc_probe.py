@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
     ChangeSdp = Callable[[str], str]
 
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 ENOUGH_BITRATE = 4_000_000
 """What the probe says that its network bears, bits/s: more than any server here wants to send."""
 

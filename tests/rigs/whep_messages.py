@@ -13,7 +13,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 RETRY_S = 0.2
 
 

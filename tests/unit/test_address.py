@@ -268,10 +268,12 @@ class DeadNameServer:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.was_asked = threading.Event()
         self.answers = threading.Event()
 
     def __call__(self, host: str, port: object, **_: object) -> list[Any]:
         self.asked.append(host)
+        self.was_asked.set()
         if host != "localhost":
             assert self.answers.wait(PATIENCE_S)
         return answer("127.0.0.1")(host, port)
@@ -311,6 +313,7 @@ async def test_name_server_that_never_answers_holds_up_nobody_else(dead: DeadNam
     for _ in range(3):
         with pytest.raises(SourceUnreachable):
             await resolve(CameraUrl("rtsp", "slow.example", 554, ""), ALLOWED, timeout_s=0.01)
+    assert await asyncio.to_thread(dead.was_asked.wait, PATIENCE_S)
     assert dead.asked == ["slow.example"]  # the retries joined the first
     assert await resolve_host("localhost", ALLOWED) == ["127.0.0.1"]
     waiting = asyncio.create_task(resolve_host("slow.example", ALLOWED))

@@ -567,7 +567,6 @@ def outcomes(pool: Pool, tasks: list[Task]) -> list[Event]:
     return found
 
 
-@pytest.mark.timeout(90)
 def test_a_process_that_crashes_fails_its_task_only() -> None:
     with Pool(1) as pool:
         crash, refused, done = outcomes(pool, [Crash(), Refuse(), Count(5)])

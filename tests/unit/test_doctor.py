@@ -14,7 +14,7 @@ from streamer.cli import main
 from streamer.config import Config, FilesConfig, FileSource, RtspSource, StreamConfig
 from streamer.doctor import _all_streams, examine, machine, network, service
 from streamer.doctor.finding import Finding, lines, problem
-from tests.rigs.net import free_port
+from tests.rigs.net import free_port, free_udp_ports
 
 SECRET = "hunter2"
 
@@ -78,8 +78,8 @@ def test_models_that_are_missing_or_damaged_are_problems(
 
 
 def test_port_that_another_program_has_is_a_problem() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)) as other:
         other.settimeout(0)
         (taken,) = service.ports(config(server={"port": port}))
     assert taken.level == "problem" and str(port) in taken.text
@@ -87,9 +87,9 @@ def test_port_that_another_program_has_is_a_problem() -> None:
 
 
 def test_video_ports_that_are_taken_or_too_few_are_told() -> None:
+    (port,) = free_udp_ports(1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-        other.bind(("", 0))
-        port = other.getsockname()[1]
+        other.bind(("", port))
         one = config(server={"port": 0}, webrtc={"udp_ports": f"{port}-{port}"})
         assert levels(service.ports(one)) == ["problem"]
     assert levels(service.ports(one)) == ["warning"]

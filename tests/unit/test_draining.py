@@ -59,6 +59,8 @@ import asyncio, logging, sys, threading, time
 from streamer.draining import Stop
 
 async def main():
+    if sys.argv[2] == "hangs":
+        threading.Thread(target=time.sleep, args=(60,), name="a-camera").start()
     stop = Stop(deadline_s=float(sys.argv[1]))
     stop.listen()
     print("up", flush=True)
@@ -68,7 +70,6 @@ async def main():
         logging.basicConfig()
         logging.error("x" * 1_000_000)
     if sys.argv[2] == "hangs":
-        threading.Thread(target=time.sleep, args=(60,), name="a-camera").start()
         time.sleep(60)  # the event loop too
 
 asyncio.run(main())
@@ -99,7 +100,7 @@ def test_service_ends_in_time_and_well_though_its_threads_and_its_loop_hang() ->
 
 
 def test_service_ends_in_time_though_nobody_reads_its_log() -> None:
-    with start(0.2, "says too much") as process:
+    with start(1.0, "says too much") as process:
         process.terminate()
         assert process.stdout is not None
         assert process.stdout.readline() == "draining\n"

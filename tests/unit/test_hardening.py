@@ -12,6 +12,7 @@ from aiortc.rtcsctptransport import DataChunk, HeartbeatChunk, InitChunk, SackCh
 from aiortc.rtp import RtcpPacket, RtpPacket
 
 from streamer.webrtc import hardening, patches
+from tests.fakes import PATIENCE_S
 from tests.fuzz.targets.sctp import TAG, packet_of
 
 OPEN = struct.pack("!BBHLHH", 3, 0x82, 0, 0, 9, 0) + b"landmarks"  # RFC 8832, section 5.1
@@ -60,7 +61,7 @@ async def is_well(sctp: Any) -> bool:
 @pytest.mark.parametrize("length", [0, 1, 3])
 async def test_parameter_shorter_than_its_head_ends_nothing(sctp: Any, length: int) -> None:
     heartbeat = struct.pack("!BBHHH", HeartbeatChunk.type, 0, 8, 1, length)
-    await asyncio.wait_for(sctp._handle_data(packet_of(heartbeat)), 5)
+    await asyncio.wait_for(sctp._handle_data(packet_of(heartbeat)), PATIENCE_S)
     assert await is_well(sctp)
 
 

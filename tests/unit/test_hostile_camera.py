@@ -16,7 +16,9 @@ from streamer.errors import (
 from streamer.model import Frame, Packet, VideoInfo
 from streamer.sources.rtsp import RtspCamera
 
-CONFIG = RtspConfig(open_timeout_s=0.5, read_timeout_s=0.5)
+PATIENT = RtspConfig(open_timeout_s=60.0, read_timeout_s=60.0)
+QUICK = RtspConfig(open_timeout_s=0.5, read_timeout_s=0.5)  # where nothing else ends it
+SOON = RtspConfig(open_timeout_s=5.0, read_timeout_s=5.0)  # nor before an answer has come
 SDP = b"v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=x\r\nt=0 0\r\n"
 
 Listen = Callable[..., Awaitable[int]]
@@ -76,8 +78,8 @@ async def talk(
             await asyncio.sleep(0.01)  # so that the pieces are not sent as one
 
 
-async def visit(port: int) -> StreamerError:
-    camera = RtspCamera(RtspSource(url=f"rtsp://u:s3cret@127.0.0.1:{port}/x"), CONFIG)
+async def visit(port: int, config: RtspConfig = PATIENT) -> StreamerError:
+    camera = RtspCamera(RtspSource(url=f"rtsp://u:s3cret@127.0.0.1:{port}/x"), config)
     with pytest.raises(StreamerError) as caught:
         await camera.run(NoFrames())
     assert "s3cret" not in str(caught.value)
@@ -113,7 +115,7 @@ async def test_redirect_reaches_nobody(listen: Listen, pieces: list[bytes], afte
 
 
 async def test_port_that_says_nothing_is_unreachable(listen: Listen) -> None:
-    error = await visit(await listen())
+    error = await visit(await listen(), QUICK)
     assert isinstance(error, SourceUnreachable)
     assert "does not answer" in str(error)
 
@@ -130,7 +132,7 @@ async def test_port_that_says_nothing_is_unreachable(listen: Listen) -> None:
 async def test_port_that_speaks_something_else_is_unusable(
     listen: Listen, pieces: list[bytes]
 ) -> None:
-    error = await visit(await listen(*pieces))
+    error = await visit(await listen(*pieces), SOON)
     assert isinstance(error, SourceUnusable)
     assert "does not speak RTSP" in str(error)
 
@@ -165,6 +167,6 @@ async def test_camera_that_leaves_in_the_middle_of_opening_is_unusable() -> None
 
 async def test_tls_is_not_spoken_by_a_plain_port(listen: Listen) -> None:
     port = await listen(b"RTSP/1.0 200 OK\r\n\r\n")
-    camera = RtspCamera(RtspSource(url=f"rtsps://127.0.0.1:{port}/x"), CONFIG)
+    camera = RtspCamera(RtspSource(url=f"rtsps://127.0.0.1:{port}/x"), QUICK)
     with pytest.raises((SourceUnusable, SourceUnreachable)):
         await camera.run(NoFrames())

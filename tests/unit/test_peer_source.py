@@ -13,6 +13,7 @@ from streamer.webrtc import decoding as decoding_module
 from streamer.webrtc import source as source_module
 from streamer.webrtc.decoding import MAX_BURST, MAX_WAITING
 from streamer.webrtc.source import PeerSource
+from tests.fakes import PATIENCE_S
 from tests.publisher import Publisher, Receiver
 
 
@@ -34,7 +35,10 @@ async def publisher() -> AsyncIterator[Publisher]:
 @contextlib.asynccontextmanager
 async def running(source: PeerSource, receiver: Receiver) -> AsyncIterator[asyncio.Task[None]]:
     task = asyncio.create_task(source.run(receiver))
-    await asyncio.sleep(0.01)  # it has begun
+    camera = source._camera
+    assert camera is not None
+    while camera.on_packet is None and not task.done():  # noqa: ASYNC110 - its beginning sets no event
+        await asyncio.sleep(0)
     try:
         yield task
     finally:
@@ -114,7 +118,7 @@ async def test_no_thread_outlives_a_run(source: PeerSource, publisher: Publisher
         assert {t.name for t in set(threading.enumerate()) - before} == {"video-decoder"}
     left = [each for each in set(threading.enumerate()) - before if each.name == "video-decoder"]
     for thread in left:  # its work is done, and the thread about to end
-        await asyncio.to_thread(thread.join, 5.0)
+        await asyncio.to_thread(thread.join, PATIENCE_S)
     assert not any(thread.is_alive() for thread in left)
 
 
@@ -130,9 +134,10 @@ async def test_nothing_is_decoded_while_nobody_runs_it_and_then_from_a_new_key_f
         await publisher.show()
     assert publisher.transport.keyframe_requests == 0
     async with running(source, second):
-        assert publisher.transport.keyframe_requests == 1
+        await publisher.transport.keyframe_requests_come(1)
         await publisher.show()
         assert second.packets == []
+        assert publisher.transport.keyframe_requests == 1
         await publisher.show(key=True)
         await publisher.show()
         frames = await second.shows(2)
@@ -149,7 +154,7 @@ async def test_silent_publisher_is_said_so_and_goes_on_when_it_does(
     source.attach(publisher.receiver)
     with pytest.raises(SourceStalled):
         await source.run(receiver)
-    monkeypatch.setattr(source_module, "STALL_S", 5.0)
+    monkeypatch.setattr(source_module, "STALL_S", 3600.0)
     async with running(source, receiver):
         await publisher.show(key=True)
         await receiver.shows(1)

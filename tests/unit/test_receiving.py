@@ -10,6 +10,7 @@ from aiortc import RTCPeerConnection
 from aiortc.rtp import RtcpByePacket, RtpPacket
 
 from streamer.webrtc.receiving import Reception
+from tests.fakes import PATIENCE_S
 from tests.publisher import SERVER_SSRC, SSRC, Publisher
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ async def test_end_is_noticed_at_once_and_leaves_no_thread(way: str) -> None:
             taken.reception.end()
     assert taken.reception.ended.done()
     assert publisher.receiver.track.readyState == "ended"
-    await asyncio.to_thread(thread.join, 5.0)
+    await asyncio.to_thread(thread.join, PATIENCE_S)
     assert not thread.is_alive()
     await publisher.show()
     assert len(taken.packets) == 1

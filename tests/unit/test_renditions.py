@@ -1,6 +1,7 @@
 """Which feed each viewer of a stream sees, and when it changes to another."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
@@ -106,16 +107,18 @@ class Watching:
         return list(dict.fromkeys(time // FRAME for time in times))
 
     async def sees(self, show: Callable[[], None]) -> int:
-        """Shows pictures until one goes out; its number."""
+        """Shows pictures until one of them goes out; its number. What else goes out, reports and pictures of
+        before, does not count."""
+        before = self.bench.number
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 show()
-                self.transport.news.clear()
-                try:
-                    await asyncio.wait_for(self.transport.news.wait(), 0.2)
-                except TimeoutError:
-                    continue
-                return self.numbers()[-1]
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.2):
+                        while not (seen := [each for each in self.numbers() if each > before]):
+                            self.transport.news.clear()
+                            await self.transport.news.wait()
+                        return seen[-1]
 
     @property
     def feed_name(self) -> str:

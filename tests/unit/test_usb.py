@@ -25,6 +25,7 @@ from streamer.errors import (
 )
 from streamer.sources import usb
 from streamer.sources.usb import UsbCamera, list_devices, open_device
+from tests.fakes import PATIENCE_S
 from tests.rigs.clips import Clips
 from tests.rigs.recorder import Recorder
 
@@ -169,7 +170,7 @@ async def test_pictures_of_a_camera_come_through_and_its_end_is_a_loss(
     recorder = Recorder()
     running = asyncio.create_task(UsbCamera(UsbSource(device="/dev/video0")).run(recorder))
     try:
-        await asyncio.wait_for(recorder.frames_come(5), 10)
+        await asyncio.wait_for(recorder.frames_come(5), PATIENCE_S)
     finally:
         unplugged.set()
     with pytest.raises(SourceLost):
