@@ -138,7 +138,9 @@ class RemoteReader:
             if left_s <= 0:
                 return
             unsettled = self.edge is not None and not self.edge.reached
-            await asyncio.wait({self.ended}, timeout=QUIET_S if unsettled else left_s)
+            # Also after a while in which nothing is due: the first packet makes the rest due sooner.
+            look_s = QUIET_S if unsettled else min(left_s, read_timeout_s)
+            await asyncio.wait({self.ended}, timeout=look_s)
             if self.edge is not None:
                 self.edge.settle()
         self.ended.result()

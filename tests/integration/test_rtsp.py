@@ -35,7 +35,7 @@ from tests.rigs.rtsp import RtspServer
 from tests.rigs.workers import is_alive, workers_of
 
 PATIENT = RtspConfig(open_timeout_s=60.0, read_timeout_s=60.0)
-SOON = RtspConfig(open_timeout_s=5.0, read_timeout_s=5.0)  # for one that falls silent
+SOON = RtspConfig(open_timeout_s=90.0, read_timeout_s=3.0)  # for one that falls silent
 QUICK = RtspConfig(open_timeout_s=1.0, read_timeout_s=1.0)  # for one that says nothing
 PASSWORD = "p@s/w:%rd#ä"
 StartServer = Callable[..., RtspServer]
@@ -59,7 +59,8 @@ class Running:
 
     async def error(self) -> StreamerError:
         with pytest.raises(StreamerError) as caught:
-            await self.task
+            async with asyncio.timeout(PATIENCE_S):
+                await self.task
         return caught.value
 
     async def cancel(self) -> None:
