@@ -28,7 +28,11 @@ def find_inputs(
     found: dict[Path, str] = {}
     missing: list[Missing] = []
     for argument in arguments:
-        files = list(_expand(argument, out.resolve()))
+        try:
+            files = list(_expand(argument, out.resolve()))
+        except OSError as error:  # a name that is too long, a folder that is not ours
+            missing.append((argument, error.strerror))
+            continue
         if not files:
             missing.append((argument, _why_nothing(argument)))
         for path, name in files:

@@ -77,7 +77,7 @@ def test_a_file_given_by_name_is_tried_whatever_it_is_called_and_only_once(tmp_p
 def test_arguments_that_stand_for_nothing_are_told_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     os.mkfifo(tmp_path / "pipe")
-    names = ["gone.mp4", "*.mp4", "empty", "pipe"]
+    names = ["gone.mp4", "*.mp4", "empty", "pipe", 300 * "x" + ".mp4"]
     inputs, missing = find_inputs([str(tmp_path / name) for name in names], tmp_path / "out")
     assert not inputs
     assert [reason for _, reason in missing] == [
@@ -85,6 +85,7 @@ def test_arguments_that_stand_for_nothing_are_told_with_the_reason(tmp_path: Pat
         "no video or picture matches this",
         "there are no videos or pictures in this folder",
         "this is no file",
+        "File name too long",
     ]
 
 

@@ -1,5 +1,6 @@
 """SDP offers, as a stranger posts them to /webcam, /whip and /whep."""
 
+from aioice.mdns import is_mdns_hostname
 from aiortc.sdp import SessionDescription
 
 from streamer.config import LimitsConfig
@@ -16,4 +17,6 @@ def fuzz(data: bytes) -> None:
     again = SessionDescription.parse(offer.sdp)  # as aiortc does with what we hand on
     assert 1 <= len(again.media) <= LimitsConfig().max_media_sections
     assert offer.username_fragment
-    assert ".local" not in "".join(each.ip or "" for m in again.media for each in m.ice_candidates)
+    # Names that aioice would try to resolve.
+    hosts = [each.ip or "" for media in again.media for each in media.ice_candidates]
+    assert not any(map(is_mdns_hostname, hosts))
