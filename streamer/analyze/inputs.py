@@ -31,7 +31,7 @@ def find_inputs(
         try:
             files = list(_expand(argument, out.resolve()))
         except OSError as error:  # a name that is too long, a folder that is not ours
-            missing.append((argument, error.strerror))
+            missing.append((argument, error.strerror or str(error)))
             continue
         if not files:
             missing.append((argument, _why_nothing(argument)))
