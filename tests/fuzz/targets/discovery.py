@@ -1,11 +1,8 @@
 """Answers to a search for cameras: anybody in the network may send one."""
 
-import logging
-
 from streamer.config import OnvifConfig
 from streamer.sources.discovery import CameraFinder, _matches
 
-logging.getLogger("streamer").setLevel(logging.CRITICAL)
 _finder = CameraFinder(OnvifConfig(), ["127.0.0.0/8", "10.0.0.0/8"])
 
 

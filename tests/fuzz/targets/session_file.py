@@ -1,7 +1,6 @@
 """The sessions that are remembered over a restart, after somebody has had their way with the file: nobody
 comes in by it who has not signed in."""
 
-import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,10 +16,6 @@ CALLERS = {
     "0000000a": Caller("0000000a", "tablet", ("view:door",), datetime(2026, 2, 1, tzinfo=UTC)),
 }
 LASTS_S = 365 * 86400.0
-
-logging.getLogger("streamer.access.session_file").setLevel(
-    logging.CRITICAL
-)  # trouble is what comes here
 
 
 class _File(SessionFile):

@@ -4,7 +4,6 @@ and what can is understood by both in the same way."""
 import contextlib
 import io
 import json
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,6 @@ from tests.fuzz.pieces import keys
 
 SECRET = f"st-0000000a-{'A' * 43}"
 """Of the first token of the corpus."""
-
-logging.getLogger("streamer.access.book").setLevel(logging.CRITICAL)  # trouble is what comes here
 
 
 class _File(type(Path())):  # type: ignore[misc] # Path() is a path of this system's kind
