@@ -129,10 +129,11 @@ def _said(record: logging.LogRecord) -> str:
 @dataclass(slots=True)
 class _Known:
     """A line that was said: when it was last, for how long it need not be again, and how often and when it
-    would have been."""
+    would have been. ``record``: of what was held back; most lines are said once, and a hundred peers' would
+    be as many records."""
 
-    record: logging.LogRecord
     said_mono: float
+    record: logging.LogRecord | None = None
     quiet_s: float = FIRST_QUIET_S
     held: int = 0
     held_mono: float = 0.0
@@ -185,16 +186,15 @@ class Repeats(logging.Filter):
             *(record.name, record.levelno, record.getMessage()),
             *(fields.get("stream"), fields.get("client")),
         )
-        now, kept = self._clock(), _kept(record)
+        now = self._clock()
         known = self._known.pop(key, None)
         if known is None or now - known.said_mono >= 2 * known.quiet_s:
-            known = _Known(kept, now)
+            known = _Known(now)
             is_news = True
         elif now - known.said_mono < known.quiet_s:
-            known.record, known.held, known.held_mono = kept, known.held + 1, now
+            known.record, known.held, known.held_mono = _kept(record), known.held + 1, now
             is_news = False
         else:
-            known.record = kept
             record.more = known.held
             self._begin_anew(known, now)
             is_news = True
@@ -204,13 +204,14 @@ class Repeats(logging.Filter):
         return is_news
 
     def _say_again(self, known: _Known, now: float) -> logging.LogRecord:
+        assert known.record is not None  # it was held back
         record = logging.makeLogRecord(known.record.__dict__)
         record.more = known.held - 1
         self._begin_anew(known, now)
         return record
 
     def _begin_anew(self, known: _Known, now: float) -> None:
-        known.said_mono, known.held = now, 0
+        known.said_mono, known.record, known.held = now, None, 0
         known.quiet_s = min(2 * known.quiet_s, LAST_QUIET_S)
 
     def _has_room(self, record: logging.LogRecord) -> bool:
