@@ -39,10 +39,10 @@ class Breaker:
         """``now_s``: by any steady clock."""
         self.deaths += 1
         if self._trial_from_s is not None:
-            if now_s - self._trial_from_s < WINDOW_S:
+            if 0.0 <= now_s - self._trial_from_s < WINDOW_S:
                 self._open_s = min(2 * self._open_s, self._retry.open_cap_s)
                 return self._open(now_s)
-            self.close()
+            self.close()  # it lived on; or somebody did not wait for the trial, and began anew by hand
         self._recent.append(now_s)
         while now_s - self._recent[0] >= WINDOW_S:
             self._recent.popleft()

@@ -245,6 +245,13 @@ class Session:
         self._notice_due.set()
 
     @property
+    def result(self) -> PoseResult | None:
+        """Of the newest frame, while it is live and poses come."""
+        status = self.status
+        comes = status.state is StreamState.LIVE and status.error_kind is None
+        return self.last_result if comes else None
+
+    @property
     def frame_age_s(self) -> float | None:
         """Since the newest processed frame reached the server; None before the first."""
         return self._meter.frame_age_s

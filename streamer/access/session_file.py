@@ -41,8 +41,13 @@ else:
         return found.st_uid != os.geteuid() or bool(found.st_mode & 0o022)
 
 
-def _open_plain(path: str, flags: int) -> int:
+def _open_plain(path: str | Path, flags: int) -> int:
     return os.open(path, flags | _PLAIN_ONLY)
+
+
+def _empty(path: Path) -> None:
+    """And not what a link leads to that was put in its place. Raises OSError."""
+    os.close(_open_plain(path, os.O_WRONLY | os.O_TRUNC))
 
 
 class _Content(Section):
@@ -112,7 +117,7 @@ class SessionFile:
     def _remove(self) -> bool:
         """Whether nothing is left. A full disk lets files be removed, a read-only folder lets them be
         emptied."""
-        for way in (os.unlink, lambda path: os.truncate(path, 0)):
+        for way in (os.unlink, _empty):
             try:
                 way(self.path)
             except FileNotFoundError:

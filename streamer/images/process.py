@@ -21,7 +21,7 @@ from streamer.errors import (
 )
 from streamer.images.job import LENGTHS, MAX_HEADER_BYTES, Analysis, Job, pack
 from streamer.isolation.nursery import environment
-from streamer.pose.models import default_cache_dir
+from streamer.pose.models import default_cache_dir, places
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ class PictureProcess:
         memory_bytes = MEMORY_BASE_BYTES + MEMORY_BYTES_PER_PIXEL * max_pixels
         process = self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "streamer.images"),
-            *(str(default_cache_dir()), str(max_pixels), str(memory_bytes)),
+            *(str(max_pixels), str(memory_bytes), *places(default_cache_dir())),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=environment(),

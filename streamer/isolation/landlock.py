@@ -55,6 +55,7 @@ _CONNECT_TCP: Final = 1 << 1
 
 _FILE_RIGHTS: Final = {0: 0, 1: 13, 2: 14, 3: 15, 4: 15}
 """How many rights to files a version knows; 16 from version 5 on. Of the later ones we know nothing yet."""
+_EMPTYING_SINCE: Final = 3  # Linux 6.2
 _NETWORK_SINCE: Final = 4  # Linux 6.7
 _ALL_NETWORK: Final = 0b11  # to bind and to connect
 _SCOPES_SINCE: Final = 6  # Linux 6.12
@@ -88,6 +89,7 @@ def gaps(of_version: int) -> str:
     could keep it from."""
     can = {
         "read and write the files of the service's user": of_version < 1,
+        "empty the files of the service's user": 1 <= of_version < _EMPTYING_SINCE,
         "connect to any TCP port": of_version < _NETWORK_SINCE,
         "send signals to the service": of_version < _SCOPES_SINCE,
     }

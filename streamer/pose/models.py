@@ -109,6 +109,12 @@ def default_cache_dir() -> Path:
     return (Path(cache) if cache else Path.home() / ".cache") / "streamer" / "models"
 
 
+def places(folder: Path) -> tuple[str, ...]:
+    """What a process must be let read for all models of this folder: it, and the bundles that are links,
+    since what those lead to lies elsewhere."""
+    return (str(folder), *(str(each) for each in folder.glob("*.task") if each.is_symlink()))
+
+
 def show_progress(step: str, done_bytes: int, total_bytes: int) -> None:
     """One line on stderr that fills up on a terminal; elsewhere one line when the step starts."""
     size = f"{total_bytes / 1e6:.0f} MB"

@@ -13,7 +13,7 @@ from streamer.isolation.landlock import CPU, Rights
 from streamer.model import Frame, Pose
 from streamer.pixels import small
 from streamer.pose import INPUT_WIDTH_PX
-from streamer.pose.models import FindModel
+from streamer.pose.models import FindModel, places
 from streamer.pose.packing import unpack
 
 ANSWER_TIMEOUT_S: Final = 20.0
@@ -38,7 +38,7 @@ class RemoteEstimator:
         self._bystanders: tuple[Pose, ...] = ()
         bundle = find_model(options.model_complexity, options.enable_segmentation)
         # The whole folder: another model may be wanted later.
-        rights = Rights(reads=(str(bundle.resolve().parent), *CPU))
+        rights = Rights(reads=(*places(bundle.parent), *CPU))
         self._child = Child("estimator", name, rights, workers)
         try:
             self._configure(options)

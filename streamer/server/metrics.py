@@ -150,8 +150,8 @@ class _Group:
         self.states[session.status.state] += 1
         self.viewers += stream.viewers
         self.pose_fps += stats.pose_fps
-        if session.status.state is StreamState.LIVE and session.last_result is not None:
-            self.people = (self.people or 0) + len(session.last_result.poses)
+        if (result := session.result) is not None:
+            self.people = (self.people or 0) + len(result.poses)
         if stats.frame_age_ms is not None:
             self.frame_age_s = max(self.frame_age_s or 0.0, stats.frame_age_ms / 1000)
         if stats.model_complexity is not None:
@@ -234,7 +234,7 @@ class Reading(Collector):
         )
         yield _gauge(
             "people",
-            "People in the newest frame of a live stream.",
+            "People in the newest frame of a stream that is live and has poses.",
             {label: group.people for label, group in groups},
         )
         yield _gauge(

@@ -21,7 +21,6 @@ from streamer.config import (
     VideoConfig,
 )
 from streamer.errors import Locked, NotAllowed, StorageFull
-from streamer.model import StreamState
 from streamer.outputs.output import Output
 from streamer.server.access import caller_of
 from streamer.server.guard import read_json
@@ -231,8 +230,7 @@ async def probe_camera(request: web.Request) -> web.Response:
 def stream_json(stream: Stream) -> dict[str, Any]:
     """A stream as the API shows it; never a credential."""
     session, status = stream.session, stream.session.status
-    told = status.state is StreamState.LIVE and status.error_kind is None
-    result = session.last_result if told else None
+    result = session.result
     return {
         "id": stream.id,
         "state": status.state.value,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import av
 import av.error
@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from streamer.aio import assert_off_loop, in_daemon_thread
 from streamer.config import FilesConfig, FileSource, WorkersConfig
-from streamer.errors import SourceEnded, SourceError, SourceLost, SourceUnusable
+from streamer.errors import SourceEnded, SourceError, SourceLost, SourceUnreachable, SourceUnusable
 from streamer.isolation.landlock import Rights
 from streamer.model import VIDEO_CLOCK_HZ, Frame, VideoInfo
 from streamer.pixels import to_frame, turned
@@ -29,7 +29,13 @@ from streamer.sources.formats import VIDEO_FORMATS
 from streamer.sources.reader import Progress, Watched, check_size, claimed_fps, first_video
 from streamer.sources.remote import RemoteReader
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 logger = logging.getLogger(__name__)
+
+FIND_S = 10.0
+"""For the file's folder to answer: one on the network may hang."""
 
 GOODBYE_S = 0.3
 """Time for the reader to end with the picture at hand."""
@@ -63,6 +69,7 @@ class FileCamera:
         self._source = source
         self._folders = [Path(folder) for folder in config.folders]
         self._workers = workers or WorkersConfig()
+        self._finding: Future[Path] | None = None
 
     @property
     def shown(self) -> dict[str, str]:
@@ -83,9 +90,7 @@ class FileCamera:
 
     async def run(self, receiver: FrameReceiver) -> None:
         """As ``ports.Source`` says; SourceEnded after the last picture of a file that does not loop."""
-        finding = partial(find, self._source.path, self._folders)
-        found: Path = await asyncio.wrap_future(in_daemon_thread("find-file", finding))
-        path = str(found)
+        path = str(await self._find())
         order = {"what": "file", "path": path, "loop": self._source.loop}
         rights = Rights(reads=(path,))  # this file alone, not what is beside it
         reader = RemoteReader(self.shown["path"], order, rights, receiver, self._workers)
@@ -98,6 +103,18 @@ class FileCamera:
             reader.quit()
             await reader.wait(GOODBYE_S)
             await reader.kill()
+
+    async def _find(self) -> Path:
+        """Raises SourceUnreachable when the disk does not answer; the next try waits for the same thread,
+        so that a disk that hangs for a week has one."""
+        if self._finding is None or self._finding.done():
+            finding = partial(find, self._source.path, self._folders)
+            self._finding = in_daemon_thread("find-file", finding)
+        try:
+            async with asyncio.timeout(FIND_S):
+                return await asyncio.wrap_future(self._finding)
+        except TimeoutError:
+            raise SourceUnreachable("the disk with this file does not answer") from None
 
 
 @dataclass(slots=True)

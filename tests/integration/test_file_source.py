@@ -23,6 +23,7 @@ from streamer.errors import (
     SourceForbidden,
     SourceLost,
     SourceNotFound,
+    SourceUnreachable,
     SourceUnusable,
     StreamerError,
 )
@@ -234,6 +235,29 @@ async def test_file_that_breaks_off_begins_anew(play: Play, tmp_path: Path) -> N
     playing = play("clip.mkv")
     await playing.frames_come(30)
     assert all(step > 0 for step in playing.steps)
+
+
+async def test_disk_that_does_not_answer_is_told_and_has_one_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answers = threading.Semaphore(0), threading.Event()
+
+    def hanging(*_: object) -> Path:
+        asked.release()
+        answers.wait(PATIENCE_S)
+        raise SourceNotFound("by now it answers")
+
+    monkeypatch.setattr(file, "find", hanging)
+    monkeypatch.setattr(file, "FIND_S", 0.01)
+    camera = FileCamera(FileSource(type="file", path="a.mp4"), FilesConfig(folders=[str(tmp_path)]))
+    for _ in range(3):
+        with pytest.raises(SourceUnreachable, match="does not answer"):
+            await camera.run(Recorder())
+    assert asked.acquire(timeout=PATIENCE_S) and not asked.acquire(blocking=False)
+    monkeypatch.setattr(file, "FIND_S", PATIENCE_S)
+    answers.set()
+    with pytest.raises(SourceNotFound, match="by now"):
+        await camera.run(Recorder())
 
 
 async def test_file_that_vanishes_while_it_plays_is_not_found_at_the_next_round(

@@ -42,6 +42,14 @@ async def process() -> AsyncIterator[PictureProcess]:
     await process.close()
 
 
+async def test_models_may_be_links(
+    process: PictureProcess, jpeg: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / (model := find_model(1)).name).symlink_to(model)
+    monkeypatch.setenv("STREAMER_MODELS_DIR", str(tmp_path))
+    assert (await process.analyse(jpeg, Job(str(find_model(1)), 5, 0.5))).people == 1
+
+
 def pid_of(process: PictureProcess) -> int:
     assert process._process is not None
     return process._process.pid

@@ -29,7 +29,7 @@ from streamer.config import (
 from streamer.errors import DecoderDied, EstimatorError, StreamerError
 from streamer.isolation.child import Child
 from streamer.isolation.landlock import NOTHING, Rights, version
-from streamer.isolation.nursery import nursery
+from streamer.isolation.nursery import environment, nursery
 from streamer.isolation.roles import ROLES
 from streamer.model import Packet
 from streamer.pose.models import find_model
@@ -313,7 +313,8 @@ worker.main = main
 sys.modules[worker.__name__] = worker
 runpy.run_module("streamer.images", run_name="__main__")
 """
-    command = [sys.executable, "-c", code, str(Path(model).parent), "1000", "1000"]
-    told = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    command = [sys.executable, "-P", "-c", code, "1000", "1000", str(Path(model).parent)]
+    ended = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment())
+    told = json.loads(ended.stdout)
     assert told.pop(f"read {model}") == "done"
     assert_held(told | {"signal parent 0": ON_OTHERS})

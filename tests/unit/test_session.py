@@ -697,11 +697,14 @@ async def test_live_stream_without_poses_says_so_until_they_come_again(bench: Be
         StreamState.LIVE,
         EstimatorReplaced.kind,
     )
+    newest = bench.session.result
+    assert newest is None
     bench.session._on_trouble(EstimatorSilent("as far as its frames know"))
     assert bench.session.status.error_kind == EstimatorReplaced.kind
     bench.source.put(make_frame(3 * FRAME))
     await bench.sink.results_come(2)
     assert bench.session.status == Status(StreamState.LIVE)
+    assert bench.session.result is not None
     told = [status.error_kind for status in bench.sink.statuses[-3:]]
     assert told == [None, EstimatorReplaced.kind, None]
 
