@@ -24,7 +24,7 @@ from streamer.errors import (
     ShuttingDown,
     StreamerError,
 )
-from streamer.heap import give_back_memory
+from streamer.heap import forget_cycles
 from streamer.model import Status, StreamState
 from streamer.outputs.output import Output
 from streamer.outputs.stills import Stills
@@ -170,7 +170,7 @@ class Streams:
             if stream.kept:
                 self._memory.save()
         await stream.close()
-        await asyncio.to_thread(give_back_memory)
+        await asyncio.to_thread(forget_cycles)
 
     def say_goodbye(self) -> None:
         """The server shuts down: listeners are told what they wait for, and that it will be back."""
