@@ -216,6 +216,17 @@ class Camera(VideoStreamTrack):
         return picture
 
 
+async def close_code(websocket: aiohttp.ClientWebSocketResponse) -> int:
+    """With which the server closes, after whatever it says before. The connection's own code may be another:
+    of who could not answer before it was cut."""
+    async with asyncio.timeout(PATIENCE_S):
+        while (message := await websocket.receive()).type is aiohttp.WSMsgType.TEXT:
+            pass
+    assert message.type is aiohttp.WSMsgType.CLOSE
+    code: int = message.data
+    return code
+
+
 class WebcamPeer:
     """What the webcam page is, in plain aiortc: a camera up, video and messages back."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import ClientResponse, WSMsgType
+from aiohttp import ClientResponse
 from aiortc import RTCSessionDescription
 
 from streamer.access.book import TokenBook
@@ -20,7 +20,7 @@ from streamer.server import access
 from streamer.server.access import ACCESS
 from streamer.webrtc.source import PeerSource
 from tests.fakes import PATIENCE_S, make_frame
-from tests.in_process import SDP, Http, Service, WebcamPeer, serving
+from tests.in_process import SDP, Http, Service, WebcamPeer, close_code, serving
 
 STATIC = "a-token-of-16-chars"
 FRIEND = "https://friend.example"
@@ -289,10 +289,7 @@ async def test_revoked_token_cuts_all_that_is_open_with_it_and_nothing_else(
         opened = await http.post("/whep/door", data=offer, headers=shown | SDP)
         assert opened.status == 201 and len(guarded.service.peers) == 1
         guarded.revoke(viewer)
-        async with asyncio.timeout(PATIENCE_S):
-            async for message in websocket:
-                assert message.type is WSMsgType.TEXT
-        assert websocket.close_code == aiohttp.WSCloseCode.POLICY_VIOLATION
+        assert await close_code(websocket) == aiohttp.WSCloseCode.POLICY_VIOLATION
         await ends(events.read())
         await ends(pictures.read())
         await until(lambda: not len(guarded.service.peers))
@@ -311,12 +308,11 @@ async def test_expired_token_cuts_what_is_open_with_it(guarded: Guarded) -> None
     short = guarded.token("view", lasts=timedelta(seconds=2))
     guarded.look()
     async with guarded.http.ws_connect(LANDMARKS, headers=short) as websocket:
-        async with asyncio.timeout(PATIENCE_S):
-            while not websocket.closed:
-                guarded.look()
-                with contextlib.suppress(TimeoutError):
-                    await websocket.receive(timeout=0.1)
-        assert websocket.close_code == aiohttp.WSCloseCode.POLICY_VIOLATION
+        closing = asyncio.create_task(close_code(websocket))
+        while not closing.done():
+            guarded.look()
+            await asyncio.wait({closing}, timeout=0.1)
+        assert await closing == aiohttp.WSCloseCode.POLICY_VIOLATION
 
 
 async def test_revoked_publisher_takes_its_stream_along(guarded: Guarded) -> None:
