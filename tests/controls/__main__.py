@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 TIMEOUT_S: Final = 300.0
 """For the tests of one control; those of all of them have as much for each."""
 
+PATIENCE_S: Final = 20.0
+"""What tests here wait for mostly does not come."""
+
 HELD_BY: Final = ("AssertionError", "assert ", "Failed", "TimeoutError", "streamer.")
 """How a test fails that notices: what it asserts does not hold, an error or an event does not come, or an
 error of ours that should not have. A program that is merely broken fails with others, and proves nothing."""
@@ -117,7 +120,11 @@ def _run_tests(
             *("--tb=short", f"--junitxml={report}", *options, *tests),
         ],
         cwd=tree,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            **os.environ,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "TESTS_PATIENCE_S": f"{PATIENCE_S:g}",
+        },
         capture_output=True,
         text=True,
         timeout=timeout_s,
