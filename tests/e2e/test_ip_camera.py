@@ -127,5 +127,10 @@ async def test_the_page_says_that_the_server_is_gone_and_finds_it_again(
 
     running.kill()
     await expect(state).to_have_attribute("data-state", "reconnecting")
+    await expect(page.locator("#state-next")).to_contain_text("trying again")
+    await page.set_viewport_size(
+        {"width": 1000, "height": 800}
+    )  # the narrowest with all in one line
+    assert await page.evaluate("document.documentElement.scrollWidth") == 1000
     running.start()  # the camera was added through the API: the server remembers it
     await expect(state).to_have_attribute("data-state", "live")
