@@ -15,7 +15,7 @@ from aiortc import RTCSessionDescription
 
 from streamer.access.book import TokenBook
 from streamer.access.store import TokenFile
-from streamer.config import ServerConfig
+from streamer.config import ServerConfig, WebRtcConfig
 from streamer.server import access
 from streamer.server.access import ACCESS
 from streamer.webrtc.source import PeerSource
@@ -40,7 +40,9 @@ class Guarded:
         self._book = TokenBook(self.file, STATIC)
         self._book.look()
         config = ServerConfig(token=STATIC, allowed_origins=[FRIEND])
-        self.service = Service(folder, server=config, tokens=self._book)
+        # Peers that never connect stay, until somebody ends them.
+        patient = WebRtcConfig(connect_timeout_s=3600.0)
+        self.service = Service(folder, server=config, webrtc=patient, tokens=self._book)
         self.http: Http
 
     def token(self, *scopes: str, lasts: timedelta | None = None) -> dict[str, str]:

@@ -51,6 +51,28 @@ async def test_connection_goes_to_the_checked_address_whatever_the_name_means_by
     assert visits == [str(ELSEWHERE)]
 
 
+async def test_nothing_from_a_redirect_on_is_passed_on() -> None:
+    """The child could follow it where no Landlock keeps it from."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"RTSP/1.0 200 OK\r\n\r\n")
+        await reader.readline()
+        writer.write(b"RTSP/1.0 302 Found\r\nLocation: rtsp://10.0.0.9/\r\n\r\n")
+        await writer.drain()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(answer, str(HERE), 0) as camera:
+        url = CameraUrl("rtsp", str(HERE), camera.sockets[0].getsockname()[1], "")
+        async with open_relay(url, [HERE], PATIENCE_S) as relay, asyncio.timeout(PATIENCE_S):
+            reader, writer = await asyncio.open_connection(relay.host, relay.port)
+            assert await reader.readuntil(b"\r\n\r\n") == b"RTSP/1.0 200 OK\r\n\r\n"
+            writer.write(b"DESCRIBE\r\n")
+            assert await reader.read() == b""
+            assert relay.redirected
+            writer.close()
+
+
 ANSWER = b"RTSP/1.0 200 OK\r\nCSeq: 3\r\n%b\r\n\r\nv=0\r\ns=x\nt"
 
 
