@@ -103,8 +103,9 @@ class Report:
 
 
 def warm_up_s(duration_s: float) -> float:
-    """15 % of the run, and 10 minutes of one that has a quarter for it."""
-    return max(0.15 * duration_s, min(600.0, 0.25 * duration_s))
+    """15 % of the run, and 25 minutes of one that has them to spare: until then the heaps fill the gaps between
+    what stays, 3 MB in that time, and less and less of it."""
+    return max(0.15 * duration_s, min(1500.0, 0.4 * duration_s))
 
 
 def bin_s(span_s: float, cycle_s: float) -> float:
