@@ -133,9 +133,10 @@ class PictureProcess:
     async def _start(self) -> asyncio.subprocess.Process:
         max_pixels = self._config.max_pixels
         memory_bytes = MEMORY_BASE_BYTES + MEMORY_BYTES_PER_PIXEL * max_pixels
+        models = await asyncio.to_thread(places, default_cache_dir())
         process = self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "streamer.images"),
-            *(str(max_pixels), str(memory_bytes), *places(default_cache_dir())),
+            *(str(max_pixels), str(memory_bytes), *models),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=environment(),
