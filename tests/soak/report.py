@@ -103,8 +103,8 @@ class Report:
 
 
 def warm_up_s(duration_s: float) -> float:
-    """15 % of the run, and 25 minutes of one that has them to spare: until then the heaps fill the gaps between
-    what stays, 3 MB in that time, and less and less of it."""
+    """15 % of the run, and 25 minutes of one that has them to spare: until then the heaps fill the gaps
+    between what stays, 3 MB in that time, and less and less of it."""
     return max(0.15 * duration_s, min(1500.0, 0.4 * duration_s))
 
 
