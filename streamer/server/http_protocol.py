@@ -88,6 +88,13 @@ class HttpProtocol(web.RequestHandler):
         if self._head_bytes > self._limits.max_header_bytes and phase is not Phase.PARTING:
             self._hang_up(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, self._too_long())
 
+    def check_head(self, request: web.BaseRequest) -> None:
+        """Of one that came whole, within one piece of data, nobody has counted the bytes yet. Raises
+        HTTPRequestHeaderFieldsTooLarge."""
+        size = len(request.raw_path) + sum(len(k) + len(v) + 4 for k, v in request.raw_headers)
+        if size > self._limits.max_header_bytes:
+            raise web.HTTPRequestHeaderFieldsTooLarge(reason=self._too_long())
+
     def enter(self, phase: Phase) -> None:
         self._connections.enter(self._connection, phase)
 
@@ -185,10 +192,13 @@ async def receiving(request: web.BaseRequest, timeout_s: float) -> AsyncIterator
 
 @web.middleware
 async def turn_away(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Tells those for whom there is no room. Raises LimitReached, TooManyRequests."""
+    """Tells those for whom there is no room, and who say too much. Raises LimitReached, TooManyRequests,
+    HTTPRequestHeaderFieldsTooLarge."""
     protocol = request.protocol
-    if isinstance(protocol, HttpProtocol) and protocol.refused is not None:
-        raise protocol.refused
+    if isinstance(protocol, HttpProtocol):
+        if protocol.refused is not None:
+            raise protocol.refused
+        protocol.check_head(request)
     return await handler(request)
 
 

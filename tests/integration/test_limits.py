@@ -228,6 +228,19 @@ async def test_head_that_grows_without_end_is_ended(tmp_path: Path) -> None:
         assert server.connections.figures.late == 0
 
 
+async def test_head_that_never_ends_is_refused(tmp_path: Path) -> None:
+    fields = b"".join(b"Y%d: %s\r\n" % (number, b"b" * 60) for number in range(80))
+    async with serving_within(tmp_path, max_header_bytes=4096) as server:
+        problem(await said(server.port, HEAD + b"a\r\n" + fields), 431, "header-too-large")
+
+
+async def test_whole_head_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    fields = b"".join(b"Y%d: %s\r\n" % (number, b"b" * 60) for number in range(80))
+    async with serving_within(tmp_path, max_header_bytes=4096) as server:
+        head = HEAD + b"a\r\nConnection: close\r\n" + fields + b"\r\n"
+        problem(await said(server.port, head), 431, "header-too-large")
+
+
 async def test_no_answer_names_a_version(http: Http) -> None:
     for path in ("/healthz", "/", "/nowhere", "/static/style.css"):
         assert (await http.get(path)).headers["Server"] == "Streamer"
@@ -357,7 +370,7 @@ async def test_camera_that_can_not_be_remembered_is_not_added(tmp_path: Path) ->
     async with serving(service) as http:
         response = await http.post("/api/v1/streams", json={"id": "door", "source": CAMERA})
         told: Any = await response.json(content_type=None)
-        assert (response.status, told["type"]) == (507, "urn:streamer:problem:storage-full")
+        assert (response.status, told.get("type")) == (507, "urn:streamer:problem:storage-full")
         assert "was not added" in told["detail"] and str(tmp_path) not in told["detail"]
         assert await (await http.get("/api/v1/streams")).json() == []
         assert not service.services.storage_ok
