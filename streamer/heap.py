@@ -34,9 +34,9 @@ def share_heaps() -> None:
 
 
 def forget_cycles() -> None:
-    """What an ended peer leaves, 2 MB of objects that refer to each other, goes now and not with a collection
-    some minutes later, to which as much comes as came and went until then. After ``settle_objects`` it takes
-    a millisecond or two. Then the memory is given back. Not for the event loop."""
+    """What ended peers leave are objects that refer to each other in circles. They go now, and not with a
+    collection some minutes later, until when more of them would come. After ``settle_objects`` there is
+    little to look at. Then the memory is given back. Not for the event loop."""
     gc.collect()
     give_back_memory()
 
