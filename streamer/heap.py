@@ -6,12 +6,23 @@ import functools
 import gc
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
 M_ARENA_MAX: Final = -8
 """Of mallopt (glibc's malloc.h)."""
 
 ARENAS: Final = 2
+
+
+class _MallInfo2(ctypes.Structure):
+    """glibc's malloc.h: ``uordblks`` is what is handed out of the heaps, ``hblkhd`` what is beside them."""
+
+    _fields_: ClassVar = [
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+        )
+    ]
 
 
 def settle_objects() -> None:
@@ -33,6 +44,19 @@ def share_heaps() -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
 
 
+def handed_out_bytes() -> int | None:
+    """What the process has of the C library and has not freed: what grows with a leak, where the resident
+    memory also grows with gaps between what lasts. Python's small objects are not in it
+    (``sys.getallocatedblocks``). None where the system is not glibc 2.33 or newer. Looks at every gap, 0.1 us
+    each, while nobody gets memory."""
+    mallinfo2 = getattr(_libc(), "mallinfo2", None)
+    if mallinfo2 is None:
+        return None
+    mallinfo2.restype = _MallInfo2
+    found = mallinfo2()
+    return int(found.uordblks + found.hblkhd)
+
+
 def forget_cycles() -> None:
     """What ended peers leave are objects that refer to each other in circles. They go now, and not with a
     collection some minutes later, until when more of them would come. After ``settle_objects`` there is
@@ -51,5 +75,8 @@ def give_back_memory() -> None:
 
 @functools.cache
 def _malloc_trim() -> Callable[[int], object]:
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-    return getattr(libc, "malloc_trim", lambda keep_bytes: None)
+    return getattr(_libc(), "malloc_trim", lambda keep_bytes: None)
+
+
+def _libc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if sys.platform == "linux" else None

@@ -4,6 +4,7 @@ import asyncio
 import os
 import platform
 import shutil
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from streamer import __version__
+from streamer.heap import handed_out_bytes
 from streamer.isolation.child import failures
 from streamer.server.health import why_not_ready
 from streamer.server.journal import JOURNAL
@@ -102,6 +104,7 @@ class Machine(Metrics):
                 *GC_COLLECTOR.collect(),
                 build,
                 _one("threads", "Threads of the process.", threading.active_count()),
+                *_memory(),
                 *_children(),
                 *_state(services.state_folder),
                 *_certificate(services.certificate_until()),
@@ -116,6 +119,15 @@ def buckets(times: Histogram) -> list[tuple[str, float]]:
         below += count
         shown.append(("+Inf" if bound == float("inf") else str(bound), float(below)))
     return shown
+
+
+def _memory() -> Iterator[Metric]:
+    handed_out = handed_out_bytes()
+    if handed_out is not None:
+        text = "What the process has of the C library and has not freed."
+        yield _one("heap_bytes", text, handed_out)
+    blocks = sys.getallocatedblocks()
+    yield _one("python_blocks", "Blocks that Python has handed out to small objects.", blocks)
 
 
 def _children() -> Iterator[Metric]:

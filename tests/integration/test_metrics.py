@@ -113,6 +113,8 @@ async def test_every_metric_has_the_type_that_its_name_promises(
         "streamer_ready": "gauge",
         "streamer_tasks": "gauge",
         "streamer_threads": "gauge",
+        "streamer_heap_bytes": "gauge",
+        "streamer_python_blocks": "gauge",
         "streamer_workers": "gauge",
         "streamer_workers_memory_bytes": "gauge",
         "streamer_http_connections": "gauge",

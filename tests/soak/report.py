@@ -135,6 +135,10 @@ def series_of(samples: Sequence[Sample]) -> dict[str, list[float]]:
         "memory of all processes in MB": [sum(p.own_bytes for p in all_) / MB for all_ in tree],
         "RSS of the service in MB": [all_[0].rss_bytes / MB for all_ in tree],
     }
+    if all("streamer_heap_bytes" in sample.gauges for sample in samples):
+        series["memory of the service that glibc handed out in MB"] = [
+            sample.gauges["streamer_heap_bytes"] / MB for sample in samples
+        ]
     lasting = set.intersection(*({p.pid for p in all_[1:]} for all_ in tree))
     for process in tree[0]:
         if process.pid in lasting:
@@ -255,6 +259,8 @@ def write_files(report: Report, samples: Sequence[Sample], folder: Path) -> None
     content = {"passed": report.passed, **asdict(report)}
     (folder / "report.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")
     series = series_of(samples)
+    for name in set.intersection(*(set(sample.gauges) for sample in samples)):
+        series[name] = [sample.gauges[name] for sample in samples]
     for stream in samples[0].streams:
         for name in samples[0].streams[stream]:
             values = [sample.streams[stream][name] for sample in samples]

@@ -4,7 +4,7 @@ import gc
 import subprocess
 import sys
 
-from streamer.heap import settle_objects
+from streamer.heap import handed_out_bytes, settle_objects
 
 HEAPS_OF_THREADS = """
 import sys, threading
@@ -38,6 +38,20 @@ def test_collector_of_cycles_has_next_to_nothing_to_look_at_once_the_service_run
         assert len(gc.get_objects()) < before / 20
     finally:
         gc.unfreeze()
+
+
+def test_handed_out_memory_is_what_was_asked_for_and_not_freed() -> None:
+    before = handed_out_bytes()
+    kept = [bytearray(50_000) for _ in range(400)]  # too large for Python's own heap
+    large = bytearray(64 << 20)  # beside glibc's heaps
+    with_them = handed_out_bytes()
+    assert before is not None
+    assert with_them is not None
+    assert with_them - before > 19e6 + len(large)
+    del kept, large
+    after = handed_out_bytes()
+    assert after is not None
+    assert after - before < 2e6
 
 
 PINNED_HEAP = """
