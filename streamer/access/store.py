@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,13 +21,21 @@ from streamer.state import default_state_file, write_whole
 if sys.platform == "win32":
     import msvcrt
 
+    _AT_ONCE: Final = 0
+
     def _lock(handle: int) -> None:
         msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
 else:
     import fcntl
 
+    _AT_ONCE: Final = os.O_NONBLOCK  # a pipe would be waited for, and revocations then not heard of
+
     def _lock(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+def _open_at_once(path: str | Path, flags: int) -> int:
+    return os.open(path, flags | _AT_ONCE)
 
 
 MAX_BYTES: Final = 1 << 20
@@ -81,7 +90,9 @@ class TokenFile:
     def read(self) -> tuple[Token, ...]:
         """() when there is no file. Raises ConfigError when it can't be read or is not one of ours."""
         try:
-            with self.path.open("rb") as file:
+            with open(self.path, "rb", opener=_open_at_once) as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise ConfigError(f"The token file {self.path} is no plain file.")
                 data = file.read(MAX_BYTES + 1)
             if len(data) > MAX_BYTES:
                 raise ConfigError(f"The token file {self.path} is larger than {MAX_BYTES} bytes.")

@@ -14,6 +14,7 @@ from streamer.server.access import ACCESS, NO_STREAM, SESSION_COOKIE, caller_of
 from streamer.server.guard import read_json
 from streamer.server.keys import OUTSIDE, SERVICES
 from streamer.server.openapi import Answer, describe, json_answer, json_body
+from streamer.server.outside import Outside
 from streamer.server.problems import problem
 from streamer.server.rules import Narrow
 from streamer.server.shapes import Login, Me, Ticket, TicketRequest
@@ -48,15 +49,7 @@ async def sign_in(request: web.Request) -> web.Response:
         return problem(request, HTTPStatus.UNAUTHORIZED, "wrong-token", "That token is not right.")
     cookie, session = keeper.sessions.begin(caller)
     logger.info("%s has signed in from %s", session.name, outside.client)
-    response.set_cookie(
-        SESSION_COOKIE,
-        cookie,
-        max_age=keeper.sessions.left_s(session),
-        httponly=True,
-        samesite="Strict",
-        secure=outside.scheme == "https",
-        path=outside.prefix or "/",
-    )
+    _set_cookie(response, outside, cookie, keeper.sessions.left_s(session))
     return response
 
 
@@ -75,14 +68,21 @@ async def sign_out(request: web.Request) -> web.Response:
         access.show_out(request.app)
         await access.writer.write()
     response = web.Response(status=HTTPStatus.NO_CONTENT)
-    response.del_cookie(
+    _set_cookie(response, outside, "", 0)
+    return response
+
+
+def _set_cookie(response: web.Response, outside: Outside, value: str, max_age_s: int) -> None:
+    """0 s: forget it."""
+    response.set_cookie(
         SESSION_COOKIE,
+        value,
+        max_age=max_age_s,
         httponly=True,
         samesite="Strict",
         secure=outside.scheme == "https",
         path=outside.prefix or "/",
     )
-    return response
 
 
 @routes.get("/api/v1/me")

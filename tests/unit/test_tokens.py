@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -168,6 +169,15 @@ def test_new_token_and_its_end_are_seen_at_the_next_look(file: TokenFile) -> Non
     file.revoke(token.id)
     book.look()
     assert book.find(secret) is book.current(token.id) is None
+
+
+@pytest.mark.timeout(5)
+def test_pipe_in_place_of_the_file_is_refused_and_not_waited_for(file: TokenFile) -> None:
+    """The thread that looks for revocations would never come back."""
+    file.path.parent.mkdir()
+    os.mkfifo(file.path)
+    with pytest.raises(ConfigError, match="no plain file"):
+        file.read()
 
 
 def test_token_ends_by_the_clock_without_a_look(file: TokenFile) -> None:
