@@ -40,7 +40,7 @@ from streamer.sources.remote import RemoteReader
 from streamer.sources.rtsp import RtspCamera
 from streamer.webrtc.decoding import VideoDecoder
 from streamer.webrtc.source import PeerSource
-from tests.fakes import FakeEstimators, FakePainter, RecordingListener, RecordingSink
+from tests.fakes import PATIENCE_S, FakeEstimators, FakePainter, RecordingListener, RecordingSink
 from tests.in_process import Service
 from tests.publisher import Publisher, Receiver
 from tests.rigs import lying_camera
@@ -163,21 +163,23 @@ async def test_publisher_whose_every_decoder_dies_is_left_alone_and_told_why(
     feed.listen(listener)
     for each in (feed, sink):
         session.subscribe(each)
-    await publisher.connect()
-    source.attach(publisher.receiver)
-    session.start()
-    for deaths in (MAX_DEATHS, MAX_DEATHS + 1):  # the second time one is on trial
-        while not (sink.states[-1] is StreamState.FAILED and session.status.retry_in_s):
-            await publisher.show(key=True)
-            await asyncio.sleep(0.02)
-        assert failures["decoder", "died"] - before == deaths
-        assert workers_of(os.getpid()) == []
-        assert session.status.retry_in_s == hasty.open_s * (1 + deaths - MAX_DEATHS)
-        assert "died of SIGABRT" in session.status.detail
-        assert '"error":"worker-died"' in listener.heard[-1]
-        await sink.state_comes(StreamState.RECONNECTING)
-    await session.close()
-    await publisher.close()
+    async with contextlib.AsyncExitStack() as closing:
+        closing.push_async_callback(publisher.close)
+        closing.push_async_callback(session.close)
+        await publisher.connect()
+        source.attach(publisher.receiver)
+        session.start()
+        for deaths in (MAX_DEATHS, MAX_DEATHS + 1):  # the second time one is on trial
+            async with asyncio.timeout(PATIENCE_S):
+                while not (sink.states[-1] is StreamState.FAILED and session.status.retry_in_s):
+                    await publisher.show(key=True)
+                    await asyncio.sleep(0.02)
+            assert failures["decoder", "died"] - before == deaths
+            assert workers_of(os.getpid()) == []
+            assert session.status.retry_in_s == hasty.open_s * (1 + deaths - MAX_DEATHS)
+            assert "died of SIGABRT" in session.status.detail
+            assert '"error":"worker-died"' in listener.heard[-1]
+            await sink.state_comes(StreamState.RECONNECTING)
 
 
 async def test_file_plays_from_a_child_and_its_errors_say_what_is_wrong(
