@@ -1,26 +1,21 @@
 """A session joins one source, one estimator and any number of sinks; ``supervision`` has its states.
 
-Frames go source -> one-frame slot -> worker thread (estimate, draw) -> screens, and what was found ->
-event loop -> sinks. A frame that finds the slot full replaces the one in it, so that latency stays flat
-under any load. Plain pictures and the camera's own packets pass the worker by, unless people are hidden.
+Frames go source -> entrance -> one-frame slot -> worker thread (estimate, draw) -> screens, and what was
+found -> event loop -> sinks. A frame that finds the slot full replaces the one in it, so that latency stays
+flat under any load. Plain pictures and the camera's own packets pass the worker by: see ``entrance``.
 """
 
 import asyncio
 import logging
-import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
 
 from streamer.aio import cancel_and_wait, tell_all
 from streamer.config import MAX_POSES, Idle, LimitsConfig, PoseConfig, PrivacyConfig, Rotation
+from streamer.entrance import Entrance
 from streamer.errors import EstimatorError, EstimatorSilent
 from streamer.model import (
-    Forwarded,
-    Frame,
     ModelStatus,
-    Packet,
-    Picture,
     PoseResult,
     SessionStats,
     Status,
@@ -28,7 +23,6 @@ from streamer.model import (
     VideoInfo,
 )
 from streamer.notices import Notices, Situation
-from streamer.pixels import turned
 from streamer.ports import EstimatorFactory, FrameReceiver, Painter, Sink, Source
 from streamer.pose.zones import Zones
 from streamer.privacy import Obscurer
@@ -36,74 +30,9 @@ from streamer.retry import RetryPolicy
 from streamer.screens import Screens, Watchers
 from streamer.supervision import Hands, Supervisor
 from streamer.telemetry import Histogram, SessionMeter
-from streamer.timeline import Timeline
-from streamer.turnstile import Turnstile
-from streamer.worker import MIN_SIDE_PX, Intake, PoseWorker
+from streamer.worker import Intake, PoseWorker
 
 logger = logging.getLogger(__name__)
-
-MIN_UNFORWARDED = 2
-MAX_UNFORWARDED_S = 0.5
-"""Frames, and the time by which they came after the last forwarded packet: then the source forwards no
-more. A decoder that is behind shows frames that came before it."""
-
-
-@dataclass(slots=True, eq=False)
-class _Connection:
-    """The FrameReceiver of one run of the source, filled from whatever thread the source has."""
-
-    session: "Session"
-    intake: Intake = field(default_factory=Intake)
-    unforwarded: int = 0
-    forwarded_mono: float = -math.inf
-    size: tuple[int, int] | None = None
-
-    def opened(self, video: VideoInfo) -> None:
-        """Raises SourceUnusable, in the source's thread, which ends the connection."""
-        turnstile, size = self.session._turnstile, (video.width, video.height)
-        turnstile.check_size(video)
-        if self.size not in (None, size):
-            turnstile.check_change()
-        self.size = size
-        self.session._from_source(self, lambda: self.session._on_opened(video))
-
-    def forward(self, packet: Packet) -> None:
-        session = self.session
-        pts, _ = session._timeline.place_packet(packet.pts, packet.received_mono)
-        if session.rotation:
-            return  # the camera's own picture is not upright
-        self.unforwarded, self.forwarded_mono = 0, packet.received_mono
-        if packet.is_keyframe:
-            self._note_forwarded(packet.forwarded)
-        obscurer = session.obscurer
-        if obscurer.shows_camera:
-            session.screens.forward(replace(packet, pts=pts, rule=obscurer.rule))
-
-    def put(self, frame: Frame) -> None:
-        """On the event loop only where no frame must be turned."""
-        session = self.session
-        if not session._turnstile.lets_in():
-            self.intake.frames_in += 1
-            self.intake.dropped += 1
-            return
-        rotation = session.rotation
-        frame = turned(frame, -rotation)
-        pts, epoch = session._timeline.place(frame.pts, frame.received_mono)
-        self.unforwarded += 1
-        silent_s = frame.received_mono - self.forwarded_mono
-        if self.unforwarded >= MIN_UNFORWARDED and silent_s > MAX_UNFORWARDED_S:
-            self._note_forwarded(None)
-        obscurer = session.obscurer
-        if obscurer.shows_camera and min(frame.width, frame.height) >= MIN_SIDE_PX:
-            session.screens.show_plain(Picture(frame, pts, rule=obscurer.rule))
-        session._worker.put(self.intake, frame, pts, epoch, rotation)
-        if self.intake.frames_in == 1:
-            session._from_source(self, session._on_live)
-
-    def _note_forwarded(self, forwarded: Forwarded | None) -> None:
-        session = self.session
-        if forwarded != session._forwardable:
-            session._from_source(self, lambda: session._set_forwardable(forwarded))
 
 
 class Session:
@@ -127,29 +56,29 @@ class Session:
         self.last_result: PoseResult | None = None
         self.model: ModelStatus | None = None  # of the last result
         self._notice_due = asyncio.Event()
-        self.screens = Screens(
-            self._notice_due
-        )  # a new viewer of a lost camera gets its notice at once
+        # A new viewer of a lost camera gets its notice at once.
+        self.screens = Screens(self._notice_due)
         self.watchers = Watchers(idle)
-        self._rotation = rotation
-        self._turnstile = Turnstile(limits or LimitsConfig())
-        self._opened: VideoInfo | None = None
+        self._entrance = Entrance(
+            self.screens,
+            Obscurer(privacy or PrivacyConfig()),
+            rotation,
+            limits or LimitsConfig(),
+            self._on_live,
+        )
         self._make_estimator = make_estimator
         self._pose = pose
         self._painter = painter
         self._sinks: list[Sink] = []
         self._loop = asyncio.get_running_loop()
-        self._timeline = Timeline(time.monotonic())
-        self.obscurer = Obscurer(privacy or PrivacyConfig())
         self._max_poses = MAX_POSES
         self._zones = Zones()
         self._meter = SessionMeter()
-        hands = Hands(self._connect, self._end_connection, self._renew_worker, self._set_status)
+        hands = Hands(
+            self._connect, self._entrance.disconnect, self._renew_worker, self._set_status
+        )
         self._supervisor = Supervisor(name, source, retry, self.watchers, self._meter, hands)
         self._worker = self._new_worker()
-        self._connection = _Connection(self)
-        self._forwardable: Forwarded | None = None
-        self._earlier = Intake()  # the sums of all connections before this one
         self._changing = asyncio.Lock()  # a restart and the end, or two restarts, come one by one
         self._notifier: asyncio.Task[None] | None = None
 
@@ -168,7 +97,7 @@ class Session:
         async with self._changing:
             await self._supervisor.stop()
             await cancel_and_wait(self._notifier)
-            self._end_connection()
+            self._entrance.disconnect()
             await self._worker.close()
             if self.status.state is not StreamState.ENDED:
                 self._set_status(Status(StreamState.ENDED, "stopped"))
@@ -180,7 +109,7 @@ class Session:
             if self.status.state is StreamState.ENDED:
                 return
             await self._supervisor.stop()
-            self._end_connection()
+            self._entrance.disconnect()
             await self._renew_worker()
             self._set_status(Status(StreamState.RECONNECTING, "restarting"))
             self._supervisor.start()
@@ -201,21 +130,16 @@ class Session:
         May change at any time, from the next frame on: people are looked for anew then, the stream and its
         clock go on. While it is not 0 the camera's own packets, which nobody can turn, go to no viewer.
         """
-        return self._rotation
+        return self._entrance.rotation
 
     @rotation.setter
     def rotation(self, degrees: Rotation) -> None:
-        self._rotation = degrees
-        if degrees:
-            self._set_forwardable(None)
+        self._entrance.turn(degrees)
 
     @property
     def video(self) -> VideoInfo | None:
         """What the source turned out to be, in the size that is shown; None before it is known."""
-        video = self._opened
-        if video is None or self._rotation % 180 == 0:
-            return video
-        return replace(video, width=video.height, height=video.width)
+        return self._entrance.video
 
     @property
     def max_poses(self) -> int:
@@ -235,13 +159,18 @@ class Session:
     def zones(self, zones: Zones) -> None:
         self._zones = self._worker.zones = zones
 
+    @property
+    def obscurer(self) -> Obscurer:
+        """Hides people, or shows them, at present."""
+        return self._entrance.obscurer
+
     def set_privacy(self, privacy: PrivacyConfig) -> None:
         """From here on nothing goes out that was made under the setting before: neither what waits
         somewhere, nor what other threads have in work."""
         self.obscurer.rule.over = True
-        self.obscurer = self._worker.obscurer = Obscurer(privacy)
+        self._worker.obscurer = obscurer = Obscurer(privacy)
         self.last_result = None
-        self._set_forwardable(self._forwardable)
+        self._entrance.hide(obscurer)
         self._notice_due.set()
 
     @property
@@ -262,10 +191,7 @@ class Session:
         return self._meter.stages
 
     def stats(self) -> SessionStats:
-        intake = self._connection.intake
-        stats = self._meter.snapshot(
-            self._earlier.frames_in + intake.frames_in, self._earlier.dropped + intake.dropped
-        )
+        stats = self._meter.snapshot(*self._entrance.count())
         if self.model is not None:
             stats.model_complexity = self.model.model_complexity
             stats.model_reason = self.model.reason
@@ -307,7 +233,7 @@ class Session:
 
     def stream_time(self, media_pts: int) -> tuple[int, int] | None:
         """A time of the source's clock on the stream's, and its epoch; None while nothing comes."""
-        return self._timeline.translate(media_pts)
+        return self._entrance.timeline.translate(media_pts)
 
     def note_latency(self, stage: str, ms: float) -> None:
         """What a stage behind the session took, for the figures."""
@@ -327,41 +253,15 @@ class Session:
         tell_all(self._sinks, lambda sink: sink.on_status(status))
 
     def _connect(self) -> FrameReceiver:
-        self._timeline.restart()
-        return self._connection
-
-    def _end_connection(self) -> int:
-        """How many frames it had."""
-        ended = self._connection.intake
-        ended.over = True
-        self._worker.forget_waiting(ended)
-        self._earlier.frames_in += ended.frames_in
-        self._earlier.dropped += ended.dropped
-        self._connection = _Connection(self)
-        self._set_forwardable(None)
-        return ended.frames_in
+        return self._entrance.connect(self._worker)
 
     # -- what comes from the source and the worker --------------------------------------------------
-
-    def _from_source(self, connection: _Connection, action: Callable[[], None]) -> None:
-        """Brings a source's word onto the loop, unless that connection is over by then."""
-        self._loop.call_soon_threadsafe(
-            lambda: action() if connection is self._connection else None
-        )
-
-    def _set_forwardable(self, forwarded: Forwarded | None) -> None:
-        """What the source forwards; viewers get it unless people are hidden."""
-        self._forwardable = forwarded
-        self.screens.set_forwarded(forwarded if self.obscurer.shows_camera else None)
-
-    def _on_opened(self, video: VideoInfo) -> None:
-        self._opened = video
 
     def _on_live(self) -> None:
         self._set_status(Status(StreamState.LIVE))
 
     def _on_result(self, intake: Intake, result: PoseResult) -> None:
-        if intake is not self._connection.intake:
+        if intake.over:
             return  # the last frame of a connection that is over: its notice is on the screen already
         if result.rule.over:
             return  # its frame must not be seen any more
@@ -389,4 +289,4 @@ class Session:
         return Situation(self.status, last, self.obscurer.rule, self._painter)
 
     def _stream_now(self) -> int:
-        return self._timeline.now(time.monotonic())
+        return self._entrance.timeline.now(time.monotonic())

@@ -13,6 +13,7 @@ import pytest
 from streamer import screens
 from streamer.breaker import MAX_DEATHS
 from streamer.config import Idle, PoseConfig, Rotation
+from streamer.entrance import MAX_UNFORWARDED_S
 from streamer.errors import (
     DecoderDied,
     EstimatorError,
@@ -39,7 +40,7 @@ from streamer.model import (
     VideoInfo,
 )
 from streamer.retry import RetryPolicy
-from streamer.session import MAX_UNFORWARDED_S, Session
+from streamer.session import Session
 from tests.fakes import (
     PATIENCE_S,
     FakeEstimators,

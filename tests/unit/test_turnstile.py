@@ -87,7 +87,8 @@ async def test_stream_whose_size_changes_all_the_time_is_ended(sized: Any) -> No
 
 async def test_frames_too_many_are_counted_as_dropped_and_seen_by_nobody(sized: Any) -> None:
     session, source, sink = sized
-    session._turnstile = Turnstile(LimitsConfig(max_fps=2.0), Clock())  # which stands still
+    stopped = Clock()
+    session._entrance.turnstile = Turnstile(LimitsConfig(max_fps=2.0), stopped)
     source.open(VideoInfo(64, 48, "h264"))
     for pts in range(4):  # as many are let in at once
         source.put(make_frame(pts))
