@@ -32,7 +32,8 @@ class Entrance:
     the source reads the public attributes, each anew for every frame.
 
     ``rotation`` and ``obscurer`` are changed by ``turn`` and ``hide``. ``forwarded``: what the source
-    forwards, whoever may have it. ``on_live`` is called with the first frame of each connection.
+    forwards, whoever may have it. ``on_live`` is called with the first frame that is let in of each
+    connection.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class _Connection:
     worker: PoseWorker
     loop: asyncio.AbstractEventLoop
     intake: Intake = field(default_factory=Intake)
+    is_live: bool = False  # a frame was let in: the first that came may have been one too many
     unforwarded: int = 0
     forwarded_mono: float = -math.inf
     size: tuple[int, int] | None = None
@@ -162,7 +164,8 @@ class _Connection:
         if obscurer.shows_camera and min(frame.width, frame.height) >= MIN_SIDE_PX:
             entrance.screens.show_plain(Picture(frame, pts, rule=obscurer.rule))
         self.worker.put(self.intake, frame, pts, epoch, rotation)
-        if self.intake.frames_in == 1:
+        if not self.is_live:
+            self.is_live = True
             self._tell(entrance.on_live)
 
     def _note_forwarded(self, forwarded: Forwarded | None) -> None:

@@ -99,6 +99,21 @@ async def test_frames_too_many_are_counted_as_dropped_and_seen_by_nobody(sized: 
     assert stats.frames_dropped == 16
 
 
+async def test_connection_whose_first_frame_is_one_too_many_is_live_with_the_next(
+    sized: Any,
+) -> None:
+    session, source, sink = sized
+    clock = Clock()
+    session._entrance.turnstile = turnstile = Turnstile(LimitsConfig(max_fps=2.0), clock)
+    while turnstile.lets_in():  # a connection before sent too many
+        pass
+    source.put(make_frame(0))
+    clock.now_s += 10.0
+    source.put(make_frame(1))
+    await sink.state_comes(StreamState.LIVE)
+    assert session.stats().frames_dropped == 1
+
+
 # -- a publisher ------------------------------------------------------------------------------------
 
 
