@@ -54,7 +54,8 @@ from streamer.sources.probe import Camera, probe
 from streamer.sources.rtsp import RtspCamera
 from streamer.sources.usb import UsbCamera, list_devices
 from streamer.state import StateFile, default_state_file, trouble_with_folder
-from streamer.streams import Streams, Workshop
+from streamer.stream import StreamOptions, Workshop
+from streamer.streams import Streams
 from streamer.webrtc.peers import Peers
 
 logger = logging.getLogger(__name__)
@@ -181,12 +182,9 @@ def make_services(config: Config) -> Services:
     state_path = _state_path(config.server)
     streams = Streams(
         workshop,
-        config.pose,
-        config.video,
+        StreamOptions(config.pose, config.video, config.overlay, config.privacy),
         config.server.max_streams,
         StateFile(state_path, config.limits.min_free_bytes),
-        config.overlay,
-        config.privacy,
         config.limits,
     )
     probes = asyncio.Semaphore(MAX_PROBES)

@@ -1,14 +1,11 @@
-"""The registry of all streams: a stream is what a user names and sees, with a session behind it."""
+"""The registry of all streams: which there are, and which of them are remembered as what."""
 
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
-from streamer.access import Caller
 from streamer.config import (
-    AnySource,
     LimitsConfig,
     OutputConfig,
     OverlayConfig,
@@ -17,24 +14,13 @@ from streamer.config import (
     StreamConfig,
     VideoConfig,
 )
-from streamer.errors import (
-    Conflict,
-    LimitReached,
-    NotFound,
-    ShuttingDown,
-    StreamerError,
-)
+from streamer.errors import Conflict, LimitReached, NotFound, ShuttingDown, StreamerError
 from streamer.heap import forget_cycles
 from streamer.model import Status, StreamState
-from streamer.outputs.output import Output
-from streamer.outputs.stills import Stills
-from streamer.ports import CameraSource, EstimatorFactory, Painter, Source
-from streamer.pose.zones import Zones
-from streamer.privacy import sought
-from streamer.retry import RetryPolicy
-from streamer.session import Session
-from streamer.sinks import MessageFeed, StateWatcher
+from streamer.ports import Source
+from streamer.sinks import StateWatcher
 from streamer.state import Memory, StateFile
+from streamer.stream import Stream, StreamOptions, Workshop
 
 logger = logging.getLogger(__name__)
 
@@ -42,78 +28,20 @@ RETURN_S = 3.0
 """When viewers of a server that shuts down may look for it again; most are only restarted."""
 
 
-@dataclass(slots=True, eq=False)
-class Stream:
-    """``camera``: how the stream was added, credentials too, for those that were not published; ``kind``
-    is the source's type: ``rtsp``, ``file`` or ``usb``, ``webcam`` or ``whip``; ``shown`` is what may be
-    told of the source; ``owner``: who publishes it, None for a camera's."""
-
-    id: str
-    shown: dict[str, str]
-    session: Session
-    source: Source
-    pose: PoseConfig
-    video: VideoConfig
-    overlay: OverlayConfig
-    privacy: PrivacyConfig
-    listed: bool
-    camera: StreamConfig | None = None
-    kept: bool = False  # comes back after a restart
-    viewers: int = 0
-    output: Output | None = None
-    owner: Caller | None = None
-    feed: MessageFeed = field(init=False)
-    stills: Stills = field(init=False)
-
-    @property
-    def kind(self) -> str:
-        return self.shown["type"]
-
-    def __post_init__(self) -> None:
-        self.feed = MessageFeed(self.id)
-        self.session.subscribe(self.feed)
-        self.stills = Stills(self.session)
-
-    async def close(self) -> None:
-        """Everything that it has, the ways out first. Twice is safe."""
-        await self.stills.close()
-        if self.output is not None:
-            await self.output.close()
-        await self.session.close()
-
-
-@dataclass(frozen=True, slots=True)
-class Workshop:
-    """Makes the parts of a session; ``app`` decides which. ``check_models`` raises ModelError when a model
-    that the options may need is not on this machine: before somebody is told that it will be so."""
-
-    camera_source: Callable[[AnySource], CameraSource]
-    check_models: Callable[[PoseConfig], None]
-    estimator: EstimatorFactory
-    painter: Callable[[OverlayConfig], Painter]
-    retry: RetryPolicy
-    output: Callable[[Session, OutputConfig, Callable[[], VideoConfig]], Output]
-
-
 class Streams:
-    """Owns every session. Belongs to the event loop's thread."""
+    """Owns every stream. Belongs to the event loop's thread. ``defaults``: of streams that have no options
+    of their own."""
 
     def __init__(
         self,
         workshop: Workshop,
-        pose: PoseConfig,
-        video: VideoConfig,
+        defaults: StreamOptions,
         max_streams: int,
         state: StateFile,
-        overlay: OverlayConfig | None = None,
-        privacy: PrivacyConfig | None = None,
         limits: LimitsConfig | None = None,
     ) -> None:
         self._workshop = workshop
-        self._pose = pose
-        self._video = video
-        self._overlay = overlay or OverlayConfig()
-        self._privacy = privacy or PrivacyConfig()
+        self._defaults = defaults
         self.max_streams = max_streams
         self._limits = limits or LimitsConfig()
         self._memory = Memory(state, self._to_remember)
@@ -152,17 +80,7 @@ class Streams:
 
     def add_peer(self, stream_id: str, kind: str, source: Source, *, listed: bool) -> Stream:
         """Starts the stream of a browser or a WHIP publisher."""
-        shown = {"type": kind}
-        return self._add(
-            stream_id,
-            shown,
-            source,
-            self._pose,
-            self._video,
-            self._overlay,
-            self._privacy,
-            listed=listed,
-        )
+        return self._add(stream_id, source, {"type": kind}, self._defaults, listed=listed)
 
     async def remove(self, stream: Stream) -> None:
         if self._streams.get(stream.id) is stream:
@@ -196,68 +114,48 @@ class Streams:
                 continue
             try:
                 self._start_camera(config, keep=True)
-            except (
-                StreamerError
-            ) as error:  # its model is not here, there are too many: no reason to stop
+            except StreamerError as error:  # no model here, or too many: no reason to stop
                 logger.error("the camera %s can't be started: %s", config.id, error)
                 self._not_started.append(config)
 
     def check(self, pose: PoseConfig, privacy: PrivacyConfig) -> None:
         """Whether a stream could run so. Raises ModelError when a model is missing."""
-        self._workshop.check_models(sought(pose, privacy.mode))
+        self._workshop.sought(pose, privacy)
 
     def set_pose(self, stream: Stream, pose: PoseConfig) -> None:
-        options = sought(pose, stream.privacy.mode)
-        self._workshop.check_models(options)
-        stream.session.configure(options)
-        stream.session.max_poses = pose.num_poses
-        stream.session.zones = Zones(pose.region, pose.ignore)
-        stream.pose = pose
+        """Raises ModelError, and then all stays as it was."""
+        stream.set_pose(pose)
         self._remember(stream, pose=pose)
 
     def set_video(self, stream: Stream, video: VideoConfig) -> None:
-        stream.video = video
-        stream.session.watchers.idle = video.idle
-        stream.session.rotation = video.rotation
+        stream.set_video(video)
         self._remember(stream, video=video)
 
-    async def set_output(self, stream: Stream, config: OutputConfig | None) -> None:
-        """Publishes the stream's video there, or nowhere any more. Raises InvalidRequest."""
-        output = None if config is None else self._output(stream, config)
-        before, stream.output = stream.output, output
-        self._remember(stream, output=config)
-        if before is not None:
-            await before.close()
-        if (
-            output is not None
-            and stream.output is output
-            and self._streams.get(stream.id) is stream
-        ):
-            output.start()
-
     def set_overlay(self, stream: Stream, overlay: OverlayConfig) -> None:
-        stream.session.repaint(self._workshop.painter(overlay))
-        stream.overlay = overlay
+        stream.set_overlay(overlay)
         self._remember(stream, overlay=overlay)
 
     def set_privacy(self, stream: Stream, privacy: PrivacyConfig) -> None:
         """When this returns nothing goes out any more that was made under the setting before. Raises
         ModelError, and then all stays as it was."""
-        if privacy == stream.privacy:
-            return
-        options = sought(stream.pose, privacy.mode)
-        self._workshop.check_models(options)
-        stream.session.set_privacy(privacy)
-        stream.session.configure(options)
-        stream.privacy = privacy
-        self._remember(stream, privacy=privacy)
+        if privacy != stream.privacy:
+            stream.set_privacy(privacy)
+            self._remember(stream, privacy=privacy)
+
+    async def set_output(self, stream: Stream, config: OutputConfig | None) -> None:
+        """Publishes the stream's video there, or nowhere any more. Raises InvalidRequest."""
+        output = None if config is None else stream.make_output(config)
+        before, stream.output = stream.output, output
+        self._remember(stream, output=config)
+        if before is not None:
+            await before.close()
+        is_current = stream.output is output and self._streams.get(stream.id) is stream
+        if output is not None and is_current:
+            output.start()
 
     def set_listed(self, stream: Stream, listed: bool) -> None:
         stream.listed = listed
         self._remember(stream, listed=listed)
-
-    def _output(self, stream: Stream, config: OutputConfig) -> Output:
-        return self._workshop.output(stream.session, config, lambda: stream.video)
 
     def _remember(self, stream: Stream, **changed: object) -> None:
         if stream.camera is not None:
@@ -266,38 +164,32 @@ class Streams:
                 self._memory.save()
 
     def _start_camera(self, config: StreamConfig, *, keep: bool) -> Stream:
-        source = self._workshop.camera_source(config.source)
-        stream = self._add(
-            config.id,
-            source.shown,
-            source,
-            config.pose or self._pose,
-            config.video or self._video,
-            config.overlay or self._overlay,
+        source, defaults = self._workshop.camera_source(config.source), self._defaults
+        options = StreamOptions(
+            config.pose or defaults.pose,
+            config.video or defaults.video,
+            config.overlay or defaults.overlay,
             self._privacy_of(config, is_remembered=keep),
-            listed=config.listed,
-            output=config.output,
         )
+        listed, output = config.listed, config.output
+        stream = self._add(config.id, source, source.shown, options, listed=listed, output=output)
         stream.camera, stream.kept = config, keep
         return stream
 
     def _privacy_of(self, config: StreamConfig, *, is_remembered: bool) -> PrivacyConfig:
         """What was remembered before the server's own was locked does not count; and a lock that was
         remembered was the server's: it ends with that."""
-        own, locked = config.privacy, self._privacy.locked
+        own, locked = config.privacy, self._defaults.privacy.locked
         if own is None or (is_remembered and locked):
-            return self._privacy
+            return self._defaults.privacy
         return own.model_copy(update={"locked": locked or (own.locked and not is_remembered)})
 
     def _add(
         self,
         stream_id: str,
-        shown: dict[str, str],
         source: Source,
-        pose: PoseConfig,
-        video: VideoConfig,
-        overlay: OverlayConfig,
-        privacy: PrivacyConfig,
+        shown: dict[str, str],
+        options: StreamOptions,
         *,
         listed: bool,
         output: OutputConfig | None = None,
@@ -311,30 +203,15 @@ class Streams:
                 f"This server runs at most {self.max_streams} streams ([server] max_streams); "
                 "remove one, or try again later."
             )
-        options = sought(pose, privacy.mode)
-        self._workshop.check_models(options)
-        session = Session(
-            stream_id,
-            source,
-            self._workshop.estimator,
-            options,
-            self._workshop.painter(overlay),
-            self._workshop.retry,
-            video.idle,
-            video.rotation,
-            privacy,
-            self._limits,
+        stream = Stream(
+            *(stream_id, source, shown, options, self._workshop, self._limits),
+            listed=listed,
+            output=output,
         )
-        session.max_poses = pose.num_poses
-        session.zones = Zones(pose.region, pose.ignore)
-        stream = Stream(stream_id, shown, session, source, pose, video, overlay, privacy, listed)
-        if output is not None:
-            stream.output = self._output(stream, output)
         self._streams[stream_id] = stream
-        session.subscribe(StateWatcher(StreamState.ENDED, lambda: self.remove_soon(stream)))
-        session.start()
-        if stream.output is not None:
-            stream.output.start()
+        watcher = StateWatcher(StreamState.ENDED, lambda: self.remove_soon(stream))
+        stream.session.subscribe(watcher)
+        stream.start()
         return stream
 
     def remove_soon(self, stream: Stream) -> None:

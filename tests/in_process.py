@@ -54,7 +54,8 @@ from streamer.sources.onvif import OnvifAsker
 from streamer.sources.probe import probe
 from streamer.sources.usb import list_devices
 from streamer.state import StateFile
-from streamer.streams import Streams, Workshop
+from streamer.stream import StreamOptions, Workshop
+from streamer.streams import Streams
 from streamer.webrtc.peers import Peers
 from tests.fakes import PATIENCE_S, FakeEstimators, FakeSource, make_frame
 from tests.rigs import secrets
@@ -102,12 +103,10 @@ class Service:
         state = StateFile(folder / "streams.json", limits.min_free_bytes)
         self.streams = Streams(
             workshop,
-            PoseConfig(),
-            video,
+            StreamOptions(PoseConfig(), video, privacy=privacy or PrivacyConfig()),
             self.server_config.max_streams,
             state,
-            privacy=privacy,
-            limits=limits,
+            limits,
         )
         self.peers = Peers(webrtc, self.streams, limits=limits)
         self.images = Images(images or ImagesConfig())

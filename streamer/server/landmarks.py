@@ -22,7 +22,7 @@ from streamer.server.problems import problem
 from streamer.server.rules import Narrow
 from streamer.server.slow_readers import end, in_time, keep_buffers_small
 from streamer.sinks import Form, StateWatcher, form_of
-from streamer.streams import Stream
+from streamer.stream import Stream
 from streamer.wire import PROTOCOL
 
 routes = web.RouteTableDef()

@@ -29,7 +29,7 @@ from streamer.server.figures import Machine, ServiceFigures, buckets
 from streamer.server.keys import SERVICES
 from streamer.server.openapi import Answer, describe, text_body
 from streamer.session import Session
-from streamer.streams import Stream
+from streamer.stream import Stream
 from streamer.telemetry import Histogram
 
 UNLISTED: Final = "unlisted"

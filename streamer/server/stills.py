@@ -19,7 +19,7 @@ from streamer.server.keys import SERVICES
 from streamer.server.openapi import Answer, Content, describe, queries
 from streamer.server.rules import Narrow
 from streamer.server.slow_readers import end, in_time, keep_buffers_small, send_body
-from streamer.streams import Stream
+from streamer.stream import Stream
 
 routes = web.RouteTableDef()
 

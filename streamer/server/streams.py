@@ -29,7 +29,8 @@ from streamer.server.openapi import Answer, describe, json_answer, json_body
 from streamer.server.rules import Narrow
 from streamer.server.shapes import StreamInfo
 from streamer.sources.probe import ProbeReport
-from streamer.streams import Stream, Streams
+from streamer.stream import Stream
+from streamer.streams import Streams
 from streamer.telemetry import redact
 
 routes = web.RouteTableDef()

@@ -22,7 +22,7 @@ from streamer.errors import InvalidOffer, InvalidRequest, StreamerError, TooMany
 from streamer.logs import now_about
 from streamer.messages import clock_message
 from streamer.model import ModelStatus, PoseResult, Status, StreamState, VideoMode
-from streamer.streams import Stream
+from streamer.stream import Stream
 from streamer.webrtc.codecs import agreed_codecs, choose_codec, keep_only
 from streamer.webrtc.flood import FloodGate
 from streamer.webrtc.gathering import Gathering

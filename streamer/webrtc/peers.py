@@ -15,7 +15,8 @@ from streamer.config import LimitsConfig, StreamId, WebRtcConfig, WorkersConfig
 from streamer.errors import Conflict, InvalidOffer, LimitReached, NotFound
 from streamer.model import StreamState, VideoMode
 from streamer.sinks import StateWatcher
-from streamer.streams import Stream, Streams, new_stream_id
+from streamer.stream import Stream
+from streamer.streams import Streams, new_stream_id
 from streamer.webrtc import ice_servers, patches
 from streamer.webrtc.gathering import Gathering
 from streamer.webrtc.peer import Peer

@@ -8,7 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from streamer.config import RtspSource, ServerConfig, StreamConfig
 from streamer.model import StreamState
-from streamer.streams import Stream, new_stream_id
+from streamer.stream import Stream
+from streamer.streams import new_stream_id
 from tests.fakes import FakeSource, RecordingSink, make_frame
 from tests.in_process import Http, Service, WebcamPeer, serving
 

@@ -32,7 +32,8 @@ from streamer.ports import CameraSource
 from streamer.retry import RetryPolicy
 from streamer.session import Session
 from streamer.state import StateFile
-from streamer.streams import Streams, Workshop, new_stream_id
+from streamer.stream import StreamOptions, Workshop
+from streamer.streams import Streams, new_stream_id
 from tests.fakes import (
     FakeEstimators,
     FakePainter,
@@ -71,7 +72,9 @@ class Rig:
             RetryPolicy(),
             self._output,
         )
-        return Streams(workshop, DEFAULT, VideoConfig(), max_streams, StateFile(self.file))
+        return Streams(
+            workshop, StreamOptions(DEFAULT, VideoConfig()), max_streams, StateFile(self.file)
+        )
 
     def saved(self) -> list[str]:
         return [config.id for config in StateFile(self.file).load()]
