@@ -204,7 +204,12 @@ class Streams:
                 "remove one, or try again later."
             )
         stream = Stream(
-            *(stream_id, source, shown, options, self._workshop, self._limits),
+            stream_id,
+            source,
+            shown,
+            options,
+            self._workshop,
+            self._limits,
             listed=listed,
             output=output,
         )
