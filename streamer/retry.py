@@ -7,7 +7,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How long to wait before the next try: quick at first, then capped, with jitter so that many
-    cameras behind one switch do not come back in the same instant. ``rejected_s``: for what a person must
+    cameras behind one switch do not come back in the same instant: less by up to this share, since
+    ``cap_s`` is what the configuration promises. ``rejected_s``: for what a person must
     mend. ``open_s``: for what died too often (``breaker``), twice as long each time up to ``open_cap_s``."""
 
     first_s: float = 0.5
@@ -22,4 +23,4 @@ class RetryPolicy:
         """``attempt`` counts from 1."""
         exponent = min(attempt - 1, 16)  # far beyond the cap, and no overflow after a year of tries
         delay = min(self.cap_s, self.first_s * self.factor**exponent)
-        return delay * random.uniform(1 - self.jitter, 1 + self.jitter)
+        return delay * random.uniform(1 - self.jitter, 1)

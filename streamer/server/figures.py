@@ -30,7 +30,7 @@ from streamer.server.keys import SERVICES, Services
 from streamer.server.landmarks import READERS
 from streamer.telemetry import Histogram
 
-_ANSWERS: Final = ("2xx", "3xx", "4xx", "5xx")
+_ANSWERS: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")  # 1xx: WebSockets
 _ENDS: Final = ("dropped", "late", "refused")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 

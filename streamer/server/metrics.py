@@ -225,7 +225,9 @@ class Reading(Collector):
     def _gauges(self) -> Iterator[Metric]:
         groups = self._groups.items()
         yield _gauge(
-            "viewers", "Peers that watch.", {label: group.viewers for label, group in groups}
+            "viewers",
+            "WebRTC peers and readers of MJPEG that watch.",
+            {label: group.viewers for label, group in groups},
         )
         yield _gauge(
             "pose_fps",

@@ -184,7 +184,7 @@ async def read_peer(request: web.Request) -> web.Response:
     narrow=Narrow.BY_HANDLER,
     body=text_body(SDP_FRAGMENT),
     answers={204: Answer("Taken")},
-    problems=(404, 412, 422, 428),
+    problems=(404, 412, 422),
 )
 async def add_candidates(request: web.Request) -> web.Response:
     peers, peer = request.app[SERVICES].peers, _own_peer(request)

@@ -1,12 +1,13 @@
 """What a source sends: the answer to ``streamer probe``."""
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import Protocol
 
 from streamer.aio import cancel_and_wait
-from streamer.errors import SourceLost
+from streamer.errors import SourceEnded, SourceLost
 from streamer.model import VIDEO_CLOCK_HZ, Frame, Packet, VideoInfo
 from streamer.ports import Source
 from streamer.sources.reader import Progress
@@ -72,7 +73,7 @@ class Camera(Source, Protocol):
 async def probe(camera: Camera) -> ProbeReport:
     """Opens the camera and looks at it for two seconds.
 
-    Raises SourceEnded, SourceForbidden, SourceRejected or a SourceError: what is wrong.
+    Raises SourceForbidden, SourceRejected or a SourceError: what is wrong.
     """
     witness = _Witness()
     started = time.monotonic()
@@ -83,7 +84,8 @@ async def probe(camera: Camera) -> ProbeReport:
         if seen.done():
             await asyncio.wait({running}, timeout=WATCH_S)
         if running.done():
-            running.result()
+            with contextlib.suppress(SourceEnded):  # a short file: what came of it will do
+                running.result()
     finally:
         await cancel_and_wait(running, seen)
     if witness.video is None or witness.first is None:

@@ -91,3 +91,4 @@ async def test_requests_are_counted_by_what_became_of_them(http: Http) -> None:
     text = await (await http.get("/metrics")).text()
     assert 'streamer_http_refused_total{reason="not-found"} 3.0' in text
     assert 'streamer_http_responses_total{status="4xx"} 4.0' in text
+    assert 'streamer_http_responses_total{status="1xx"} 0.0' in text  # WebSockets, once they end

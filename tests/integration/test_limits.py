@@ -191,6 +191,7 @@ async def test_full_server_says_so_and_lets_in_again(tmp_path: Path) -> None:
         (b"GET / HTTP/1.1\r\nX: " + b"a" * 5000 + b"\r\n\r\n", 431, "header-too-large"),
         (b"GET / HTTP/1.1\r\n" + b"X: a\r\n" * 200 + b"\r\n", 431, "header-too-large"),
         (b"\x00\x01\x02 rubbish\r\n\r\n", 400, "bad-request"),
+        (HEAD + b"\r\nExpect: a miracle\r\n\r\n", 417, "expectation-failed"),
     ],
 )
 async def test_head_that_is_too_long_is_told_so(
