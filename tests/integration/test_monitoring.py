@@ -4,6 +4,7 @@ import importlib
 import json
 import re
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ _METRIC = re.compile(r"\b((?:streamer|process|python)_\w+)\b(?:\{([^}]*)\})?")
 _LABEL = re.compile(r"(\w+)\s*(=~|=|!=|!~)\s*\"([^\"]*)\"")
 _CALL = re.compile(r"\b(\w+)\s*\(")
 _KNOWN_CALLS = {
-    *("rate", "increase", "deriv", "sum", "histogram_quantile", "time", "clamp_min"),
-    *("by", "on", "and", "label_values"),
+    *("rate", "increase", "changes", "deriv", "sum", "histogram_quantile", "time", "clamp_min"),
+    *("by", "on", "ignoring", "and", "label_values"),
 }
 
 
@@ -83,6 +84,20 @@ async def test_every_metric_and_label_that_is_asked_for_is_there(
                 assert known or label in ADDED_BY_PROMETHEUS, f"{label} of: {expression}"
                 if relation == "=" and label in ("state", "stage", "outcome"):
                     assert value in known, f"{label}={value} of: {expression}"
+
+
+async def test_only_series_of_the_same_labels_are_compared(
+    samples: dict[str, list[dict[str, str]]],
+) -> None:
+    """Others match nothing, and the alert never comes: unless it says by which labels they belong together."""
+    for expression in expressions():
+        if "by (" in expression:
+            continue  # which leaves those that it names
+        asked = [(each, set(samples[each[1]][0])) for each in _METRIC.finditer(expression)]
+        for (one, labels), (other, others) in pairwise(asked):
+            between = expression[one.end() : other.start()]
+            said = re.search(r"\b(on|ignoring) \(", between)
+            assert said or labels == others, expression
 
 
 def test_expressions_are_whole_and_call_what_there_is() -> None:
