@@ -224,11 +224,7 @@ class Reading(Collector):
 
     def _gauges(self) -> Iterator[Metric]:
         groups = self._groups.items()
-        yield _gauge(
-            "viewers",
-            "WebRTC peers and readers of MJPEG that watch.",
-            {label: group.viewers for label, group in groups},
-        )
+        yield _gauge("viewers", "Who watches.", {label: group.viewers for label, group in groups})
         yield _gauge(
             "pose_fps",
             "Frames processed per second, over the last seconds.",

@@ -204,7 +204,9 @@ async def test_probe_tells_what_is_in_a_file(clips: Clips) -> None:
     assert report.fps == pytest.approx(30.0, abs=0.5)
 
 
-async def test_probe_of_a_file_that_ends_before_it_is_done_tells_what_there_was(tmp_path: Path) -> None:
+async def test_probe_of_a_file_that_ends_before_it_is_done_tells_what_there_was(
+    tmp_path: Path,
+) -> None:
     write_clip(tmp_path / "clip.mp4", 10)
     config = FilesConfig(folders=[str(tmp_path)])
     report = await probe(FileCamera(FileSource(path="clip.mp4", loop=False), config))

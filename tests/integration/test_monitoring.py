@@ -89,7 +89,7 @@ async def test_every_metric_and_label_that_is_asked_for_is_there(
 async def test_only_series_of_the_same_labels_are_compared(
     samples: dict[str, list[dict[str, str]]],
 ) -> None:
-    """Others match nothing, and the alert never comes: unless it says by which labels they belong together."""
+    """Others match nothing, and the alert never comes, unless it says which labels count."""
     for expression in expressions():
         if "by (" in expression:
             continue  # which leaves those that it names
