@@ -210,7 +210,8 @@ async def test_probe_of_a_file_that_ends_before_it_is_done_tells_what_there_was(
     write_clip(tmp_path / "clip.mp4", 10)
     config = FilesConfig(folders=[str(tmp_path)])
     report = await probe(FileCamera(FileSource(path="clip.mp4", loop=False), config))
-    assert (report.width, report.height, report.fps) == (64, 48, pytest.approx(FPS))
+    assert (report.width, report.height) == (64, 48)
+    assert report.fps == pytest.approx(FPS)
 
 
 async def test_cancelling_ends_a_file_at_once(play: Play, tmp_path: Path) -> None:
