@@ -54,8 +54,9 @@ def _be_modest(limits: Limits) -> None:
     import resource
 
     # On Linux a priority is a thread's. Of the group, which is this process alone, it is that of the
-    # threads that NumPy has started, and MediaPipe's threads inherit it.
-    os.setpriority(os.PRIO_PGRP, 0, NICENESS)
+    # threads that NumPy has started, and MediaPipe's threads inherit it. Of a service that yields more it
+    # can't be raised again.
+    os.setpriority(os.PRIO_PGRP, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     if sys.platform == "linux":  # elsewhere it counts other things
         resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # somebody's picture would lie in it

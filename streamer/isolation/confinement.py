@@ -15,6 +15,10 @@ _PR_SET_NAME: Final = 15
 _PR_SET_NO_NEW_PRIVS: Final = 38
 """From Linux's <sys/prctl.h>."""
 
+_CAPABILITIES_V3: Final = 0x20080522
+_CAP_DAC_READ_SEARCH: Final = 2
+"""From Linux's <linux/capability.h>."""
+
 _MAX_FILES: Final = 64
 
 
@@ -39,11 +43,12 @@ def confine(max_memory_bytes: int, parent: int, rights: Rights) -> None:
 
 
 def narrow(rights: Rights) -> None:
-    """It gains no privilege by ``exec``, and reaches nothing but what ``rights`` say (Linux). It has one
-    thread yet. Raises OSError: then it must not go on."""
+    """It gains no privilege by ``exec``, has none of root's, and reaches nothing but what ``rights`` say
+    (Linux). It has one thread yet. Raises OSError: then it must not go on."""
     if sys.platform == "linux":
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)  # without which restrict() is refused
         restrict(rights)
+        _drop_capabilities()
 
 
 def set_title(title: str) -> None:
@@ -57,6 +62,19 @@ def set_title(title: str) -> None:
     with contextlib.suppress(OSError), open("/proc/self/mem", "r+b", buffering=0) as memory:
         memory.seek(start)
         memory.write(title.encode()[: room - 1].ljust(room, b"\0"))
+
+
+def _drop_capabilities() -> None:
+    """Whoever runs the service as root gives a child no modules to load and no raw sockets. To read where
+    root may is left to it, within its rights: the models may lie in somebody's home."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    head = (ctypes.c_uint32 * 2)(_CAPABILITIES_V3, 0)
+    has = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; twice, as there are 64
+    if libc.capget(head, has) != 0:
+        raise OSError(ctypes.get_errno(), "capget")
+    kept = has[1] & 1 << _CAP_DAC_READ_SEARCH
+    if any(has) and libc.capset(head, (ctypes.c_uint32 * 6)(kept, kept)) != 0:
+        raise OSError(ctypes.get_errno(), "capset")
 
 
 def _prctl(option: int, value: object) -> None:

@@ -114,7 +114,10 @@ def test_child_may_write_no_file_and_gain_no_privilege(start: Start) -> None:
     child = start("door")
     ask(child, do="echo")  # it has begun
     process = Path(f"/proc/{child.pid}")
-    assert "NoNewPrivs:\t1\n" in process.joinpath("status").read_text("utf-8")
+    status = process.joinpath("status").read_text("utf-8")
+    assert "NoNewPrivs:\t1\n" in status
+    for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb"):  # of the tests' root to read at most
+        assert re.search(rf"^{kind}:\t0+[04]$", status, re.MULTILINE), status
     limits = process.joinpath("limits").read_text("utf-8")
     for name in ("Max file size", "Max core file size"):
         assert re.search(rf"^{name} +0 +0 ", limits, re.MULTILINE), name
