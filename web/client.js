@@ -124,6 +124,8 @@ class Connection {
   #waiting = [];
   #wake = () => {};
   #over = false;
+  /** Ends what it listens to beyond itself: a signal may outlive thousands of connections. */
+  #listening = new AbortController();
 
   /**
    * @param {URL} address
@@ -141,7 +143,7 @@ class Connection {
       this.code = code;
       this.#end();
     });
-    signal?.addEventListener("abort", () => this.close());
+    signal?.addEventListener("abort", () => this.close(), { signal: this.#listening.signal });
     if (signal?.aborted) this.close();
   }
 
@@ -159,6 +161,7 @@ class Connection {
   }
 
   #end() {
+    this.#listening.abort();
     this.#over = true;
     this.#wake();
   }

@@ -78,17 +78,22 @@ export function play(video) {
 }
 
 /**
- * A <details> used as a menu closes on Escape, on a choice and on a click elsewhere.
+ * A <details> used as a menu closes on Escape, on a choice and on a click elsewhere. It listens to the page
+ * only while it is open: menus come and go with what they belong to.
  * @param {HTMLDetailsElement} menu
  */
 export function closeMenuByItself(menu) {
   const close = () => {
     menu.open = false;
   };
-  document.addEventListener("click", (event) => {
+  const onClick = (/** @type {MouseEvent} */ event) => {
     const inside = event.target instanceof Node && menu.contains(event.target);
     const onSummary = event.target instanceof Element && event.target.closest("summary");
     if (!inside || !onSummary) close();
+  };
+  menu.addEventListener("toggle", () => {
+    if (menu.open) document.addEventListener("click", onClick);
+    else document.removeEventListener("click", onClick);
   });
   menu.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !menu.open) return;

@@ -66,16 +66,22 @@ function backOff_ms(attempt) {
 }
 
 /**
- * Until the time has passed, the network is back, or the signal says so.
+ * Until the time has passed, the network is back, or the signal says so. Nothing of it stays: a page sleeps
+ * every few seconds, for weeks, and one signal may live as long.
  * @param {number} delay_ms
  * @param {AbortSignal} signal
  * @returns {Promise<void>}
  */
 export function sleep(delay_ms, signal) {
   return new Promise((resolve) => {
-    const wake = () => resolve();
-    setTimeout(wake, delay_ms);
-    addEventListener("online", wake, { signal, once: true });
-    signal.addEventListener("abort", wake, { once: true });
+    const over = new AbortController();
+    const wake = () => {
+      clearTimeout(timer);
+      over.abort();
+      resolve();
+    };
+    const timer = setTimeout(wake, delay_ms);
+    addEventListener("online", wake, { signal: over.signal });
+    signal.addEventListener("abort", wake, { signal: over.signal });
   });
 }

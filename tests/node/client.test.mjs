@@ -1,6 +1,7 @@
 // /client.js: what it does when the server speaks, hangs up, ends, or is not there.
 
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, test } from "node:test";
 import { allMessages, landmarks, messages } from "../../web/client.js";
 
@@ -151,6 +152,20 @@ test("the signal ends it", async () => {
   stop.abort();
   assert.equal((await first).done, true);
   assert.ok(sockets[0].closed);
+});
+
+test("connections that are over are not kept by a signal that goes on", async () => {
+  const { signal } = new AbortController();
+  const frames = landmarks("door", { server: SERVER, signal });
+  for (let number = 0; number < 3; number++) {
+    const next = frames.next();
+    (await socket(number)).say(pose(number));
+    await next;
+    assert.equal(getEventListeners(signal, "abort").length, 1);
+    sockets[number].hangUp(1006);
+  }
+  assert.equal(getEventListeners(signal, "abort").length, 0);
+  await frames.return();
 });
 
 test("a slow reader loses the oldest poses and no state", async () => {
