@@ -43,11 +43,12 @@ def certificates(config: Config, tls_folder: Path) -> Iterator[Finding]:
         fix = "give [server] tls_cert a chain in PEM, and tls_key the key that belongs to it"
         yield problem(subject, f"{file} can't be used: {error}", fix)
         return
+    renew = "renew it: the server takes it within a minute"
     left_s, day = until - time.time(), time.strftime("%Y-%m-%d", time.gmtime(until))
     if left_s < 0:
-        yield problem(subject, f"{file} ran out on {day}", "renew it, then restart the server")
+        yield problem(subject, f"{file} ran out on {day}", renew)
     elif left_s < EXPIRES_SOON_S and not server.tls:
-        yield warning(subject, f"{file} runs out on {day}", "renew it, then restart the server")
+        yield warning(subject, f"{file} runs out on {day}", renew)
     else:
         yield ok(subject, f"{file} holds until {day}")
     unnamed = {name.lower() for name in server.allowed_hosts} - names

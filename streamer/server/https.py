@@ -1,6 +1,7 @@
 """https: whose certificate, and how it is kept from running out."""
 
 import asyncio
+import contextlib
 import logging
 import ssl
 import time
@@ -21,33 +22,54 @@ _ANY: Final = {"", "0.0.0.0", "::"}
 
 
 class Https:
-    """The context of every connection, and the authority of its certificate, if that is our own."""
+    """The context of new connections, and the authority of its certificate, if that is our own. Made off the
+    event loop; raises OSError, which ssl.SSLError is, too."""
 
-    def __init__(self, context: ssl.SSLContext, authority: Authority | None, file: Path) -> None:
-        self._file = file
-        self.context = context
+    def __init__(self, cert: Path, key: Path | None, authority: Authority | None = None) -> None:
         self.authority = authority
+        self._files = (cert, key or cert)
+        self._load()
 
     def until(self) -> float | None:
-        """When the certificate that is on the disk runs out, Unix seconds; None where it can't be read.
-        Waits for the disk."""
-        try:
-            return certificate_until(self._file)
-        except (OSError, ValueError):
-            return None
+        """When the certificate that new connections get runs out, Unix seconds; None where that can't be
+        read of it."""
+        return self._until
 
     async def keep_fresh(self, interval_s: float = LOOK_INTERVAL_S) -> None:
         """Until cancelled. New connections get the new certificate; the others stay."""
-        while self.authority is not None:
+        while True:
             await asyncio.sleep(interval_s)
             try:
-                if await asyncio.to_thread(self.authority.renew):
-                    self.context.load_cert_chain(self.authority.server_file)
+                if await asyncio.to_thread(self.renew):
                     logger.info("the server has a new certificate")
             except (
                 Exception
             ):  # whatever it is may be gone at the next look; without one it runs out
                 logger.exception("the server's certificate can't be renewed")
+
+    def renew(self) -> bool:
+        """Whether there is another one by now, which our authority has made or somebody has put there: it is
+        taken. Waits for the disk; raises OSError."""
+        if self.authority is not None:
+            self.authority.renew()
+        if self._marks == self._look():
+            return False
+        self._load()
+        return True
+
+    def _load(self) -> None:
+        """Into a fresh context: a certificate whose key is still to come would spoil the one in use."""
+        marks = self._look()
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*self._files)
+        self.context, self._marks = context, marks
+        self._until: float | None = None
+        with contextlib.suppress(OSError, ValueError):
+            self._until = certificate_until(self._files[0])
+
+    def _look(self) -> list[tuple[int, int, int]]:
+        found = [file.stat() for file in self._files]
+        return [(each.st_ino, each.st_mtime_ns, each.st_size) for each in found]
 
 
 async def open_https(config: ServerConfig, folder: Path) -> Https | None:
@@ -68,17 +90,13 @@ async def open_https(config: ServerConfig, folder: Path) -> Https | None:
             authority.fingerprint,
             _trust_pages(config),
         )
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        await asyncio.to_thread(context.load_cert_chain, cert, key)
+        https = await asyncio.to_thread(Https, Path(cert), Path(key) if key else None, authority)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"[server] tls_cert, tls_key: can't be used: {error}") from error
-    https = Https(context, authority, Path(cert))
-    until = await asyncio.to_thread(https.until)
+    until = https.until()
     if until is not None and until < time.time():
-        logger.warning(
-            "the certificate %s has run out: browsers refuse it; renew it, restart", cert
-        )
+        logger.warning("the certificate %s has run out: browsers refuse it; renew it", cert)
     return https
 
 
