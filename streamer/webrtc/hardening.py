@@ -7,19 +7,28 @@
 3. Of an SCTP SACK only what was ever sent counts: each of 300 gaps can span 65,536 numbers, which were all
    counted one by one, for seconds.
 4. SCTP DATA that the receive window has no room for is dropped: it was kept until memory ends.
+5. Of the sources (SSRC) that a peer's packets name the last few are known: each new one was remembered for as
+   long as the peer stayed, in five tables here and in libsrtp, and told of in each report, until none could
+   be made.
+6. The jitter that a report tells fits into its 32 bits. Where the machine's clock is put forward by more than
+   eight days, as on one that starts without a battery, it did not: the reports ended, and so did the wait for
+   their end, which took ``close`` with it.
 
 ``apply`` puts them in place (``patches.apply`` calls it); tests/unit/test_hardening.py fails when aiortc
 changes under them.
 """
 
+import contextlib
 import logging
 from collections.abc import Callable
 from functools import wraps
 from struct import unpack_from
 from typing import Any, Final
 
+import pylibsrtp
 from aioice import stun
-from aiortc import RTCSctpTransport, rtcsctptransport
+from aiortc import RTCDtlsTransport, RTCSctpTransport, rtcsctptransport
+from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtcsctptransport import DataChunk, SackChunk
 from aiortc.rtp import RtcpPacket, RtpPacket
 
@@ -27,6 +36,13 @@ logger = logging.getLogger(__name__)
 
 MAX_MISORDERED: Final = 4096
 """SCTP chunks that may wait for one that is missing; for each that comes they are all sorted."""
+
+MAX_SOURCES: Final = 31
+"""Of a peer's packets, as many as a report has room for (RFC 3550, section 6.4.2). Beyond, the one that was
+not heard of for longest is forgotten: a camera has two, and another two after it began anew."""
+
+_OF_A_SOURCE: Final = ("active_ssrc", "remote_streams", "lsr", "lsr_time")
+"""aiortc's receivers have a table of each."""
 
 _PARAMETER_HEAD_BYTES: Final = 4  # RFC 9260, section 3.2.1: it counts itself
 
@@ -44,6 +60,11 @@ def apply() -> None:
     transport._handle_data = _dropping_nonsense(transport._handle_data)
     transport._receive_sack_chunk = _of_what_was_sent(transport._receive_sack_chunk)
     transport._receive_data_chunk = _within_the_window(transport._receive_data_chunk)
+    dtls: Any = RTCDtlsTransport
+    dtls._handle_rtp_data = _of_few_sources(dtls._handle_rtp_data, 8)
+    dtls._handle_rtcp_data = _of_few_sources(dtls._handle_rtcp_data, 4)
+    statistics: Any = StreamStatistics
+    statistics.jitter = _within_32_bits(statistics.jitter)
 
 
 def read_parameters(body: bytes) -> list[tuple[int, bytes]]:
@@ -100,3 +121,36 @@ def _within_the_window(stock: Callable[..., Any]) -> Callable[..., Any]:
             await stock(self, chunk)
 
     return receive
+
+
+def _of_few_sources(stock: Callable[..., Any], at: int) -> Callable[..., Any]:
+    """``at``: where a packet's SSRC is, RFC 3550, sections 5.1 and 6.4."""
+
+    async def handle(self: RTCDtlsTransport, data: bytes, *further: Any, **named: Any) -> None:
+        sources: dict[int, None] = vars(self).setdefault("_sources", {})  # the newest last
+        ssrc = int.from_bytes(data[at : at + 4])
+        sources.pop(ssrc, None)
+        sources[ssrc] = None
+        if len(sources) > MAX_SOURCES:
+            oldest = next(iter(sources))
+            del sources[oldest]
+            _forget_source(self, oldest)
+        await stock(self, data, *further, **named)
+
+    return handle
+
+
+def _forget_source(transport: Any, ssrc: int) -> None:
+    if transport._rx_srtp is not None:
+        with contextlib.suppress(pylibsrtp.Error):  # it was never there: one table for RTP and RTCP
+            transport._rx_srtp.remove_stream(ssrc)
+    transport._rtp_router.ssrc_table.pop(ssrc, None)
+    for receiver in transport._rtp_router.receivers:
+        for table in _OF_A_SOURCE:
+            vars(receiver)[f"_RTCRtpReceiver__{table}"].pop(ssrc, None)
+
+
+def _within_32_bits(stock: property) -> property:
+    assert stock.fget is not None
+    tell = stock.fget
+    return property(lambda self: min(tell(self), 0xFFFFFFFF))
