@@ -1,12 +1,15 @@
 """What the service remembers over a restart: the cameras that were added through the API."""
 
 import asyncio
+import contextlib
 import errno
+import glob
 import json
 import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,9 @@ def default_state_file() -> Path:
 
 
 MIN_FREE_BYTES = 2**20
+
+LEFT_OVER_S = 3600.0
+"""No write takes so long: an older part of a file was left when the power or the process was cut off."""
 
 SAVE_AGAIN_S = 30.0
 """After a save that failed, until the next try."""
@@ -55,7 +61,9 @@ def write_whole(path: Path, data: bytes, min_free_bytes: int = 0) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(path.parent).free < min_free_bytes:
         raise OSError(errno.ENOSPC, f"less than {min_free_bytes} bytes are free")
-    handle, name = tempfile.mkstemp(dir=path.parent)  # mode 0600
+    prefix, suffix = f".{path.name}.", ".part"
+    _remove_left_over(path.parent, f"{glob.escape(prefix)}*{suffix}")
+    handle, name = tempfile.mkstemp(suffix, prefix, path.parent)  # mode 0600
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -65,6 +73,14 @@ def write_whole(path: Path, data: bytes, min_free_bytes: int = 0) -> None:
     except OSError:
         os.unlink(name)
         raise
+
+
+def _remove_left_over(folder: Path, pattern: str) -> None:
+    """Passwords are in them, also of cameras that are gone, and they would become ever more."""
+    for part in folder.glob(pattern):
+        with contextlib.suppress(OSError):  # it is in the way of nobody
+            if time.time() - part.stat().st_mtime > LEFT_OVER_S:
+                part.unlink()
 
 
 class StateFile:

@@ -30,6 +30,45 @@ def test_what_was_saved_is_loaded(path: Path) -> None:
     assert StateFile(path).load() == [DOOR, YARD]
 
 
+def test_what_a_power_cut_left_is_removed_and_a_write_under_way_is_not(path: Path) -> None:
+    StateFile(path).save([DOOR])
+    left, under_way, others = (
+        path.with_name(name)
+        for name in (".streams.json.1x2y.part", ".streams.json.3z.part", ".notes.1x2y.part")
+    )
+    for each in (left, under_way, others):
+        each.write_text(SECRET)
+    for each in (left, others):
+        os.utime(each, (0, 0))
+    StateFile(path).save([YARD])
+    assert {each.name for each in path.parent.iterdir()} == {
+        path.name,
+        under_way.name,
+        others.name,
+    }
+
+
+def test_what_a_write_that_is_cut_off_leaves_is_known_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class PowerCut(BaseException):
+        """Nothing is done after it."""
+
+    def cut(*_: object) -> None:
+        raise PowerCut
+
+    StateFile(path).save([DOOR])
+    with monkeypatch.context() as now:
+        now.setattr(os, "replace", cut)
+        with pytest.raises(PowerCut):
+            StateFile(path).save([YARD])
+    assert len(list(path.parent.iterdir())) == 2
+    for each in path.parent.iterdir():
+        os.utime(each, (0, 0))
+    StateFile(path).save([YARD])
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
 def test_file_from_before_there_were_other_sources_is_loaded(path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps([{"id": "door", "source": {"url": "rtsp://10.0.0.1/a"}}]))
