@@ -71,6 +71,7 @@ class Peer:
         self._over = asyncio.Event()
         self.publishes = False
         self._channel: LandmarkChannel | None = None
+        self._listening = contextlib.ExitStack()  # of the channel: there may be many, one by one
         self._viewer: Viewer | None = None
         self._limits = limits
         self._candidates = self._trickles = 0
@@ -81,6 +82,7 @@ class Peer:
         self._undo = contextlib.ExitStack()
         self._farewell = contextlib.ExitStack()
         self._undo.callback(stream.session.unsubscribe, self)
+        self._undo.callback(lambda: self._listening.close())
         stream.session.subscribe(self)
 
     # -- the offer ----------------------------------------------------------------------------------
@@ -157,13 +159,12 @@ class Peer:
             channel.close()
             return
         self._channel = outlet = LandmarkChannel(channel)
-        listening = contextlib.ExitStack()
+        self._listening = listening = contextlib.ExitStack()
         listening.enter_context(self.stream.session.watchers.one_more())
         self.stream.feed.listen(outlet)
         listening.callback(self.stream.feed.leave, outlet)
         listening.callback(self._forget_channel)
         channel.on("close", listening.close)
-        self._undo.callback(listening.close)
         self._tell_time()
 
     def _forget_channel(self) -> None:
