@@ -34,6 +34,10 @@ logger = logging.getLogger(__name__)
 END_TIMEOUT_S: Final = 1.0
 """For a killed child to be gone; one that hangs in the kernel (a disk, a camera) is left to it."""
 
+_left: Final[dict[tuple[str, str], "Life"]] = {}
+"""Those that were, by role and name. No other is started beside one: a camera whose driver hangs is tried
+again every few seconds, and each try would be one more process until there can be none."""
+
 
 class Child:
     """One process for one stream. ``start``, ``send``, ``receive`` and ``close`` come from one thread at a
@@ -60,6 +64,7 @@ class Child:
     def start(self) -> None:
         """Within milliseconds. Raises WorkerDied when there can be no child now."""
         assert_off_loop()
+        self._check_room()
         with contextlib.ExitStack() as stack:  # of what there is when the rest can't be had
             try:
                 self._begin(stack)
@@ -68,6 +73,18 @@ class Child:
             stack.pop_all()
         if self._killed.is_set():
             self.kill()
+
+    def _check_room(self) -> None:
+        left = _left.get((self._role, self._name))
+        if left is None:
+            return
+        if not left.has_ended():
+            raise WorkerDied(
+                f"The last {self._role} worker of {self._name} hangs in the system and can't be ended: no "
+                "other is started beside it."
+            )
+        del _left[self._role, self._name]
+        left.close()
 
     def _begin(self, stack: contextlib.ExitStack) -> None:
         here, there = socket.socketpair()
@@ -154,8 +171,11 @@ class Child:
             life, self._life = self._life, None
         if channel is None or life is None:
             return
-        life.exit_code(END_TIMEOUT_S)
-        life.close()
+        if life.exit_code(END_TIMEOUT_S) is None and not life.has_ended():
+            logger.warning("the %s worker of %s hangs in the system", self._role, self._name)
+            _left[self._role, self._name] = life
+        else:
+            life.close()
         channel.close()
         life.memory.close()
 

@@ -36,6 +36,9 @@ class Life(Protocol):
     def exit_code(self, timeout_s: float) -> int | None:
         """Once it has ended, within this time; negative: the signal. None: not known."""
 
+    def has_ended(self) -> bool:
+        """As far as it can be known."""
+
     def close(self) -> None: ...
 
 
@@ -82,6 +85,11 @@ class ProcessLife:
             time.sleep(END_LOOK_S)
         return code
 
+    def has_ended(self) -> bool:
+        with self._lock:
+            descriptor = None if self._born is None else self._born.descriptor
+            return descriptor is None or _ends(descriptor, 0.0)
+
     def close(self) -> None:
         with self._lock:
             born, self._born = self._born, None
@@ -121,6 +129,9 @@ class ThreadLife:
     def exit_code(self, timeout_s: float) -> int | None:
         self._ended.wait(timeout_s)
         return self._code
+
+    def has_ended(self) -> bool:
+        return self._ended.is_set()
 
     def close(self) -> None:
         if not self._ended.is_set():

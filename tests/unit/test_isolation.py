@@ -5,6 +5,7 @@ import functools
 import os
 import re
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from pydantic import ValidationError
 from streamer.config import WorkersConfig
 from streamer.errors import WorkerDied, WorkerHung
 from streamer.isolation import child as child_module
+from streamer.isolation import lives
 from streamer.isolation.child import Child, failures
 from streamer.isolation.forks import MAX_LINE_BYTES
 from streamer.isolation.landlock import NOTHING, Rights
@@ -249,6 +251,28 @@ def test_killed_child_is_over_for_a_thread_that_waits(start: Start) -> None:
     threading.Timer(0.05, child.kill).start()
     with pytest.raises(WorkerDied):
         child.receive(LONG_S)
+
+
+def test_beside_a_child_that_hangs_in_the_kernel_no_other_is_started(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even SIGKILL ends it, as with a camera's driver that hangs; here it is stopped, and not killed."""
+    monkeypatch.setattr(child_module, "END_TIMEOUT_S", 0.01)
+    hanging, other = start("desk"), start("door")
+    os.kill(hanging.pid, signal.SIGSTOP)
+    with monkeypatch.context() as in_the_kernel:
+        in_the_kernel.setattr(lives.ProcessLife, "kill", lambda self: None)
+        hanging.close()
+    for _ in range(3):
+        with pytest.raises(WorkerDied, match="hangs in the system"):
+            start("desk")
+    assert is_alive(hanging.pid) and is_alive(other.pid)
+    start("yard")
+    pidfd = os.pidfd_open(hanging.pid)
+    os.kill(hanging.pid, signal.SIGCONT)  # it sees that nobody is there any more
+    assert select.select([pidfd], [], [], LONG_S)[0]
+    os.close(pidfd)
+    assert start("desk").pid != hanging.pid
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
