@@ -92,6 +92,30 @@ def in_daemon_thread(name: str, work: Callable[[], T]) -> Future[T]:
     return outcome
 
 
+class Inquiry(Generic[T]):
+    """What blocks and may hang, as a disk does, asked in a daemon thread: one at a time, whose answer is for
+    all who ask meanwhile. So what hangs has one thread, and none of those that all share."""
+
+    def __init__(self, name: str, ask: Callable[[], T]) -> None:
+        self._name = name
+        self._ask = ask
+        self._under_way: asyncio.Future[T] | None = None
+        self._is_late = False
+
+    async def answer(self, timeout_s: float) -> T:
+        """Raises TimeoutError, at once where somebody has waited for this answer in vain before."""
+        under_way = self._under_way
+        if under_way is None or under_way.done():
+            under_way = asyncio.wrap_future(in_daemon_thread(self._name, self._ask))
+            under_way.add_done_callback(lambda it: it.cancelled() or it.exception())  # seen
+            self._under_way, self._is_late = under_way, False
+        await asyncio.wait({under_way}, timeout=0.0 if self._is_late else timeout_s)
+        if not under_way.done():
+            self._is_late = True
+            raise TimeoutError
+        return under_way.result()
+
+
 async def cancel_and_wait(*tasks: "asyncio.Task[object] | None") -> None:
     """Cancels the tasks and returns when they are done. Their errors are not raised here: whoever
     owns a task has read its result before cancelling it."""

@@ -1,6 +1,5 @@
 """The health of the service: whether it serves, and whether it can take work."""
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -10,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from aiohttp import web
 
 from streamer.access import Role
+from streamer.aio import Inquiry
 from streamer.model import StreamState
 from streamer.server.access import ACCESS, reaches
 from streamer.server.keys import SERVICES, Services
@@ -21,6 +21,9 @@ STALE_AFTER_MS: Final = 10_000
 CHECKS_HOLD_S: Final = 5.0
 """What was found is true for so long: whoever asks often, and needs no token for it, costs nothing."""
 
+LOOK_S: Final = 2.0
+"""For a look; a disk may hang. Longer than a check of others takes, and less than most who ask wait."""
+
 routes = web.RouteTableDef()
 
 
@@ -30,6 +33,11 @@ class Reason(NamedTuple):
     reason: str
     detail: str
 
+
+_HANGS: Final = Reason(
+    "checks-hang",
+    f"What the server needs of its machine could not be looked at within {LOOK_S:g} s: a disk may hang.",
+)
 
 Check = Callable[[], Reason | None]
 """Called off the event loop."""
@@ -43,16 +51,18 @@ class Checks:
     ) -> None:
         self._checks = tuple(checks)
         self._clock = clock
-        self._lock = asyncio.Lock()
+        self._looking = Inquiry("checks", self._look)
         self._found: list[Reason] = []
         self._found_mono = float("-inf")
 
     async def reasons(self) -> list[Reason]:
-        async with self._lock:
-            if self._clock() - self._found_mono >= CHECKS_HOLD_S:
-                self._found = await asyncio.to_thread(self._look)
-                self._found_mono = self._clock()
-            return self._found
+        if self._clock() - self._found_mono >= CHECKS_HOLD_S:
+            try:
+                self._found = await self._looking.answer(LOOK_S)
+            except TimeoutError:
+                return [_HANGS]
+            self._found_mono = self._clock()
+        return self._found
 
     def _look(self) -> list[Reason]:
         return [found for check in self._checks if (found := check()) is not None]

@@ -25,7 +25,7 @@ from prometheus_client.registry import Collector
 
 from streamer.access import Role
 from streamer.model import ModelStatus, PoseResult, SessionStats, Status, StreamState
-from streamer.server.figures import Machine, ServiceFigures, buckets
+from streamer.server.figures import ServiceFigures, buckets
 from streamer.server.keys import SERVICES
 from streamer.server.openapi import Answer, describe, text_body
 from streamer.session import Session
@@ -58,7 +58,7 @@ def add_metrics(app: web.Application) -> None:
         registry = CollectorRegistry()
         registry.register(await figures.read())
         registry.register(await service.read())
-        registry.register(await asyncio.to_thread(Machine, services))
+        registry.register(await service.machine())
         # 0.0.4 is what every reader knows; the names and labels here need nothing newer.
         return web.Response(
             body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}

@@ -161,7 +161,8 @@ class NotReadyReason(Shape):
     """Why the server takes no work."""
 
     reason: Annotated[str, Field(pattern="^[a-z-]+$")]
-    """Stable: `starting`, `shutting-down`, `models-missing`, `state-not-writable`, `workers-broken`."""
+    """Stable: `starting`, `shutting-down`, `models-missing`, `state-not-writable`, `workers-broken`,
+    `checks-hang`."""
     detail: str
 
 

@@ -3,7 +3,10 @@ a stream is over that will be back."""
 
 import asyncio
 import json
+import shutil
+import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -13,6 +16,7 @@ from streamer.app import drain
 from streamer.config import Config, RtspSource, StreamConfig
 from streamer.model import StreamState
 from streamer.reloading import Reload, later
+from streamer.server import figures, health
 from streamer.server.health import CHECKS, CHECKS_HOLD_S, Checks, Reason
 from tests.fakes import PATIENCE_S, FakeClock, make_frame
 from tests.in_process import Http, Service, WebcamPeer
@@ -66,6 +70,30 @@ async def test_server_that_lacks_something_is_not_ready_but_goes_on(
     assert (await http.get("/readyz")).status == 503  # it was looked at a moment ago
     clock.now_s += CHECKS_HOLD_S
     assert (await http.get("/readyz")).status == 200
+
+
+async def test_server_whose_disk_hangs_says_so_and_answers_those_who_ask(
+    http: Http, service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    goes_on = threading.Event()
+    looks: list[str] = []
+
+    def hang(*_: object) -> None:
+        looks.append(threading.current_thread().name)
+        assert goes_on.wait(PATIENCE_S)
+
+    service.services.state_folder = tmp_path
+    monkeypatch.setattr(health, "LOOK_S", 0.01)
+    monkeypatch.setattr(figures, "MACHINE_S", 0.01)
+    monkeypatch.setattr(shutil, "disk_usage", hang)
+    monkeypatch.setattr(app_of(http)[CHECKS], "reasons", Checks([hang]).reasons)
+    for _ in range(20):
+        ready = await http.get("/readyz")
+        assert [each["reason"] for each in (await ready.json())["reasons"]] == ["checks-hang"]
+        told = await (await http.get("/metrics")).text()
+        assert "streamer_ready 0.0" in told and "streamer_state_free_bytes" not in told
+    goes_on.set()
+    assert sorted(looks) == ["checks", "machine"]
 
 
 # -- draining ---------------------------------------------------------------------------------------

@@ -1,12 +1,14 @@
 """The one-frame slot, cancelling, percentiles, and the guard of the event loop."""
 
 import asyncio
+import contextlib
 import math
 import threading
 
 import pytest
 
 from streamer.aio import (
+    Inquiry,
     LatestSlot,
     assert_off_loop,
     cancel_and_wait,
@@ -143,3 +145,51 @@ async def test_heavy_work_is_refused_on_the_event_loop() -> None:
     with pytest.raises(RuntimeError, match="block the event loop"):
         assert_off_loop()
     await asyncio.to_thread(assert_off_loop)
+
+
+class Disk:
+    """It answers with how often it was asked; while it ``hangs`` it does not."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.answers = threading.Event()
+        self.threads: list[str] = []
+
+    def ask(self) -> int:
+        self.asked += 1
+        number = self.asked
+        self.threads.append(threading.current_thread().name)
+        assert self.answers.wait(PATIENCE_S)
+        return number
+
+
+async def test_what_hangs_has_one_thread_however_often_it_is_asked() -> None:
+    disk = Disk()
+    inquiry = Inquiry("disk", disk.ask)
+    for timeout_s in (0.01, *100 * [PATIENCE_S]):  # only the first of them waits
+        with pytest.raises(TimeoutError):
+            await inquiry.answer(timeout_s)
+    assert disk.threads == ["disk"]
+    disk.answers.set()
+    while disk.asked == 1:
+        with contextlib.suppress(TimeoutError):
+            await inquiry.answer(PATIENCE_S)
+    assert await inquiry.answer(PATIENCE_S) == disk.asked
+
+
+async def test_who_asks_while_it_is_looked_up_gets_the_same_answer() -> None:
+    disk = Disk()
+    inquiry = Inquiry("disk", disk.ask)
+    asking = [asyncio.create_task(inquiry.answer(PATIENCE_S)) for _ in range(3)]
+    await asyncio.sleep(0)
+    disk.answers.set()
+    assert await asyncio.gather(*asking) == [1, 1, 1]
+    assert await inquiry.answer(PATIENCE_S) == 2
+
+
+async def test_an_inquirys_error_is_the_askers() -> None:
+    def fail() -> None:
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        await Inquiry("disk", fail).answer(PATIENCE_S)
