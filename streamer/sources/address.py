@@ -142,6 +142,9 @@ def listening_on(*ports: int) -> Iterator[None]:
         yield
     finally:
         _own_ports.subtract(ports)
+        for port in ports:
+            if not _own_ports[port]:
+                del _own_ports[port]  # each connection to a camera has another one
 
 
 def check_not_ours(addresses: Iterable[IpAddress], port: int) -> None:

@@ -82,9 +82,9 @@ class FileCamera:
 
     async def check(self) -> None:
         """Raises SourceForbidden for a file that the configuration rules out. One that is not there now
-        may be there later."""
+        may be there later, and a disk that does not answer now may, too."""
         try:
-            await asyncio.to_thread(find, self._source.path, self._folders)
+            await self._find()
         except SourceError as error:
             logger.info("a file is added that can't be played now: %s", error)
 

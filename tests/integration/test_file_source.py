@@ -260,6 +260,7 @@ async def test_disk_that_does_not_answer_is_told_and_has_one_thread(
     monkeypatch.setattr(file, "find", hanging)
     monkeypatch.setattr(file, "FIND_S", 0.01)
     camera = FileCamera(FileSource(type="file", path="a.mp4"), FilesConfig(folders=[str(tmp_path)]))
+    await camera.check()  # it may answer later
     for _ in range(3):
         with pytest.raises(SourceUnreachable, match="does not answer"):
             await camera.run(Recorder())

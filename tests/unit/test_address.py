@@ -15,6 +15,7 @@ import pytest
 
 from streamer.config import RtspConfig, RtspSource
 from streamer.errors import InvalidRequest, SourceForbidden, SourceUnreachable
+from streamer.sources import address as addresses
 from streamer.sources.address import CameraUrl, parse_rtsp_url, resolve
 from tests.fakes import PATIENCE_S
 
@@ -326,6 +327,7 @@ async def test_name_server_that_never_answers_holds_up_nobody_else(dead: DeadNam
 HANGING = """
 import asyncio, socket, threading
 from streamer.errors import SourceUnreachable
+from streamer.sources import address as addresses
 from streamer.sources.address import CameraUrl, resolve
 
 socket.getaddrinfo = lambda *_, **__: threading.Event().wait()
@@ -341,3 +343,13 @@ def test_process_ends_while_a_look_up_hangs() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     assert done.stdout == "unreachable\n"
     assert done.stderr == ""
+
+
+def test_ports_that_were_ours_are_not_remembered() -> None:
+    before = dict(addresses._own_ports)
+    with addresses.listening_on(554, 8554):
+        for port in range(20_000, 60_000):
+            with addresses.listening_on(port, 554):
+                pass
+        assert addresses._own_ports[554] == before.get(554, 0) + 1
+    assert addresses._own_ports == before
