@@ -30,7 +30,7 @@ from streamer.config import (
 )
 from streamer.draining import CLOSE_TIMEOUT_S, NEWS_S, Stop, close_together
 from streamer.errors import ConfigError, LimitReached, ModelError, WorkerDied, reason_of
-from streamer.heap import settle_objects, share_heaps
+from streamer.heap import keep_tidy, settle_objects, share_heaps
 from streamer.images.service import Images
 from streamer.isolation import landlock, lives
 from streamer.outputs.output import Output
@@ -108,7 +108,8 @@ async def serve(config: Config, read_config: Callable[[], Config]) -> None:
         app = make_application(config.server, services)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
         beating = asyncio.create_task(services.heartbeat.run(), name="heartbeat")
-        stack.push_async_callback(cancel_and_wait, beating)
+        tidying = asyncio.create_task(keep_tidy(), name="tidy")
+        stack.push_async_callback(cancel_and_wait, beating, tidying)
         await runner.setup()
         stack.push_async_callback(close_all, runner, services)
         ports = [(listener, https)] if plain is None else [(listener, https), (plain, None)]

@@ -15,7 +15,6 @@ from streamer.config import (
     VideoConfig,
 )
 from streamer.errors import Conflict, LimitReached, NotFound, ShuttingDown, StreamerError
-from streamer.heap import forget_cycles
 from streamer.model import Status, StreamState
 from streamer.ports import Source
 from streamer.sinks import StateWatcher
@@ -88,7 +87,6 @@ class Streams:
             if stream.kept:
                 self._memory.save()
         await stream.close()
-        await asyncio.to_thread(forget_cycles)
 
     def say_goodbye(self) -> None:
         """The server shuts down: listeners are told what they wait for, and that it will be back."""

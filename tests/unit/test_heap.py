@@ -1,10 +1,15 @@
 """Memory that comes back: heaps of threads, the collector of cycles, what is free in the middle."""
 
+import asyncio
+import contextlib
 import gc
 import subprocess
 import sys
+import threading
+import weakref
 
-from streamer.heap import handed_out_bytes, settle_objects
+from streamer.heap import handed_out_bytes, keep_tidy, settle_objects
+from tests.fakes import PATIENCE_S
 
 HEAPS_OF_THREADS = """
 import sys, threading
@@ -52,6 +57,27 @@ def test_handed_out_memory_is_what_was_asked_for_and_not_freed() -> None:
     after = handed_out_bytes()
     assert after is not None
     assert after - before < 2e6
+
+
+class Peer:
+    """Refers to itself, as what aiortc leaves of one."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+async def test_what_ended_peers_leave_is_collected_every_now_and_then() -> None:
+    gone = threading.Event()
+    gc.disable()  # by itself the collector comes some time
+    tidying = asyncio.create_task(keep_tidy(interval_s=0.01))
+    try:
+        weakref.finalize(Peer(), gone.set)
+        assert await asyncio.to_thread(gone.wait, PATIENCE_S)
+    finally:
+        gc.enable()
+        tidying.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await tidying
 
 
 PINNED_HEAP = """
