@@ -114,6 +114,10 @@ class WorkerDied(StreamerError):
     kind = "worker-died"
 
 
+class WorkerStuck(WorkerDied):
+    """None is started beside one that can't be ended."""
+
+
 class WorkerHung(StreamerError):
     kind = "worker-hung"
 

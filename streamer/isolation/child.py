@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from streamer.aio import assert_off_loop
 from streamer.config import WorkersConfig
-from streamer.errors import WorkerDied, WorkerHung
+from streamer.errors import WorkerDied, WorkerHung, WorkerStuck
 from streamer.isolation import lives
 from streamer.isolation.channel import Channel, ChannelBroken, ChannelClosed
 from streamer.isolation.landlock import Rights
@@ -34,9 +34,12 @@ logger = logging.getLogger(__name__)
 END_TIMEOUT_S: Final = 1.0
 """For a killed child to be gone; one that hangs in the kernel (a disk, a camera) is left to it."""
 
-_left: Final[dict[tuple[str, str], "Life"]] = {}
-"""Those that were, by role and name. No other is started beside one: a camera whose driver hangs is tried
+_left: Final[list[tuple[str, str, "Life"]]] = []
+"""Those that were, with role and name. No other is started beside one: a camera whose driver hangs is tried
 again every few seconds, and each try would be one more process until there can be none."""
+
+_leaving: Final = threading.Lock()
+"""Of this list: two that are closed, or started, at a time may have one name, as a stream and a probe do."""
 
 
 class Child:
@@ -62,7 +65,8 @@ class Child:
         self._killed = threading.Event()
 
     def start(self) -> None:
-        """Within milliseconds. Raises WorkerDied when there can be no child now."""
+        """Within milliseconds. Raises WorkerDied when there can be no child now, and WorkerStuck when the
+        last one of this role and name can't be ended."""
         assert_off_loop()
         self._check_room()
         with contextlib.ExitStack() as stack:  # of what there is when the rest can't be had
@@ -75,16 +79,15 @@ class Child:
             self.kill()
 
     def _check_room(self) -> None:
-        left = _left.get((self._role, self._name))
-        if left is None:
-            return
-        if not left.has_ended():
-            raise WorkerDied(
-                f"The last {self._role} worker of {self._name} hangs in the system and can't be ended: no "
-                "other is started beside it."
-            )
-        del _left[self._role, self._name]
-        left.close()
+        with _leaving:
+            for each in [each for each in _left if each[2].has_ended()]:
+                _left.remove(each)
+                each[2].close()
+            if any((role, name) == (self._role, self._name) for role, name, _ in _left):
+                raise WorkerStuck(
+                    f"The last {self._role} worker of {self._name} hangs in the system and can't be ended: "
+                    "no other is started beside it."
+                )
 
     def _begin(self, stack: contextlib.ExitStack) -> None:
         here, there = socket.socketpair()
@@ -173,7 +176,8 @@ class Child:
             return
         if life.exit_code(END_TIMEOUT_S) is None and not life.has_ended():
             logger.warning("the %s worker of %s hangs in the system", self._role, self._name)
-            _left[self._role, self._name] = life
+            with _leaving:
+                _left.append((self._role, self._name, life))
         else:
             life.close()
         channel.close()

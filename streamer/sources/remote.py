@@ -25,6 +25,7 @@ from streamer.errors import (
     StreamerError,
     WorkerDied,
     WorkerHung,
+    WorkerStuck,
 )
 from streamer.isolation.child import Child
 from streamer.isolation.landlock import Rights
@@ -120,6 +121,12 @@ class RemoteReader:
                 self._started_mono = time.monotonic()
                 self._child.send(self._order)
                 self._listen()
+            except WorkerStuck as error:  # none died, and none starts: it is only tried again
+                logger.warning("%s", error)
+                raise SourceStalled(
+                    "what read this last hangs in the system and can't be ended, so nothing else is started: "
+                    "plug the camera in anew, or see to the disk"
+                ) from error
             except (WorkerDied, WorkerHung) as error:
                 if not self._quit.is_set():
                     logger.warning("%s", error)  # of what it died: viewers need not know

@@ -18,7 +18,7 @@ import pytest
 from pydantic import ValidationError
 
 from streamer.config import WorkersConfig
-from streamer.errors import WorkerDied, WorkerHung
+from streamer.errors import WorkerDied, WorkerHung, WorkerStuck
 from streamer.isolation import child as child_module
 from streamer.isolation import lives
 from streamer.isolation.child import Child, failures
@@ -258,21 +258,23 @@ def test_beside_a_child_that_hangs_in_the_kernel_no_other_is_started(
 ) -> None:
     """Not even SIGKILL ends it, as with a camera's driver that hangs; here it is stopped, and not killed."""
     monkeypatch.setattr(child_module, "END_TIMEOUT_S", 0.01)
-    hanging, other = start("desk"), start("door")
-    os.kill(hanging.pid, signal.SIGSTOP)
-    with monkeypatch.context() as in_the_kernel:
-        in_the_kernel.setattr(lives.ProcessLife, "kill", lambda self: None)
-        hanging.close()
-    for _ in range(3):
-        with pytest.raises(WorkerDied, match="hangs in the system"):
+    first, second, other = start("desk"), start("desk"), start("door")  # a stream and a probe, say
+    for hanging in (first, second):
+        os.kill(hanging.pid, signal.SIGSTOP)
+        with monkeypatch.context() as in_the_kernel:
+            in_the_kernel.setattr(lives.ProcessLife, "kill", lambda self: None)
+            hanging.close()
+    for hanging in (second, first):
+        with pytest.raises(WorkerStuck, match="hangs in the system"):
             start("desk")
-    assert is_alive(hanging.pid) and is_alive(other.pid)
-    start("yard")
-    pidfd = os.pidfd_open(hanging.pid)
-    os.kill(hanging.pid, signal.SIGCONT)  # it sees that nobody is there any more
-    assert select.select([pidfd], [], [], LONG_S)[0]
-    os.close(pidfd)
-    assert start("desk").pid != hanging.pid
+        assert is_alive(hanging.pid) and is_alive(other.pid)
+        start("yard")
+        pidfd = os.pidfd_open(hanging.pid)
+        os.kill(hanging.pid, signal.SIGCONT)  # it sees that nobody is there any more
+        assert select.select([pidfd], [], [], LONG_S)[0]
+        os.close(pidfd)
+    assert start("desk").pid not in (first.pid, second.pid)
+    assert child_module._left == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])

@@ -180,12 +180,14 @@ async def test_pictures_of_a_camera_come_through_and_its_end_is_a_loss(
     assert recorder.packets == [], "no viewer decodes MJPEG"
 
 
-async def test_camera_that_gives_no_pictures_is_stalled_and_left_behind(
+async def test_camera_that_gives_no_pictures_is_stalled_and_left_behind_once(
     in_this_process: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     go_on = threading.Event()
+    opened: list[object] = []
 
-    def hang(*_: object, **__: object) -> None:
+    def hang(*device: object, **__: object) -> None:
+        opened.append(device)
         go_on.wait()
         raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
 
@@ -194,7 +196,11 @@ async def test_camera_that_gives_no_pictures_is_stalled_and_left_behind(
     monkeypatch.setattr(usb, "GOODBYE_S", 0.05)
     with pytest.raises(SourceStalled, match="plug it in anew"):
         await UsbCamera(UsbSource(device="/dev/video0")).run(Recorder())
-    assert "abandoned" in caplog.text
+    assert "hangs in the system" in caplog.text
+    for _ in range(2):  # no worker has died, and none is started beside it
+        with pytest.raises(SourceStalled, match="hangs in the system"):
+            await UsbCamera(UsbSource(device="/dev/video0")).run(Recorder())
+    assert len(opened) == 1
     go_on.set()
     running = asyncio.create_task(UsbCamera(UsbSource(device="/dev/video0")).run(Recorder()))
     await cancel_and_wait(running)
