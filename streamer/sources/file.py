@@ -8,29 +8,25 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import av
 import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from streamer.aio import assert_off_loop, in_daemon_thread
+from streamer.aio import assert_off_loop
 from streamer.config import FilesConfig, FileSource, WorkersConfig
 from streamer.errors import SourceEnded, SourceError, SourceLost, SourceUnreachable, SourceUnusable
 from streamer.isolation.landlock import Rights
 from streamer.model import VIDEO_CLOCK_HZ, Frame, VideoInfo
 from streamer.pixels import to_frame, turned
 from streamer.ports import FrameReceiver
-from streamer.sources.folders import find, open_file
+from streamer.sources.folders import look_up, open_file
 from streamer.sources.formats import VIDEO_FORMATS
 from streamer.sources.reader import Progress, Watched, check_size, claimed_fps, first_video
 from streamer.sources.remote import RemoteReader
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +65,6 @@ class FileCamera:
         self._source = source
         self._folders = [Path(folder) for folder in config.folders]
         self._workers = workers or WorkersConfig()
-        self._finding: Future[Path] | None = None
 
     @property
     def shown(self) -> dict[str, str]:
@@ -105,14 +100,11 @@ class FileCamera:
             await reader.kill()
 
     async def _find(self) -> Path:
-        """Raises SourceUnreachable when the disk does not answer; the next try waits for the same thread,
-        so that a disk that hangs for a week has one."""
-        if self._finding is None or self._finding.done():
-            finding = partial(find, self._source.path, self._folders)
-            self._finding = in_daemon_thread("find-file", finding)
+        """Raises SourceUnreachable when the disk does not answer."""
+        under_way = look_up(self._source.path, self._folders)
         try:
             async with asyncio.timeout(FIND_S):
-                return await asyncio.wrap_future(self._finding)
+                return await asyncio.wrap_future(under_way)
         except TimeoutError:
             raise SourceUnreachable("the disk with this file does not answer") from None
 

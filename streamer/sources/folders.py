@@ -4,12 +4,26 @@ import io
 import os
 import stat
 from collections.abc import Sequence
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from streamer.errors import SourceForbidden, SourceNotFound, SourceUnusable
+from streamer.aio import in_daemon_thread
+from streamer.errors import (
+    SourceForbidden,
+    SourceNotFound,
+    SourceUnreachable,
+    SourceUnusable,
+)
 
 _NO_SUCH_FILE = "there is no such file in the folders of [files]"
+
+MAX_LOOK_UPS = 32
+"""At a time: each has a thread, and where a disk hangs for as long as that does."""
+
+_look_ups: dict[tuple[str, tuple[Path, ...]], Future[Path]] = {}
+"""Those under way."""
 
 
 def find(path: str, folders: Sequence[Path]) -> Path:
@@ -32,6 +46,22 @@ def find(path: str, folders: Sequence[Path]) -> Path:
             " of the configuration)"
         )
     return next((real for real in inside if os.path.exists(real)), inside[0])
+
+
+def look_up(path: str, folders: Sequence[Path]) -> Future[Path]:
+    """Joins the look-up of this file that is under way, or starts one: on a disk that hangs for a week it has
+    one thread, however often the file is tried, added and probed. Raises SourceUnreachable."""
+    key = path, tuple(folders)
+    under_way = _look_ups.get(key)
+    if under_way is None:
+        if len(_look_ups) >= MAX_LOOK_UPS:
+            raise SourceUnreachable(
+                "the disk with other files does not answer; this one has to wait"
+            )
+        under_way = in_daemon_thread("find-file", partial(find, path, folders))
+        _look_ups[key] = under_way
+        under_way.add_done_callback(lambda _: _look_ups.pop(key))
+    return under_way
 
 
 def _real(path: Path) -> Path:

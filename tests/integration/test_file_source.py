@@ -29,7 +29,7 @@ from streamer.errors import (
 )
 from streamer.model import VIDEO_CLOCK_HZ, Frame, VideoInfo
 from streamer.pixels import to_frame
-from streamer.sources import file
+from streamer.sources import file, folders
 from streamer.sources.file import FileCamera
 from streamer.sources.probe import probe
 from tests.fakes import PATIENCE_S
@@ -257,10 +257,14 @@ async def test_disk_that_does_not_answer_is_told_and_has_one_thread(
         answers.wait(PATIENCE_S)
         raise SourceNotFound("by now it answers")
 
-    monkeypatch.setattr(file, "find", hanging)
+    monkeypatch.setattr(folders, "find", hanging)
     monkeypatch.setattr(file, "FIND_S", 0.01)
-    camera = FileCamera(FileSource(type="file", path="a.mp4"), FilesConfig(folders=[str(tmp_path)]))
-    await camera.check()  # it may answer later
+    monkeypatch.setattr(folders, "MAX_LOOK_UPS", 1)
+    config = FilesConfig(folders=[str(tmp_path)])
+    for _ in range(3):  # added again and again
+        camera = FileCamera(FileSource(type="file", path="a.mp4"), config)
+        await camera.check()  # it may answer later
+    await FileCamera(FileSource(type="file", path="b.mp4"), config).check()
     for _ in range(3):
         with pytest.raises(SourceUnreachable, match="does not answer"):
             await camera.run(Recorder())
