@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from streamer.aio import in_daemon_thread
 from streamer.certificates import Authority, certificate_until, machine_hosts
 from streamer.config import ServerConfig
 from streamer.errors import ConfigError
@@ -40,7 +41,7 @@ class Https:
         while True:
             await asyncio.sleep(interval_s)
             try:
-                if await asyncio.to_thread(self.renew):
+                if await asyncio.wrap_future(in_daemon_thread("certificate", self.renew)):
                     logger.info("the server has a new certificate")
             except (
                 Exception

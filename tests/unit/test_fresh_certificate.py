@@ -1,14 +1,18 @@
 """https for longer than a certificate lasts: another one on the disk is taken without a restart."""
 
+import asyncio
 import os
 import ssl
+import threading
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
+from streamer.aio import cancel_and_wait
 from streamer.certificates import Authority, certificate_until
 from streamer.server.https import Https
+from tests.fakes import PATIENCE_S
 from tests.rigs.certificate import make_certificate
 
 
@@ -100,3 +104,23 @@ def test_what_our_authority_made_is_taken_also_if_that_failed_at_first(
             https.renew()
     assert https.renew()
     assert shown(https) != first
+
+
+async def test_disk_that_hangs_takes_no_thread_of_those_that_all_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    https = Https(*make_certificate(tmp_path, "pose.example"))
+    loop, looking, goes_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+    threads: list[str] = []
+
+    def hang() -> bool:
+        threads.append(threading.current_thread().name)
+        loop.call_soon_threadsafe(looking.set)
+        return goes_on.wait(PATIENCE_S)
+
+    monkeypatch.setattr(https, "renew", hang)
+    fresh = asyncio.create_task(https.keep_fresh(interval_s=0))
+    await asyncio.wait_for(looking.wait(), PATIENCE_S)
+    await cancel_and_wait(fresh)  # and the end of the service does not wait for it
+    goes_on.set()
+    assert threads == ["certificate"]
