@@ -178,7 +178,8 @@ class VideoSender:
     def _count(self, payloads: Sequence[bytes], timestamp: int, ntp: int) -> None:
         """For aiortc's sender reports."""
         inner = self._sender
-        inner._RTCRtpSender__ntp_timestamp = ntp
+        # Its seconds begin anew in 2036 (RFC 5905, section 6); aiortc's go on, and fit into no report then.
+        inner._RTCRtpSender__ntp_timestamp = ntp & 0xFFFFFFFFFFFFFFFF
         inner._RTCRtpSender__rtp_timestamp = timestamp
         size = sum(map(len, payloads))
         self._sent.append((time.monotonic(), size))

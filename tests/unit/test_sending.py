@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
-from aiortc import RTCRtpSender
+from aiortc import RTCRtpSender, clock
 from aiortc.rtcrtpparameters import (
     RTCRtcpParameters,
     RTCRtpCodecParameters,
@@ -219,7 +220,13 @@ async def test_losses_are_judged_over_a_hundred_packets_however_often_they_are_r
     assert bench.losses == [0.2, 0.0]
 
 
-async def test_sender_reports_count_what_was_sent(bench: Bench) -> None:
+@pytest.mark.parametrize("year", [2026, 2040])
+async def test_sender_reports_count_what_was_sent(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, year: int
+) -> None:
+    """Also beyond 2036, where the time in them begins anew: some machines' clocks start anywhere."""
+    ntp = clock.datetime_to_ntp(datetime(year, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr(clock, "current_ntp_time", lambda: ntp)
     await bench.start()
     await bench.sender.send([b"abc", b"de"], 3000)
     bench.transport.sent.clear()  # with a report that may have gone out before
@@ -233,7 +240,7 @@ async def test_sender_reports_count_what_was_sent(bench: Bench) -> None:
     info = report.sender_info
     assert (info.packet_count, info.octet_count) == (2, 5)
     assert info.rtp_timestamp == (3000 + bench.sender.rtp_origin) % 2**32
-    assert info.ntp_timestamp > 0
+    assert info.ntp_timestamp == ntp % 2**64
 
 
 async def test_rate_is_of_what_was_sent_of_late(bench: Bench) -> None:
