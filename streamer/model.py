@@ -240,6 +240,7 @@ class VideoInfo:
 class SessionStats:
     """A snapshot for the API. ``latency_ms``: stage -> {"p50": ms, "p95": ms} of the last frames.
     ``model_complexity``, ``model_reason``: as of ``ModelStatus``; None before the first frame.
+    ``reconnects``: how often the source was tried again; ``losses``: how often its video came and was lost.
     ``worker_restarts``: how often what works for the stream, its estimator or the process that reads its
     source, died or hung and was replaced."""
 
@@ -249,6 +250,7 @@ class SessionStats:
     pose_fps: float = 0.0
     frame_age_ms: float | None = None
     reconnects: int = 0
+    losses: int = 0
     worker_restarts: int = 0
     model_complexity: int | None = None
     model_reason: ModelReason | None = None

@@ -124,7 +124,9 @@ class Supervisor:
                 self._hands.tell(Status(StreamState.ENDED, str(ended)))
                 return
             except Exception as error:
-                attempt = 1 if self._hands.disconnect() else attempt + 1
+                had_video = self._hands.disconnect() > 0
+                attempt = 1 if had_video else attempt + 1
+                self._meter.losses += had_video and isinstance(error, SourceError)
                 status = self._judge(error, attempt)
             await self._wait_for_retry(status)
 

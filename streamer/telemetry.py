@@ -94,6 +94,7 @@ class SessionMeter:
         self._last_received_mono: float | None = None
         self.frames_processed = 0
         self.reconnects = 0
+        self.losses = 0
 
     def processed(self, latency_ms: Mapping[str, float], received_mono: float) -> None:
         self.frames_processed += 1
@@ -127,6 +128,7 @@ class SessionMeter:
             pose_fps=self._fps(),
             frame_age_ms=None if age_s is None else age_s * 1000,
             reconnects=self.reconnects,
+            losses=self.losses,
             latency_ms=self._percentiles(),
         )
 

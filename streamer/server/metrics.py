@@ -37,7 +37,7 @@ UNLISTED: Final = "unlisted"
 
 _COUNTED: Final = (
     *("frames_in", "frames_processed", "frames_dropped"),
-    *("reconnects", "worker_restarts"),
+    *("reconnects", "losses", "worker_restarts"),
 )
 _OUTCOMES: Final = {"processed": "frames_processed", "dropped": "frames_dropped"}
 _QUANTILES: Final = {"p50": "0.5", "p95": "0.95"}
@@ -209,6 +209,9 @@ class Reading(Collector):
         reconnects = CounterMetricFamily(
             "streamer_stream_reconnects", "Times the camera was tried again.", labels=["stream"]
         )
+        losses = CounterMetricFamily(
+            "streamer_stream_losses", "Times that video came and was lost.", labels=["stream"]
+        )
         restarts = CounterMetricFamily(
             "streamer_stream_worker_restarts",
             "Times a process that worked for the stream was replaced.",
@@ -220,7 +223,8 @@ class Reading(Collector):
             for outcome, name in _OUTCOMES.items():
                 frames.add_metric([label, outcome], group.counts[name])
             reconnects.add_metric([label], group.counts["reconnects"])
-        yield from (received, frames, reconnects, restarts)
+            losses.add_metric([label], group.counts["losses"])
+        yield from (received, frames, reconnects, losses, restarts)
 
     def _gauges(self) -> Iterator[Metric]:
         groups = self._groups.items()

@@ -79,6 +79,9 @@ class Stats(Shape):
     pose_fps: float
     frame_age_ms: float | None
     reconnects: Count
+    """How often the source was tried again."""
+    losses: Count
+    """How often its video came and was lost."""
     worker_restarts: Count
     """How often the estimator, or the process that reads the source, died or hung and was replaced."""
     model_complexity: int | None

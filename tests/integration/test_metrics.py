@@ -101,6 +101,7 @@ async def test_every_metric_has_the_type_that_its_name_promises(
         "streamer_stream_frames_received": "counter",
         "streamer_stream_frames": "counter",
         "streamer_stream_reconnects": "counter",
+        "streamer_stream_losses": "counter",
         "streamer_stream_viewers": "gauge",
         "streamer_stream_pose_fps": "gauge",
         "streamer_stream_people": "gauge",
@@ -229,8 +230,11 @@ async def test_camera_that_is_lost_has_no_people_and_its_return_is_counted(
     assert figures.value("streams", state="live") == 0
     assert figures.of_stream("people") is None
     assert figures.of_stream("frames_received_total") == 1
-    door.stream.session._meter.reconnects = 7
-    assert (await scrape(http)).of_stream("reconnects_total") == 7
+    meter = door.stream.session._meter
+    meter.reconnects, meter.losses = 7, 3
+    figures = await scrape(http)
+    assert figures.of_stream("reconnects_total") == 7
+    assert figures.of_stream("losses_total") == 3
 
 
 async def test_camera_that_gave_no_frame_yet_has_no_age_and_no_people(

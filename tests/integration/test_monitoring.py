@@ -24,7 +24,7 @@ _METRIC = re.compile(r"\b((?:streamer|process|python)_\w+)\b(?:\{([^}]*)\})?")
 _LABEL = re.compile(r"(\w+)\s*(=~|=|!=|!~)\s*\"([^\"]*)\"")
 _CALL = re.compile(r"\b(\w+)\s*\(")
 _KNOWN_CALLS = {
-    *("rate", "increase", "changes", "deriv", "sum", "histogram_quantile", "time", "clamp_min"),
+    *("rate", "increase", "deriv", "sum", "histogram_quantile", "time", "clamp_min"),
     *("by", "on", "ignoring", "and", "label_values"),
 }
 
