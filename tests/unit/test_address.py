@@ -327,7 +327,6 @@ async def test_name_server_that_never_answers_holds_up_nobody_else(dead: DeadNam
 HANGING = """
 import asyncio, socket, threading
 from streamer.errors import SourceUnreachable
-from streamer.sources import address as addresses
 from streamer.sources.address import CameraUrl, resolve
 
 socket.getaddrinfo = lambda *_, **__: threading.Event().wait()

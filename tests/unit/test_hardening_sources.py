@@ -74,6 +74,9 @@ async def test_only_the_last_sources_are_known_and_the_one_in_use_among_them(
     with pytest.raises(Error):
         known.remove_stream(1000)  # libsrtp has forgotten it, too
     known.remove_stream(1000 + MANY - 1)
+    with pytest.raises(Error):
+        known.remove_stream(5000)  # nor does it know what only reports came from
+    known.remove_stream(5000 + MANY - 1)
 
 
 async def test_a_source_that_was_forgotten_may_come_back(publisher: Any) -> None:

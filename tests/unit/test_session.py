@@ -132,6 +132,20 @@ async def test_connected_source_without_a_frame_is_not_live(bench: Bench) -> Non
     bench.source.end(SourceStalled("no frame came"))
     await bench.state_is(StreamState.RECONNECTING)
     assert StreamState.LIVE not in bench.sink.states
+    assert bench.session.stats().losses == 0
+
+
+async def test_what_a_connection_says_once_it_is_over_is_not_heard(bench: Bench) -> None:
+    bench.session.start()
+    ended = await bench.source.connected()
+    bench.source.end(SourceStalled("no frame came"))
+    await bench.source.connected()
+    ended.opened(VideoInfo(64, 48, "h264"))
+    ended.put(make_frame())
+    bench.source.open(VideoInfo(320, 240, "h264"))
+    await asyncio.sleep(0)
+    assert bench.session.video == VideoInfo(320, 240, "h264")
+    assert StreamState.LIVE not in bench.sink.states
 
 
 async def test_session_knows_what_its_source_turned_out_to_be(bench: Bench) -> None:
@@ -172,7 +186,7 @@ async def test_figures_count_frames_of_all_connections(bench: Bench) -> None:
     await bench.process(1)
     stats = bench.session.stats()
     assert (stats.frames_in, stats.frames_processed, stats.frames_dropped) == (6, 4, 2)
-    assert stats.reconnects == 1
+    assert stats.reconnects == stats.losses == 1
     assert stats.frames_in == stats.frames_processed + stats.frames_dropped
 
 
