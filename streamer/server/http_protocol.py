@@ -102,9 +102,8 @@ class HttpProtocol(web.RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Sends the answer. One that is not taken in time ends the connection."""
-        if (
-            resp.status == HTTPStatus.EXPECTATION_FAILED
-        ):  # aiohttp's, before any of ours: its sender's words
+        # aiohttp's own, before any of ours: it would be in its sender's words.
+        if resp.status == HTTPStatus.EXPECTATION_FAILED:
             resp = _answer(HTTPStatus.EXPECTATION_FAILED, "Expect nothing but `100-continue`.")
         if self.refused is not None:
             resp.force_close()

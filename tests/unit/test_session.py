@@ -190,6 +190,20 @@ async def test_figures_count_frames_of_all_connections(bench: Bench) -> None:
     assert stats.frames_in == stats.frames_processed + stats.frames_dropped
 
 
+async def test_frame_that_still_waits_when_its_connection_ends_is_dropped(bench: Bench) -> None:
+    await bench.go_live()
+    bench.estimators.hold()
+    bench.source.put(make_frame(FRAME))
+    await bench.estimators.frames_come(2)
+    bench.source.put(make_frame(2 * FRAME))
+    bench.source.end(SourceLost("gone"))
+    await bench.source.connected()
+    bench.estimators.let_go()
+    await bench.process(1)
+    stats = bench.session.stats()
+    assert (stats.frames_in, stats.frames_processed, stats.frames_dropped) == (4, 2, 1)
+
+
 # -- losing the source ------------------------------------------------------------------------------
 
 
