@@ -5,9 +5,12 @@ import contextlib
 import ctypes
 import functools
 import gc
+import logging
 import sys
 from collections.abc import Callable
 from typing import ClassVar, Final
+
+logger = logging.getLogger(__name__)
 
 M_ARENA_MAX: Final = -8
 """Of mallopt (glibc's malloc.h)."""
@@ -67,7 +70,10 @@ async def keep_tidy(interval_s: float = TIDY_INTERVAL_S) -> None:
     back. After ``settle_objects`` there is little to look at."""
     while True:
         await asyncio.sleep(interval_s)
-        await asyncio.to_thread(_tidy)
+        try:
+            await asyncio.to_thread(_tidy)
+        except RuntimeError as error:  # there can be no thread now; the next time there may
+            logger.warning("the memory is not tidied: %s", error)
 
 
 def _tidy() -> None:
