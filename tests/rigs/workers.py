@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
+
+STOP_TIMEOUT_S = 10.0
 
 _TITLE = re.compile(r"streamer-worker (\S+) (.*)")
 
@@ -46,6 +51,20 @@ def nursery_of(server_pid: int) -> int | None:
 def is_alive(pid: int) -> bool:
     """Neither gone nor a zombie that nobody has waited for yet."""
     return pid in _parents()
+
+
+def stop(pid: int) -> None:
+    """SIGSTOP, and it stands still: the signal's sender is told before a thread on another core has come to
+    it, which may end the process first."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while not all(_state(task) in "Tt" for task in Path(f"/proc/{pid}/task").iterdir()):
+        assert time.monotonic() < deadline, f"process {pid} does not stop"
+        time.sleep(0.001)
+
+
+def _state(task: Path) -> str:
+    return (task / "stat").read_text("ascii", "replace").rpartition(") ")[2][0]
 
 
 def _title(pid: int) -> str:

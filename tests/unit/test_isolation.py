@@ -35,7 +35,7 @@ from streamer.isolation.memory import (
 from streamer.isolation.nursery import nursery
 from streamer.isolation.roles import ROLES
 from streamer.isolation.worker import PULSE_S
-from tests.rigs.workers import is_alive, nursery_of, workers_of
+from tests.rigs.workers import is_alive, nursery_of, stop, workers_of
 from tests.rigs.workers_at_work import message
 
 LONG_S = 60.0  # on a busy machine
@@ -152,7 +152,7 @@ def test_fault_of_our_own_in_a_child_is_in_the_log(
 def test_child_that_hangs_is_ended(start: Start, how: str) -> None:
     child = start(config=HASTY)
     if how == "stopped":
-        os.kill(child.pid, signal.SIGSTOP)
+        stop(child.pid)
     else:
         child.send({"do": "hang"})
 
@@ -260,7 +260,7 @@ def test_beside_a_child_that_hangs_in_the_kernel_no_other_is_started(
     monkeypatch.setattr(child_module, "END_TIMEOUT_S", 0.01)
     first, second, other = start("desk"), start("desk"), start("door")  # a stream and a probe, say
     for hanging in (first, second):
-        os.kill(hanging.pid, signal.SIGSTOP)
+        stop(hanging.pid)
         with monkeypatch.context() as in_the_kernel:
             in_the_kernel.setattr(lives.ProcessLife, "kill", lambda self: None)
             hanging.close()
