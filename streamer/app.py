@@ -18,7 +18,7 @@ from streamer import __version__
 from streamer.access.book import TokenBook
 from streamer.access.session_file import SessionFile, sessions_path
 from streamer.access.store import TokenFile, tokens_path
-from streamer.aio import cancel_and_wait
+from streamer.aio import cancel_and_wait, in_daemon_thread
 from streamer.config import (
     AnySource,
     Config,
@@ -310,9 +310,17 @@ def _ports(*listeners: socket.socket | None) -> list[int]:
 
 
 def _announce(listener: socket.socket, *, secure: bool) -> None:
-    """The one line that a person (and a script) waits for."""
+    """The one line that a person (and a script) waits for. If nobody reads it, nobody here waits either."""
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    sys.stdout.write(f"Streamer is at http{'s' if secure else ''}://{shown}:{port}\n")
-    sys.stdout.flush()
+    line = f"Streamer is at http{'s' if secure else ''}://{shown}:{port}\n"
+    in_daemon_thread("announcement", lambda: _say(line))
     logger.info("version %s is ready", __version__)
+
+
+def _say(line: str) -> None:
+    try:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+    except OSError as error:
+        logger.warning("nobody reads stdout (%s); it was to say: %s", reason_of(error), line)

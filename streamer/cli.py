@@ -189,13 +189,16 @@ def _option(text: str) -> tuple[str, Any]:
 def _serve(arguments: argparse.Namespace) -> int:
     from streamer.app import serve  # here, so that `--help` does not load MediaPipe
     from streamer.draining import leave
+    from streamer.log_writer import stderr
+    from streamer.logs import log_strays
     from streamer.pose.models import Complexity, ensure_models
 
     keys = ("host", "port", "tls", "http_port", "tls_cert", "tls_key", "insecure_lan", "log_level")
     given = {key: value for key in keys if (value := getattr(arguments, key)) is not None}
     read_config = partial(load_config, arguments.config, overrides={"server": given})
     config = read_config()
-    configure_logging(config.server.log_level, config.server.log_format)
+    configure_logging(config.server.log_level, config.server.log_format, stderr)
+    log_strays()
     poses = [config.pose, *(stream.pose for stream in config.streams if stream.pose)]
     complexities = {Complexity(each) for pose in poses for each in pose.complexities}
     for segmentation in (False, True):  # a privacy mode may be asked for at any time

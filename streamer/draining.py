@@ -11,7 +11,10 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Awaitable
+from queue import SimpleQueue
+from types import FrameType
 from typing import Final, NoReturn, TypeVar
 
 T = TypeVar("T")
@@ -39,13 +42,17 @@ class Stop:
     def __init__(self, deadline_s: float = DEADLINE_S) -> None:
         self._asked = asyncio.Event()
         self._deadline_s = deadline_s
+        self._came: SimpleQueue[int] = SimpleQueue()
 
     def listen(self) -> None:
         """To the signals; called on the event loop."""
         loop = asyncio.get_running_loop()
-        for number in SIGNALS:
-            with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt does it
-                loop.add_signal_handler(number, self._on_signal, number)
+        with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt does it
+            for number in SIGNALS:
+                loop.add_signal_handler(number, self._on_signal)
+                # asyncio's own does nothing here, and leaves all to a loop that may stand still in a call.
+                signal.signal(number, self._at_once)
+            threading.Thread(target=self._watch, name="stop", daemon=True).start()
 
     @property
     def asked(self) -> bool:
@@ -65,16 +72,25 @@ class Stop:
             for each in (task, asked):
                 each.cancel()
 
-    def _on_signal(self, number: int) -> None:
+    def _at_once(self, number: int, frame: FrameType | None) -> None:
+        """Between any two steps of the first thread: no lock may be asked for here."""
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_DFL)  # the kernel's, which nothing here can hold up
+        self._came.put(number)
+
+    def _watch(self) -> None:
+        number = self._came.get()
         logger.info(
             "%s: the service ends; once more, and it ends at once", signal.strsignal(number)
         )
+        time.sleep(self._deadline_s)
+        _give_up()
+
+    def _on_signal(self) -> None:
+        """On the event loop, when that comes to it."""
         for each in SIGNALS:
             asyncio.get_running_loop().remove_signal_handler(each)
-            signal.signal(each, signal.SIG_DFL)  # the kernel's, which nothing here can hold up
-        last_resort = threading.Timer(self._deadline_s, _give_up)
-        last_resort.daemon = True
-        last_resort.start()
+            signal.signal(each, signal.SIG_DFL)  # asyncio puts back what was before
         self._asked.set()
 
 
@@ -103,12 +119,13 @@ def leave(code: int = 0) -> NoReturn:
     in a driver can crash the rest. Children end with their parent (isolation); what is to be kept has been
     written by now."""
     logging.shutdown()
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):  # whoever read it is gone
+        sys.stdout.flush()
     os._exit(code)
 
 
 def _give_up() -> None:
-    """The log may be what hangs: whoever reads it does not, and its lock is held."""
+    """The log may be what hangs, and some thread have its lock."""
     words = threading.Thread(target=_say_who_hangs, daemon=True)
     words.start()
     words.join(LAST_WORDS_S)

@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import json
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +12,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal
+
+from streamer.log_writer import LogWriter
+
+logger = logging.getLogger(__name__)
 
 LogFormat = Literal["text", "json"]
 
@@ -49,13 +54,38 @@ def now_about(**fields: str) -> None:
     _about.set(fields)
 
 
-def configure(level: str, log_format: LogFormat, redact: Callable[[str], str]) -> None:
-    """One handler on stderr, for our lines from ``level`` on and for the warnings of libraries."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_JsonFormatter(redact) if log_format == "json" else _TextFormatter(redact))
+def configure(
+    level: str,
+    log_format: LogFormat,
+    redact: Callable[[str], str],
+    writer: LogWriter | None = None,
+) -> None:
+    """One handler on stderr, for our lines from ``level`` on and for the warnings of libraries. With a
+    ``writer``, which is for whoever must go on when nobody reads them, they go there."""
+    handler = logging.StreamHandler() if writer is None else _Handler(writer)
+    formatter = _JsonFormatter(redact) if log_format == "json" else _TextFormatter(redact)
+    handler.setFormatter(formatter)
+    if writer is not None:
+        writer.tell = lambda count: formatter.format(_left_out(count))
     handler.addFilter(Repeats())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("streamer").setLevel(level.upper())
+
+
+def log_strays() -> None:
+    """What Python itself would write to stderr, unredacted and in whatever thread it happens in: warnings,
+    and the errors of threads and finalizers that nobody takes."""
+    logging.captureWarnings(True)
+    threading.excepthook = lambda it: _log_stray(
+        f"the thread {it.thread.name if it.thread else 'unknown'} broke", it.exc_value
+    )
+    sys.unraisablehook = lambda it: _log_stray(
+        it.err_msg or f"a finalizer broke: {it.object!r}", it.exc_value
+    )
+
+
+def _log_stray(what: str, error: BaseException | None) -> None:
+    logger.error("%s", what, exc_info=error)
 
 
 def tell_held_back() -> None:
@@ -66,6 +96,31 @@ def tell_held_back() -> None:
             if isinstance(each, Repeats):
                 for record in each.due():
                     handler.handle(record)
+
+
+class _Handler(logging.Handler):
+    """A line is made where something is said, since who it is about is known there, and written elsewhere."""
+
+    def __init__(self, writer: LogWriter) -> None:
+        super().__init__()
+        self._writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception as error:  # a fault in what is said ends nobody's work
+            line = f"a line of {record.name} could not be made: {type(error).__name__}"
+        self._writer.put(line)
+
+    def flush(self) -> None:
+        """In the end of the process."""
+        self._writer.flush()
+
+
+def _left_out(count: int) -> logging.LogRecord:
+    words = "%d lines of the log were left out here: whoever reads it had stopped"
+    known = {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING"}
+    return logging.makeLogRecord({**known, "msg": words, "args": (count,)})
 
 
 class _TextFormatter(logging.Formatter):

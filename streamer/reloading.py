@@ -12,6 +12,7 @@ from aiohttp import web
 
 from streamer.config import Config, StreamConfig
 from streamer.errors import ConfigError, StreamerError
+from streamer.log_writer import stderr
 from streamer.server.guard import GUARD
 from streamer.server.keys import SERVICES
 from streamer.server.landmarks import READERS
@@ -57,7 +58,7 @@ class Reload:
 
     def _set_limits(self, config: Config) -> None:
         services, server = self._app[SERVICES], config.server
-        configure_logging(server.log_level, server.log_format)
+        configure_logging(server.log_level, server.log_format, stderr)
         self._app[GUARD].go_by(server)
         self._app[READERS].limit = server.max_readers
         services.max_picture_readers = server.max_picture_readers

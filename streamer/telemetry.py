@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from streamer.aio import percentile
+from streamer.log_writer import LogWriter
 from streamer.logs import LogFormat, configure
 from streamer.model import SessionStats
 
@@ -51,9 +52,12 @@ def redact(text: str) -> str:
     return _TOKEN.sub(r"\g<id>…", _SECRET.sub(r"\g<key>…", _CREDENTIALS.sub(r"\g<before>", text)))
 
 
-def configure_logging(level: str, log_format: LogFormat = "text") -> None:
-    """One handler on stderr; every line of ours and of the libraries passes ``redact``."""
-    configure(level, log_format, redact)
+def configure_logging(
+    level: str, log_format: LogFormat = "text", writer: LogWriter | None = None
+) -> None:
+    """One handler on stderr; every line of ours and of the libraries passes ``redact``. ``writer``: of who
+    must not wait for the reader."""
+    configure(level, log_format, redact, writer)
 
 
 @dataclass(slots=True)

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.fakes import PATIENCE_S
 from tests.rigs.net import free_port
 from tests.rigs.processes import descendants
@@ -63,6 +65,28 @@ def test_server_ends_well_while_the_process_that_starts_workers_is_still_startin
     said = (tmp_path / "log").read_text("utf-8")
     assert "the service ends" in said
     assert "left behind" not in said and "could not be closed" not in said
+
+
+def test_server_serves_and_ends_well_though_nobody_reads_what_it_says(
+    tmp_path: Path, full_pipe: int
+) -> None:
+    with StreamerServer(tmp_path, output=full_pipe) as running:
+        for _ in range(3):
+            assert "not-found" in running.ask("GET", "/api/v1/streams/none", {})  # and it says so
+
+
+@pytest.fixture
+def full_pipe() -> Iterator[int]:
+    """Its end for writing, which blocks."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writing, b"x" * 4096):
+            pass
+    os.set_blocking(writing, True)
+    yield writing
+    os.close(writing)
+    os.close(reading)
 
 
 def fork_server_of(pid: int) -> int:

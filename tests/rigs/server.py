@@ -31,7 +31,8 @@ class StreamerServer:
 
     ``config`` is the text of a TOML file; ``arguments`` are added to the command line and
     ``environment`` to the environment; ``tls`` is its certificate and key; ``module`` runs another
-    program with the same arguments. The log goes to ``folder / "server.log"``.
+    program with the same arguments. What it says goes to ``folder / "server.log"``, or to the descriptor
+    ``output``.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class StreamerServer:
         environment: Mapping[str, str] | None = None,
         tls: tuple[Path, Path] | None = None,
         module: str = "streamer",
+        output: int | None = None,
     ) -> None:
         self.port = free_port()
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
         self.log = folder / "server.log"
         self._config = folder / "streamer.toml"
         self._config_text = config
+        self._output = output
         # None of the developer's own settings may reach the server under test.
         inherited = {
             key: value for key, value in os.environ.items() if not key.startswith("STREAMER_")
@@ -79,7 +82,7 @@ class StreamerServer:
             self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=log if self._output is None else self._output,
                 stderr=subprocess.STDOUT,
                 env=self._environment,
             )

@@ -64,6 +64,9 @@ async def main():
     stop = Stop(deadline_s=float(sys.argv[1]))
     stop.listen()
     print("up", flush=True)
+    if sys.argv[2] == "stands":
+        logging.basicConfig(level=logging.INFO)
+        time.sleep(60)
     await stop.wait()
     print("draining", flush=True)
     if sys.argv[2] == "says too much":
@@ -97,6 +100,21 @@ def test_service_ends_in_time_and_well_though_its_threads_and_its_loop_hang() ->
         _, log = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0
         assert "a-camera" in log
+
+
+def test_service_ends_in_time_and_well_though_its_loop_stood_before_it_was_told() -> None:
+    with start(0.2, "stands") as process:
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0
+
+
+def test_second_signal_ends_at_once_a_service_whose_loop_stands() -> None:
+    with start(60, "stands") as process:
+        assert process.stderr is not None
+        process.terminate()
+        assert "once more, and it ends at once" in process.stderr.readline()
+        process.terminate()
+        assert process.wait(PATIENCE_S) == -signal.SIGTERM
 
 
 def test_service_ends_in_time_though_nobody_reads_its_log() -> None:
