@@ -18,7 +18,7 @@ from streamer import __version__
 from streamer.access.book import TokenBook
 from streamer.access.session_file import SessionFile, sessions_path
 from streamer.access.store import TokenFile, tokens_path
-from streamer.aio import cancel_and_wait, in_daemon_thread
+from streamer.aio import Inquiry, cancel_and_wait, in_daemon_thread
 from streamer.config import (
     AnySource,
     Config,
@@ -36,7 +36,7 @@ from streamer.isolation import landlock, lives
 from streamer.outputs.output import Output
 from streamer.overlay import SkeletonPainter
 from streamer.ports import Estimator, EstimatorFactory
-from streamer.pose.models import find_model
+from streamer.pose.models import FindModel, KnownModels, find_model
 from streamer.pose.remote import RemoteEstimator
 from streamer.reloading import Hangup, Reload
 from streamer.retry import RetryPolicy
@@ -73,6 +73,9 @@ of which a few that take long would hold up everybody."""
 BACKLOG = 1024
 """Connections that the system makes before we accept them. Beyond that a new one waits a second for its next
 try, however quickly we work off the crowd."""
+
+DEVICES_S = 5.0
+"""For the system to tell which USB cameras there are: a driver may hang."""
 
 MAX_PROBES = 4
 """At a time: each decodes a camera's video for some seconds."""
@@ -134,10 +137,11 @@ async def _begin(config: Config, services: Services) -> None:
     await asyncio.gather(
         asyncio.to_thread(_try_estimator, config.pose, factory), asyncio.to_thread(lives.prepare)
     )
+    await services.look_for_models()
     settle_objects()
     for stream in config.streams:
         services.streams.add_camera(stream, keep=False)
-    services.streams.load_kept()
+    await services.streams.load_kept()
 
 
 def tell_of_gaps(of_version: int) -> None:
@@ -171,16 +175,17 @@ async def close_all(runner: web.AppRunner, services: Services) -> None:
 def make_services(config: Config) -> Services:
     """All parts of the service. None of them does anything yet."""
     retry = RetryPolicy(cap_s=config.rtsp.retry_cap_s, rejected_s=config.rtsp.rejected_retry_s)
-    estimators = estimator_factory(config.workers)
+    estimators, models = estimator_factory(config.workers), KnownModels()
     workshop = Workshop(
         camera_source=lambda source: camera_source(source, config),
-        check_models=check_models,
+        check_models=partial(check_models, find=models.find),
         estimator=estimators,
         painter=SkeletonPainter,
         retry=retry,
         output=lambda session, output, limits: Output(session, output, config.rtsp, retry, limits),
     )
     state_path = _state_path(config.server)
+    devices = Inquiry("devices", list_devices)
     streams = Streams(
         workshop,
         StreamOptions(config.pose, config.video, config.overlay, config.privacy),
@@ -194,11 +199,12 @@ def make_services(config: Config) -> Services:
         peers=Peers(config.webrtc, streams, config.workers, config.limits),
         probe=lambda source: _probe(camera_source(source, config), probes),
         check_source=lambda source: camera_source(source, config).check(),
-        devices=lambda: asyncio.to_thread(list_devices),
+        devices=partial(devices.answer, DEVICES_S),
         find_cameras=CameraFinder(config.onvif, config.rtsp.allowed_networks).find,
         ask_camera=OnvifAsker(config.onvif, config.rtsp.allowed_networks).streams,
         images=Images(config.images),
-        model=find_model,
+        model=models.find,
+        look_for_models=models.look,
         pose=config.pose,
         video=config.video,
         overlay=config.overlay,
@@ -238,10 +244,10 @@ def estimator_factory(workers: WorkersConfig) -> EstimatorFactory:
     return lambda pose, name: RemoteEstimator(name, find_model, pose, workers)
 
 
-def check_models(pose: PoseConfig) -> None:
+def check_models(pose: PoseConfig, find: FindModel = find_model) -> None:
     """Raises ModelError when a model that the options may come to need is not on this machine."""
     for complexity in pose.complexities:
-        find_model(complexity, pose.enable_segmentation)
+        find(complexity, pose.enable_segmentation)
 
 
 def _try_estimator(pose: PoseConfig, make: EstimatorFactory) -> None:

@@ -51,6 +51,7 @@ class Reload:
             return
         before, self._now = self._now, config
         self._set_limits(config)
+        await self._app[SERVICES].look_for_models()
         await _change_streams(self._app[SERVICES].streams, before.streams, config.streams)
         logger.info("the configuration was read again")
         if waiting := later(self._begun_with, config):

@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from streamer.aio import in_daemon_thread
 from streamer.config import StreamConfig, explain
 from streamer.errors import StorageFull
 
@@ -152,8 +153,9 @@ class Memory:
         """Whether what should be remembered is."""
         return self._file.is_current
 
-    def load(self) -> list[StreamConfig]:
-        return self._file.load()
+    async def load(self) -> list[StreamConfig]:
+        """The end of the process does not wait for a disk that hangs here."""
+        return await asyncio.wrap_future(in_daemon_thread("load-cameras", self._file.load))
 
     def save(self) -> None:
         """One save after the other; one that failed is tried again later."""

@@ -104,10 +104,10 @@ class Streams:
         written = self._memory.written()
         await asyncio.gather(written, *(stream.close() for stream in streams), *self._removals)
 
-    def load_kept(self) -> None:
+    async def load_kept(self) -> None:
         """Starts the streams that the state file remembers and that are not there already. The file
         stays as it is: a save between two of them would lose the second if the service died then."""
-        for config in self._memory.load():
+        for config in await self._memory.load():
             if config.id in self._streams:
                 continue
             try:

@@ -6,10 +6,12 @@ import json
 import logging
 import sys
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from streamer.aio import Inquiry
 from streamer.config import ImagesConfig
 from streamer.errors import (
     EstimatorError,
@@ -26,6 +28,8 @@ from streamer.pose.models import default_cache_dir, places
 logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S: Final = 60.0  # from a cold disk, on a busy machine
+KILLED_S: Final = 5.0  # until it is gone; it has 600 MB to give back, at a low priority
+PLACES_S: Final = 5.0  # to find where the models lie, on a disk that may hang
 END_TIMEOUT_S: Final = 1.0  # from the end of its answers to its own
 MEMORY_BASE_BYTES: Final = 1536 << 20
 """Of MediaPipe with three landmarkers, the interpreter, and their threads' stacks: 600 MB are used."""
@@ -54,6 +58,8 @@ class PictureProcess:
     def __init__(self, config: ImagesConfig) -> None:
         self._config = config
         self._process: asyncio.subprocess.Process | None = None
+        self._left: asyncio.subprocess.Process | None = None  # it hangs in the kernel
+        self._places = Inquiry("models", partial(places, default_cache_dir()))
         # Three bytes a pixel that can't be packed, in base64.
         self._max_body_bytes = 4 * config.max_pixels + (1 << 20)
 
@@ -111,7 +117,8 @@ class PictureProcess:
             self._process.stdin.close()
 
     async def close(self) -> None:
-        """Ends the process and waits for it; twice is safe."""
+        """Ends the process and waits for it, but no longer than ``KILLED_S``: a disk that hangs may
+        hold it. Twice is safe."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -119,7 +126,12 @@ class PictureProcess:
         process.stdin.close()
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        await process.communicate()  # also closes its other pipe
+        try:
+            async with asyncio.timeout(KILLED_S):
+                await process.communicate()  # also closes its other pipe
+        except TimeoutError:
+            logger.warning("the reader of pictures hangs in the system")
+            self._left = process
 
     async def _running(self) -> asyncio.subprocess.Process:
         process = self._process
@@ -131,9 +143,20 @@ class PictureProcess:
         return await self._start()
 
     async def _start(self) -> asyncio.subprocess.Process:
+        if self._left is not None and self._left.returncode is None:
+            raise LimitReached(
+                "The last process that analysed pictures hangs in the system and can't be ended: a disk may "
+                "hang. No other is started beside it; try again later."
+            )
+        self._left = None
         max_pixels = self._config.max_pixels
         memory_bytes = MEMORY_BASE_BYTES + MEMORY_BYTES_PER_PIXEL * max_pixels
-        models = await asyncio.to_thread(places, default_cache_dir())
+        try:
+            models = await self._places.answer(PLACES_S)
+        except TimeoutError:
+            raise LimitReached(
+                "The disk with the models does not answer: try again later."
+            ) from None
         process = self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "streamer.images"),
             *(str(max_pixels), str(memory_bytes), *models),

@@ -5,6 +5,7 @@ docs/decisions/0002-models-from-registries.md. What is fetched and what is made 
 to SHA-256 digests, so that every machine runs the same bytes.
 """
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable
 from enum import IntEnum
 from pathlib import Path
 
+from streamer.aio import Inquiry
 from streamer.errors import ModelError
 from streamer.pose import registries
 from streamer.pose.bundle import make_bundle
@@ -76,6 +78,9 @@ FindModel = Callable[[int, bool], Path]
 """model_complexity and whether a segmentation mask is wanted -> the bundle. Raises ModelError when this
 machine does not have it."""
 
+LOOK_S = 2.0
+"""For the disk with the models to answer: it may be on the network, and hang."""
+
 Fetch = Callable[[Package, OnProgress], dict[str, bytes]]
 
 
@@ -90,15 +95,47 @@ def model_path(
 
 def find_model(model_complexity: int, segmentation: bool = False) -> Path:
     """Raises ModelError when the model is not on this machine."""
-    complexity = Complexity(model_complexity)
-    model = model_path(complexity, segmentation=segmentation)
+    model = model_path(Complexity(model_complexity), segmentation=segmentation)
     if not model.is_file():
-        name = complexity.name.lower()
-        raise ModelError(
-            f"The model {name} (model_complexity {model_complexity}) is not "
-            f"on this machine yet: run `streamer models {name}` once."
-        )
+        raise _is_missing(model_complexity)
     return model
+
+
+def _is_missing(model_complexity: int) -> ModelError:
+    name = Complexity(model_complexity).name.lower()
+    return ModelError(
+        f"The model {name} (model_complexity {model_complexity}) is not "
+        f"on this machine yet: run `streamer models {name}` once."
+    )
+
+
+class KnownModels:
+    """Which models are on this machine, for the event loop, which must not wait for their disk: as they were
+    found at the last ``look``."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, bool], Path] | None = None  # None: nobody has looked
+        self._looking = Inquiry("models", _all_there)
+
+    async def look(self) -> None:
+        """Anew. What is known stays, where the disk does not answer."""
+        with contextlib.suppress(TimeoutError):
+            self._found = await self._looking.answer(LOOK_S)
+
+    def find(self, model_complexity: int, segmentation: bool = False) -> Path:
+        """A ``FindModel``, once somebody has looked; before that it looks itself."""
+        if self._found is None:
+            return find_model(model_complexity, segmentation)
+        model = self._found.get((model_complexity, segmentation))
+        if model is None:
+            raise _is_missing(model_complexity)
+        return model
+
+
+def _all_there() -> dict[tuple[int, bool], Path]:
+    kinds = ((complexity, masks) for complexity in Complexity for masks in (False, True))
+    paths = {(int(each), masks): model_path(each, segmentation=masks) for each, masks in kinds}
+    return {kind: path for kind, path in paths.items() if path.is_file()}
 
 
 def default_cache_dir() -> Path:

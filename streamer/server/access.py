@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler
 from streamer.access import EVERYBODY, NOBODY, Caller, Role
 from streamer.access.keeper import Keeper
 from streamer.access.session_file import SessionWriter
-from streamer.aio import cancel_and_wait
+from streamer.aio import Inquiry, cancel_and_wait
 from streamer.errors import NotAllowed, NotFound, TooManyAttempts
 from streamer.server.keys import OUTSIDE, SERVICES
 from streamer.server.outside import Proxies
@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 SESSION_COOKIE: Final = "streamer_session"
 LOOK_INTERVAL_S: Final = 1.0
 """Between two looks at the token file and at those who are here."""
+
+LOOK_S: Final = 2.0
+"""For the disk to answer."""
 
 FAREWELL_S: Final = 1.0
 """For a reader to be told; then its connection is cut."""
@@ -79,6 +82,7 @@ class Access:
         self.writer = writer
         self._proxies = proxies
         self._visits: set[Visit] = set()
+        self._looking = Inquiry("tokens", keeper.book.look)
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -120,11 +124,18 @@ class Access:
         while True:
             await asyncio.sleep(LOOK_INTERVAL_S)
             try:
-                await asyncio.to_thread(self.keeper.book.look)
+                await self._look_at_tokens()
                 self.show_out(app)
                 self.writer.write_soon()
             except Exception:  # a look that failed must not be the last one
                 logger.exception("looking who may stay failed")
+
+    async def _look_at_tokens(self) -> None:
+        """Tokens and sessions run out all the same while the disk hangs."""
+        try:
+            await self._looking.answer(LOOK_S)
+        except TimeoutError:
+            logger.error("the disk with the token file does not answer: none is revoked till then")
 
     def show_out(self, app: web.Application) -> None:
         """Ends what is open of everybody whose token, session or scopes have ended or changed."""

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from streamer.access import Role
 from streamer.config import Section
+from streamer.errors import SourceStalled
 from streamer.server.guard import read_json
 from streamer.server.keys import SERVICES
 from streamer.server.openapi import describe, json_answer, json_body
@@ -32,9 +33,15 @@ class StreamsRequest(Section):
     "The USB cameras of the server's machine",
     role=Role.ADMIN,
     answers={200: json_answer(list[Device])},
+    problems=(502,),
 )
 async def list_devices(request: web.Request) -> web.Response:
-    return web.json_response(await request.app[SERVICES].devices())
+    try:
+        return web.json_response(await request.app[SERVICES].devices())
+    except TimeoutError:
+        raise SourceStalled(
+            "The system does not tell which USB cameras there are: one may hang; plug it in anew."
+        ) from None
 
 
 @routes.post("/api/v1/discover")

@@ -13,7 +13,7 @@ from pydantic import Field
 from streamer.access import Role
 from streamer.aio import cancel_and_wait
 from streamer.config import Section, Share
-from streamer.errors import InvalidPicture, InvalidRequest, PictureTooLarge
+from streamer.errors import InvalidPicture, InvalidRequest, ModelError, PictureTooLarge
 from streamer.images.job import Analysis, Enhancement, Job, PictureFormat
 from streamer.model import LANDMARK_COUNT
 from streamer.server.guard import body_type
@@ -93,7 +93,11 @@ async def analyse_picture(request: web.Request) -> web.StreamResponse:
     images = services.images
     query = _query(request)
     wanted = _wanted(request.headers.get("Accept", ""))
-    job = _job(services, query, wanted)
+    try:
+        job = _job(services, query, wanted)
+    except ModelError:  # it may have come meanwhile
+        await services.look_for_models()
+        job = _job(services, query, wanted)
     with images.place():
         picture = await _receive(request, images.config.max_bytes, images.config.receive_timeout_s)
         analysis = await _unless_gone(request, images.analyse(picture, job))

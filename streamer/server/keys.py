@@ -30,17 +30,21 @@ if TYPE_CHECKING:
     from streamer.server.health import Check
 
 
+async def _nothing() -> None: ...
+
+
 @dataclass(slots=True)
 class Services:
     """All that the HTTP edge may use of the rest.
 
     ``probe``: what a camera is (JSON), or one of our errors. ``check_source``: raises InvalidRequest
     or SourceForbidden for one that the configuration rules out. ``devices``: the USB cameras of this
-    machine; ``find_cameras``: those of its network; ``ask_camera``: the streams of the one at an address.
-    ``images``: analyses pictures; ``model``: where the model of a ``model_complexity`` lies; raises
-    ModelError when it is not there. ``ready``: it takes work; ``draining``: it never will again.
-    ``checks``: what else it needs to take work. ``connections``: how many are open; ``connections_ended``:
-    how many the limits ended, by why. ``state_folder``: where it keeps what it remembers.
+    machine; raises TimeoutError; ``find_cameras``: those of its network; ``ask_camera``: the streams of the
+    one at an address. ``images``: analyses pictures; ``model``: where the model of a ``model_complexity``
+    lies; raises ModelError when it was not there when ``look_for_models`` last looked. ``ready``: it takes
+    work; ``draining``: it never will again. ``checks``: what else it needs to take work. ``connections``:
+    how many are open; ``connections_ended``: how many the limits ended, by why. ``state_folder``: where it
+    keeps what it remembers.
     ``certificate_until``: when the server's certificate runs out, Unix seconds; not for the event loop.
     ``tokens``: the access tokens that there are; none by default. ``session_file``: by which browsers stay
     signed in over a restart; None: they don't.
@@ -72,6 +76,7 @@ class Services:
     tokens: TokenBook = field(default_factory=TokenBook)
     session_file: SessionFile | None = None
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    look_for_models: Callable[[], Awaitable[None]] = _nothing
 
     @property
     def storage_ok(self) -> bool:

@@ -103,6 +103,7 @@ async def create_stream(request: web.Request) -> web.Response:
     await services.check_source(body.source)
     if body.output is not None:
         await services.check_source(RtspSource(url=body.output.url))
+    await services.look_for_models()
     config = StreamConfig(
         id=body.id or _free_id(services.streams),
         source=body.source,
@@ -154,6 +155,7 @@ async def change_stream(request: web.Request) -> web.Response:
         raise NotAllowed("Your token may not publish to another server: it needs the scope admin.")
     if patch.output is not None:
         await services.check_source(RtspSource(url=patch.output.url))
+    await services.look_for_models()
     # From here to the last change nothing is waited for: it would undo what others change meanwhile.
     pose = _changed(stream.pose, patch.pose) if patch.pose else None
     video = _changed(stream.video, patch.video_options) if patch.video_options else None

@@ -1,6 +1,7 @@
 """A source whose camera is a browser or another WebRTC publisher."""
 
 import asyncio
+import logging
 import time
 
 from aiortc import RTCRtpReceiver
@@ -14,9 +15,24 @@ from streamer.retry import RetryPolicy
 from streamer.webrtc.decoding import VideoDecoder
 from streamer.webrtc.receiving import Reception, SenderReports
 
+logger = logging.getLogger(__name__)
+
 STALL_S = 7.0
 """A publisher that is there and sends nothing: its camera is covered, muted or taken by another program.
 Longer than a peer may be out of reach (``liveness.py``) and takes to send a key frame again."""
+
+KILLED_S = 2.0
+"""For the thread to end once its child was killed."""
+
+
+async def _leave(thread: "asyncio.Future[None]") -> None:
+    """Its child was killed. Whoever waits for the source must not wait for what hangs there all the same."""
+    await asyncio.wait({thread}, timeout=KILLED_S)
+    if not thread.done():
+        logger.warning("a decoder's thread hangs and was abandoned")
+        thread.cancel()
+    elif not thread.cancelled():
+        thread.exception()  # it has been told, or concerns nobody any more
 
 
 class PeerSource:
@@ -105,7 +121,7 @@ class PeerSource:
         finally:
             camera.on_packet = None
             decoder.close()
-            await asyncio.shield(thread)
+            await _leave(thread)
 
     def _report(self, unix_s: float, timestamp: int, pts: int) -> None:
         if self.on_sender_report is not None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from aiortc import RTCSessionDescription
 
 from streamer.access.book import TokenBook
 from streamer.access.store import TokenFile
+from streamer.aio import cancel_and_wait
 from streamer.config import ServerConfig, WebRtcConfig
 from streamer.server import access
 from streamer.server.access import ACCESS
@@ -315,6 +317,24 @@ async def test_expired_token_cuts_what_is_open_with_it(guarded: Guarded) -> None
             guarded.look()
             await asyncio.wait({closing}, timeout=0.1)
         assert await closing == aiohttp.WSCloseCode.POLICY_VIOLATION
+
+
+async def test_token_expires_though_the_disk_with_the_token_file_hangs(
+    guarded: Guarded, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(access, "LOOK_INTERVAL_S", 0.05)
+    monkeypatch.setattr(access, "LOOK_S", 0.05)
+    back = threading.Event()
+    short = guarded.token("view", lasts=timedelta(seconds=2))
+    guarded.look()
+    monkeypatch.setattr(guarded.file, "mark", lambda: back.wait(PATIENCE_S))
+    app = guarded.http.server.app  # type: ignore[attr-defined]
+    async with guarded.http.ws_connect(LANDMARKS, headers=short) as websocket:
+        looking = asyncio.create_task(app[ACCESS]._keep_looking(app))
+        assert await close_code(websocket) == aiohttp.WSCloseCode.POLICY_VIOLATION
+        await cancel_and_wait(looking)
+    back.set()
+    assert "does not answer" in caplog.text
 
 
 async def test_revoked_publisher_takes_its_stream_along(guarded: Guarded) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import functools
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from streamer.aio import Inquiry
 from streamer.config import ImagesConfig
 from streamer.errors import InvalidPicture, LimitReached, ModelError, PictureTooLarge, StreamerError
 from streamer.images import process as process_module
@@ -20,6 +22,7 @@ from streamer.images.job import LENGTHS, Job
 from streamer.images.process import PictureProcess
 from streamer.images.worker import NICENESS
 from streamer.pose.models import Complexity, ensure_models, find_model
+from tests.fakes import PATIENCE_S
 from tests.rigs.pictures import file_of, person_picture
 
 PATIENT = ImagesConfig(work_timeout_s=60.0)
@@ -139,6 +142,39 @@ async def test_picture_that_takes_too_long_is_given_up_and_its_process_ended(
     with pytest.raises(ProcessLookupError):
         os.kill(stuck, 0)
     assert (await process.analyse(jpeg, job)).people == 1
+
+
+async def test_process_that_hangs_in_the_system_is_left_and_no_other_started_beside_it(
+    process: PictureProcess, jpeg: bytes, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that reads its models from a dead disk, which nothing can end."""
+    monkeypatch.setattr(process_module, "KILLED_S", 0.05)
+    hanging = SimpleNamespace(
+        stdin=SimpleNamespace(close=lambda: None),
+        kill=lambda: None,
+        communicate=asyncio.Event().wait,
+        returncode=None,
+    )
+    stuck: Any = hanging
+    process._process = stuck
+    async with asyncio.timeout(PATIENCE_S):
+        await process.close()
+    with pytest.raises(LimitReached, match="hangs in the system"):
+        await process.analyse(jpeg, job)
+    assert process._process is None
+    hanging.returncode = -9  # the disk is back
+    assert (await process.analyse(jpeg, job)).people == 1
+
+
+async def test_disk_with_models_that_does_not_answer_is_not_waited_for(
+    process: PictureProcess, jpeg: bytes, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_module, "PLACES_S", 0.05)
+    back = threading.Event()
+    process._places = Inquiry("models", lambda: (back.wait(PATIENCE_S), ())[1])
+    with pytest.raises(LimitReached, match="does not answer"):
+        await process.analyse(jpeg, job)
+    back.set()
 
 
 async def test_answer_that_nobody_waited_for_is_nobody_elses(

@@ -303,7 +303,7 @@ async def test_the_lock_holds_for_a_camera_remembered_without_it(tmp_path: Path)
         assert (await response.json())["privacy"]["mode"] == "cover_face"
     service = Service(tmp_path, privacy=LOCKED)
     async with serving(service):
-        service.streams.load_kept()
+        await service.streams.load_kept()
         assert service.streams.get("door").session.obscurer.mode == "blur"
 
 
@@ -313,7 +313,7 @@ async def test_the_servers_lock_is_not_remembered_with_a_camera(tmp_path: Path) 
         assert (await response.json())["privacy"]["locked"]
     service = Service(tmp_path)
     async with serving(service) as http:
-        service.streams.load_kept()
+        await service.streams.load_kept()
         assert (await set_privacy(http, mode="off"))["locked"] is False
 
 
@@ -325,7 +325,7 @@ async def test_a_stream_remembers_its_mode(tmp_path: Path) -> None:
     assert remembered["privacy"] == {"mode": "skeleton", "hold_s": 10.0, "locked": False}
     service = Service(tmp_path)
     async with serving(service):
-        service.streams.load_kept()
+        await service.streams.load_kept()
         assert service.streams.get("door").session.obscurer.mode == "skeleton"
 
 

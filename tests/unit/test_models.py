@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event
 from typing import TYPE_CHECKING
 
 import pytest
 
 from streamer.errors import ModelError
-from streamer.pose.models import PACKAGES, Complexity, ensure_models, model_path, places
+from streamer.pose import models
+from streamer.pose.models import (
+    PACKAGES,
+    Complexity,
+    KnownModels,
+    ensure_models,
+    find_model,
+    model_path,
+    places,
+)
 from streamer.pose.registries import NpmPackage, Package, Wheel, fetch
+from tests.fakes import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -211,3 +221,41 @@ def test_models_that_are_links_are_read_where_they_lead(tmp_path: Path) -> None:
     link.symlink_to("/srv/elsewhere")
     assert places(tmp_path) == (str(tmp_path), str(link))
     assert places(tmp_path / "missing") == (str(tmp_path / "missing"),)
+
+
+# -- which there are, without waiting ----------------------------------------------------------------
+
+
+async def test_known_models_are_as_the_last_look_found_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMER_MODELS_DIR", str(tmp_path))
+    known, full = KnownModels(), model_path(FULL)
+    full.touch()
+    assert known.find(1) == full
+    await known.look()
+    assert known.find(1) == full
+    for absent in ((0, False), (1, True)):
+        with pytest.raises(ModelError, match="run `streamer models"):
+            known.find(*absent)
+    full.unlink()
+    assert known.find(1) == full  # nobody has looked
+    model_path(FULL, segmentation=True).touch()
+    await known.look()
+    assert known.find(1, True) == find_model(1, True)
+    with pytest.raises(ModelError):
+        known.find(1)
+
+
+async def test_known_models_stay_known_while_their_disk_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMER_MODELS_DIR", str(tmp_path))
+    model_path(FULL).touch()
+    known, back = KnownModels(), Event()
+    await known.look()
+    monkeypatch.setattr(models, "LOOK_S", 0.05)
+    monkeypatch.setattr(type(tmp_path), "is_file", lambda path: back.wait(PATIENCE_S))
+    await known.look()
+    assert known.find(1) == model_path(FULL)
+    back.set()

@@ -198,6 +198,21 @@ async def test_decoder_that_falls_behind_goes_on_with_a_key_frame_that_is_asked_
     assert [frame.pts for frame in receiver.frames] == [0, key, publisher.pts]
 
 
+async def test_thread_that_hangs_does_not_hold_up_the_end_of_the_source(
+    source: PeerSource, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_module, "KILLED_S", 0.05)
+    receiver = Receiver()
+    source.attach(publisher.receiver)
+    async with running(source, receiver) as run:
+        receiver.gate.clear()
+        await publisher.show()
+        await receiver.shows(1)  # and it stays there
+        run.cancel()
+        await asyncio.wait({run}, timeout=PATIENCE_S)
+        assert run.cancelled()
+
+
 async def test_pictures_that_come_at_once_are_handed_on_with_a_distance_unless_many_wait(
     source: PeerSource, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -244,7 +244,7 @@ async def test_kept_streams_come_back_after_a_restart(rig: Rig) -> None:
     await rig.streams.close()
     assert rig.saved() == ["a", "c"]
     rig.streams = rig.make()
-    rig.streams.load_kept()
+    await rig.streams.load_kept()
     assert [stream.id for stream in rig.streams] == ["a", "c"]
 
 
@@ -266,7 +266,7 @@ async def test_nothing_is_written_for_streams_that_are_not_remembered(rig: Rig) 
 async def test_configured_stream_goes_before_a_remembered_one_of_the_same_name(rig: Rig) -> None:
     StateFile(rig.file).save([camera("door", PoseConfig(num_poses=5)), camera("yard")])
     rig.streams.add_camera(camera("door"), keep=False)
-    rig.streams.load_kept()
+    await rig.streams.load_kept()
     assert rig.streams.get("door").pose == DEFAULT
     assert rig.streams.has("yard")
 
@@ -275,7 +275,7 @@ async def test_remembered_camera_that_can_not_start_stops_nobody_and_stays_remem
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     StateFile(rig.file).save([camera("heavy", HEAVY), camera("yard")])
-    rig.streams.load_kept()
+    await rig.streams.load_kept()
     assert [stream.id for stream in rig.streams] == ["yard"]
     assert "heavy" in caplog.text and "not on this machine" in caplog.text
     rig.streams.add_camera(camera("new"), keep=True)
@@ -286,7 +286,7 @@ async def test_remembered_camera_that_can_not_start_stops_nobody_and_stays_remem
 async def test_starting_the_remembered_cameras_does_not_write_the_file(rig: Rig) -> None:
     StateFile(rig.file).save([camera("a"), camera("b")])
     before = rig.file.stat()
-    rig.streams.load_kept()
+    await rig.streams.load_kept()
     await rig.streams.close()
     assert rig.file.stat().st_ino == before.st_ino  # every save makes a new file
     assert rig.saved() == ["a", "b"]
@@ -296,7 +296,7 @@ async def test_camera_that_was_unlisted_stays_so_over_a_restart(rig: Rig) -> Non
     rig.streams.set_listed(rig.streams.add_camera(camera("door"), keep=True), False)
     await rig.streams.close()
     rig.streams = rig.make()
-    rig.streams.load_kept()
+    await rig.streams.load_kept()
     assert not rig.streams.get("door").listed
 
 
