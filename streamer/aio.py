@@ -16,6 +16,9 @@ T = TypeVar("T")
 SILENCE_S = 10.0
 """Between two words about faults in one kind of listener: they come with every frame."""
 
+END_S = 30.0
+"""For a thread that was told to end: longer than all that it may wait for by our own limits."""
+
 _spoken_mono: dict[type, float] = {}
 
 
@@ -123,6 +126,14 @@ async def cancel_and_wait(*tasks: "asyncio.Task[object] | None") -> None:
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
+
+
+async def until_ended(thread: threading.Thread, timeout_s: float = END_S) -> None:
+    """One that hangs is left behind, with words in the log: it holds up neither whoever closes it nor one of
+    the threads that all share."""
+    await asyncio.to_thread(thread.join, timeout_s)
+    if thread.is_alive():
+        logger.error("the thread %s hangs and was abandoned", thread.name)
 
 
 def percentile(values: Iterable[float], share: float) -> float:

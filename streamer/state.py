@@ -144,6 +144,7 @@ class Memory:
     def __init__(self, file: StateFile, cameras: Callable[[], Sequence[StreamConfig]]) -> None:
         self._file = file
         self._cameras = cameras
+        self._waiting: Sequence[StreamConfig] | None = None  # to be saved next
         self._saving: asyncio.Task[None] | None = None
         self._again: asyncio.TimerHandle | None = None
         self._stopped = False
@@ -158,20 +159,21 @@ class Memory:
         return await asyncio.wrap_future(in_daemon_thread("load-cameras", self._file.load))
 
     def save(self) -> None:
-        """One save after the other; one that failed is tried again later."""
-        before, cameras = self._saving, self._cameras()
-
-        async def save() -> None:
-            if before is not None:
-                await before
-            await asyncio.to_thread(self._file.save, cameras)
-            if not self._file.is_current and not self._stopped:
-                self._again = loop.call_later(SAVE_AGAIN_S, self.save)
-
-        loop = asyncio.get_running_loop()
+        """One save after the other, of those that wait the newest; one that failed is tried again later."""
+        self._waiting = self._cameras()
         if self._again is not None:
             self._again.cancel()
-        self._saving = loop.create_task(save(), name="save-cameras")
+        if self._saving is None or self._saving.done():
+            loop = asyncio.get_running_loop()
+            self._saving = loop.create_task(self._save_all(), name="save-cameras")
+
+    async def _save_all(self) -> None:
+        while (cameras := self._waiting) is not None:
+            self._waiting = None
+            await asyncio.to_thread(self._file.save, cameras)
+        if not self._file.is_current and not self._stopped:
+            loop = asyncio.get_running_loop()
+            self._again = loop.call_later(SAVE_AGAIN_S, self.save)
 
     async def saved(self) -> None:
         """Waits until all changes before are remembered. Raises StorageFull."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from streamer.aio import LatestSlot
+from streamer.aio import LatestSlot, until_ended
 from streamer.breaker import Breaker
 from streamer.config import PoseConfig
 from streamer.errors import (
@@ -146,7 +146,7 @@ class PoseWorker:
         """Stops, and waits until the thread has ended."""
         self.stop()
         if self._thread.ident is not None:
-            await asyncio.to_thread(self._thread.join)
+            await until_ended(self._thread)
 
     def put(self, intake: Intake, frame: Frame, pts: int, epoch: int, rotation: int = 0) -> None:
         """``pts`` and ``epoch``: the frame's place on the stream's clock. ``rotation``: by how much it was

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from streamer.aio import LatestSlot, cancel_and_wait
+from streamer.aio import LatestSlot, cancel_and_wait, until_ended
 from streamer.config import OutputConfig, RtspConfig, RtspSource, VideoConfig
 from streamer.encoders import VideoEncoder, highest_bitrate
 from streamer.errors import SourceForbidden, SourceRejected, StreamerError
@@ -90,7 +90,7 @@ class OutputEncoder:
         """Waits until the thread has ended."""
         self._slot.close()
         self._in_flight.release()
-        await asyncio.to_thread(self._thread.join)
+        await until_ended(self._thread)
 
     def _run(self) -> None:
         """In the encoder's thread."""

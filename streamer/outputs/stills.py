@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from streamer.aio import LatestSlot
+from streamer.aio import LatestSlot, until_ended
 from streamer.errors import NotFound
 from streamer.model import ALWAYS, Picture, Rule
 from streamer.pixels import to_jpeg
@@ -98,7 +98,7 @@ class StillFeed:
         """Readers are told; waits until the thread has ended."""
         self._slot.close()
         self._end()
-        await asyncio.to_thread(self._thread.join)
+        await until_ended(self._thread)
 
     def _end(self) -> None:
         self._ended.set()

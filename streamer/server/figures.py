@@ -25,6 +25,7 @@ from streamer import __version__
 from streamer.aio import Inquiry
 from streamer.heap import handed_out_bytes
 from streamer.isolation.child import failures
+from streamer.log_writer import stderr
 from streamer.server.health import why_not_ready
 from streamer.server.journal import JOURNAL
 from streamer.server.keys import SERVICES, Services
@@ -92,6 +93,7 @@ class ServiceFigures:
                     {**dict.fromkeys(_ENDS, 0), **services.connections_ended()},
                 ),
                 _worker_failures(),
+                _log_lines_left_out(),
                 late,
             )
         )
@@ -193,6 +195,11 @@ def _worker_failures() -> Metric:
     for (role, how), count in failures.items():
         metric.add_metric([role, how], count)
     return metric
+
+
+def _log_lines_left_out() -> Metric:
+    text = "Lines of the log that nobody read in time, or that could not be written."
+    return CounterMetricFamily("streamer_log_lines_left_out", text, value=float(stderr.left_out))
 
 
 def _one(name: str, text: str, value: float) -> Metric:

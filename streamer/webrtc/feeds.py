@@ -19,7 +19,7 @@ from typing import Protocol
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
 
-from streamer.aio import LatestSlot, cancel_and_wait
+from streamer.aio import LatestSlot, cancel_and_wait, until_ended
 from streamer.encoders import VideoEncoder
 from streamer.model import (
     ALWAYS,
@@ -210,7 +210,7 @@ class EncodedFeed(Feed):
         self._slot.close()
         self._in_flight.release()
         await super().close()
-        await asyncio.to_thread(self._thread.join)
+        await until_ended(self._thread)
 
     def _on_sent(self, coded: Coded) -> None:
         self._in_flight.release()

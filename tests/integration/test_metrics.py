@@ -122,6 +122,7 @@ async def test_every_metric_has_the_type_that_its_name_promises(
         "streamer_http_connections": "gauge",
         "streamer_http_connections_ended": "counter",
         "streamer_worker_failures": "counter",
+        "streamer_log_lines_left_out": "counter",
         "streamer_http_responses": "counter",
         "streamer_http_refused": "counter",
         "streamer_readers": "gauge",

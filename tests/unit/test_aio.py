@@ -14,6 +14,7 @@ from streamer.aio import (
     cancel_and_wait,
     in_daemon_thread,
     percentile,
+    until_ended,
 )
 from tests.fakes import PATIENCE_S
 
@@ -193,3 +194,18 @@ async def test_an_inquirys_error_is_the_askers() -> None:
 
     with pytest.raises(OSError, match="gone"):
         await Inquiry("disk", fail).answer(PATIENCE_S)
+
+
+async def test_thread_that_hangs_is_left_behind_with_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    back = threading.Event()
+    hanging = threading.Thread(target=back.wait, args=(PATIENCE_S,), name="in-a-driver")
+    hanging.start()
+    async with asyncio.timeout(PATIENCE_S):
+        await until_ended(hanging, 0.05)
+    assert "in-a-driver hangs" in caplog.text
+    caplog.clear()
+    back.set()
+    await until_ended(hanging)
+    assert not hanging.is_alive() and not caplog.text

@@ -1,15 +1,18 @@
 """The cameras that outlive a restart: kept whole, private, and never a reason not to start."""
 
+import asyncio
 import json
 import os
 import stat
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from streamer.config import FileSource, PoseConfig, RtspSource, StreamConfig, UsbSource
-from streamer.state import StateFile, default_state_file
+from streamer.state import Memory, StateFile, default_state_file
+from tests.fakes import PATIENCE_S
 
 SECRET = "hunter2"
 DOOR = StreamConfig(
@@ -197,3 +200,25 @@ def test_file_lies_in_the_xdg_state_folder(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("XDG_STATE_HOME", "")
     monkeypatch.setenv("HOME", "/home/me")
     assert default_state_file() == Path("/home/me/.local/state/streamer/streams.json")
+
+
+async def test_of_many_changes_that_a_hanging_disk_holds_up_only_the_newest_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, back, written = StateFile(tmp_path / "streams.json"), threading.Event(), []
+
+    def save(cameras: Sequence[StreamConfig]) -> None:
+        assert back.wait(PATIENCE_S)
+        written.append(cameras)
+
+    monkeypatch.setattr(file, "save", save)
+    now: list[StreamConfig] = []
+    memory, before = Memory(file, lambda: list(now)), len(asyncio.all_tasks())
+    for camera in (DOOR, YARD, DOOR):
+        now.append(camera)
+        memory.save()
+        await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == before + 1
+    back.set()
+    await memory.written()
+    assert written == [[DOOR], [DOOR, YARD, DOOR]]
