@@ -5,6 +5,7 @@ is full after 64 KiB then, and a write to it never returns. So nobody who has so
 himself: the service would stand still with its log, and not even end.
 """
 
+import contextlib
 import os
 import sys
 import threading
@@ -57,10 +58,14 @@ class LogWriter:
                 self.left_out += 1
             else:
                 self._add(data)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="log", daemon=True)
-                self._thread.start()
             self._changed.notify_all()
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="log", daemon=True)
+                with contextlib.suppress(
+                    RuntimeError
+                ):  # there is none to be had: the next line tries
+                    thread.start()
+                    self._thread = thread
 
     def flush(self, timeout_s: float = FLUSH_S) -> bool:
         """Whether all has been written within this time."""

@@ -176,14 +176,23 @@ class Supervisor:
     async def _wait_for_retry(self, status: Status) -> None:
         self._hands.tell(status)
         await asyncio.sleep(status.retry_in_s or 0.0)
-        if self._worker_end.done():
-            self._worker_end = self._loop.create_future()
-            await self._hands.renew_worker()
+        if self._worker_end.done() and not await self._has_new_worker():
+            return  # the one before has still given up: that is told again, and waited for again
         self._meter.reconnects += 1
         trying = Status(
             StreamState.RECONNECTING, status.detail, status.error_kind, attempt=status.attempt
         )
         self._hands.tell(trying)
+
+    async def _has_new_worker(self) -> bool:
+        """A system that has no thread left today may have one tomorrow."""
+        try:
+            await self._hands.renew_worker()
+        except Exception:
+            logger.exception("stream %s: its worker can't be started", self._name)
+            return False
+        self._worker_end = self._loop.create_future()
+        return True
 
 
 def _status(state: StreamState, error: StreamerError, wait_s: float, attempt: int) -> Status:

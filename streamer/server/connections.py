@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from streamer.aio import tell_all
 from streamer.config import LimitsConfig
 from streamer.errors import LimitReached, StreamerError, TooManyRequests
 
@@ -117,19 +118,22 @@ class Connections:
 
     def part_with_late(self) -> None:
         """Those whose deadline is over are asked to go; those who were asked and did not are cut off."""
-        now = self._clock()
-        for each in tuple(self._all):
-            if now - each.since_mono < self._patience_s(each):
-                continue
-            if each.phase is Phase.PARTING:
-                each.part(True)
-                each.leave()
-            else:
-                self.figures.late += 1
-                was_asked = each.phase
-                self.enter(each, Phase.PARTING)
-                logger.debug("a connection was too late with its %s", was_asked.value)
-                each.part(False)
+        tell_all(
+            self._all, self._part_if_late
+        )  # a fault in one must not be the end of all deadlines
+
+    def _part_if_late(self, each: Connection) -> None:
+        if self._clock() - each.since_mono < self._patience_s(each):
+            return
+        if each.phase is Phase.PARTING:
+            each.leave()
+            each.part(True)
+        else:
+            self.figures.late += 1
+            was_asked = each.phase
+            self.enter(each, Phase.PARTING)
+            logger.debug("a connection was too late with its %s", was_asked.value)
+            each.part(False)
 
     async def watch(self) -> None:
         """Until cancelled."""

@@ -95,7 +95,7 @@ class Doorman:
         while True:
             try:
                 accepted, address = await asyncio.get_running_loop().sock_accept(self._listener)
-            except OSError as error:
+            except Exception as error:  # whatever it is, the port must not be closed from then on
                 logger.error("no connection can be accepted: %s", error)
                 await asyncio.sleep(ACCEPT_RETRY_S)
             else:

@@ -94,10 +94,10 @@ class OnvifAsker:
         addresses = await resolve(door, self._allowed_networks, self._config.timeout_s)
         if self._asking >= MAX_ASKING:
             raise LimitReached("Other cameras are being asked; try again in a moment.")
-        self._asking += 1
         asking = asyncio.wrap_future(
             in_daemon_thread("onvif", lambda: _talk(door, addresses, login, self._config.timeout_s))
         )
+        self._asking += 1
         asking.add_done_callback(self._answered)
         found = await asyncio.shield(asking)  # who leaves does not end the thread: it still counts
         return [replace(stream, url=self._checked(stream.url, door)) for stream in found]

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from streamer.config import LimitsConfig
 from streamer.errors import LimitReached, TooManyRequests
 from streamer.server.connections import LAST_S, RESERVE, Connection, Connections, Phase
@@ -120,3 +122,19 @@ def test_heads_and_idling_have_deadlines_but_a_proxys_idling_has_none() -> None:
     room.clock.now_s += 75.0
     room.all.part_with_late()
     assert {name for name, told in room.told.items() if told} == {"head", "idle"}
+
+
+def test_fault_in_one_connection_is_not_the_end_of_all_deadlines(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(at_once: bool) -> None:
+        raise RuntimeError("no such transport")
+
+    room = Room()
+    assert room.all.admit("10.0.0.1", broken) is not None
+    room.enter("late", "10.0.0.2")
+    for _ in range(2):
+        room.clock.now_s += LIMITS.header_timeout_s + 1
+        room.all.part_with_late()
+    assert room.told["late"] == ["go", "cut off"] and len(room.all) == 0
+    assert "no such transport" in caplog.text

@@ -41,6 +41,7 @@ from streamer.model import (
 )
 from streamer.retry import RetryPolicy
 from streamer.session import Session
+from streamer.worker import PoseWorker
 from tests.fakes import (
     PATIENCE_S,
     FakeEstimators,
@@ -783,6 +784,30 @@ async def test_model_that_is_missing_fails_the_stream_until_somebody_has_mended_
     bench.source.put(make_frame())
     await bench.state_is(StreamState.FAILED)
     assert bench.sink.statuses[-1].error_kind == ModelError.kind
+    bench.estimators.unbuildable = None
+    await bench.source.connected()
+    await bench.process(1)
+    assert bench.sink.statuses[-1].state is StreamState.LIVE
+
+
+async def test_worker_that_can_not_be_started_is_tried_again(
+    benches: Benches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(FakeSource(), replace(AT_ONCE, rejected_s=0.001))
+    benches.append(bench)
+    bench.estimators.unbuildable = ModelError("not here")
+    bench.session.start()
+    stock, refusals = PoseWorker.start, [RuntimeError("can't start new thread")]
+
+    def start(worker: PoseWorker) -> None:
+        if refusals:
+            raise refusals.pop()
+        stock(worker)
+
+    monkeypatch.setattr(PoseWorker, "start", start)
+    await bench.source.connected()
+    bench.source.put(make_frame())
+    await bench.sink.until(lambda: bench.sink.states.count(StreamState.FAILED) == 2)
     bench.estimators.unbuildable = None
     await bench.source.connected()
     await bench.process(1)
