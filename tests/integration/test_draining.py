@@ -14,6 +14,7 @@ from aiohttp.web import Application
 
 from streamer.app import drain
 from streamer.config import Config, RtspSource, StreamConfig
+from streamer.log_writer import stderr
 from streamer.model import StreamState
 from streamer.reloading import Reload, later
 from streamer.server import figures, health
@@ -204,7 +205,7 @@ def config(**sections: object) -> Config:
 
 
 async def test_reload_changes_streams_and_limits_and_leaves_the_others_alone(
-    http: Http, service: Service, capsys: pytest.CaptureFixture[str]
+    http: Http, service: Service, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before = config(streams=[stream("stays"), stream("goes"), stream("changes")])
     for each in before.streams:
@@ -225,7 +226,8 @@ async def test_reload_changes_streams_and_limits_and_leaves_the_others_alone(
     assert service.streams.get("changes").shown["url"].endswith("/b")
     assert (service.streams.max_streams, service.peers.max_peers) == (5, 7)
     assert (await http.get("/healthz", headers={"Host": "pose.lan"})).status == 200
-    assert "need a restart to take effect: [pose] num_poses" in capsys.readouterr().err
+    assert stderr.flush(PATIENCE_S)
+    assert "need a restart to take effect: [pose] num_poses" in capfd.readouterr().err
 
 
 async def test_broken_configuration_changes_nothing(
