@@ -297,6 +297,9 @@ ROLES["test"] = "tests.rigs.workers_at_work"
 child = Child("test", "door", NOTHING)
 child.start()
 child.send({"do": sys.argv[1]}, b"x")
+memory = child._connected().memory
+while sys.argv[1] == "let no thread run" and time.monotonic() - memory.pulse_mono < 3 * PULSE_S:
+    time.sleep(0.01)  # until then its other thread would see that nobody is there
 print(child.pid, flush=True)
 time.sleep(60)
 """
