@@ -43,6 +43,7 @@ RUN_TIMEOUT_S = 150
 @pytest.fixture(scope="module", autouse=True)
 def models() -> None:
     ensure_models([Complexity.LITE, Complexity.FULL])
+    ensure_models([Complexity.LITE], segmentation=True)  # where people are hidden
 
 
 def do_nothing(frames: int) -> None:
