@@ -1,7 +1,6 @@
 """What a process that runs for months asks of its memory: glibc's heaps and Python's collector of cycles."""
 
 import asyncio
-import contextlib
 import ctypes
 import functools
 import gc
@@ -47,8 +46,9 @@ def share_heaps() -> None:
     By default each thread gets one of its own, eight for each core at most. Streams come and go with their
     threads, and each heap keeps the most that it ever had: 100 MB more after a hundred webcams.
     """
-    with contextlib.suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
+    mallopt = getattr(_libc(), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_ARENA_MAX, ARENAS)
 
 
 def handed_out_bytes() -> int | None:

@@ -61,9 +61,8 @@ class LogWriter:
             self._changed.notify_all()
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="log", daemon=True)
-                with contextlib.suppress(
-                    RuntimeError
-                ):  # there is none to be had: the next line tries
+                # There may be none to be had: then the next line tries.
+                with contextlib.suppress(RuntimeError):
                     thread.start()
                     self._thread = thread
 

@@ -118,9 +118,8 @@ class Connections:
 
     def part_with_late(self) -> None:
         """Those whose deadline is over are asked to go; those who were asked and did not are cut off."""
-        tell_all(
-            self._all, self._part_if_late
-        )  # a fault in one must not be the end of all deadlines
+        # A fault in one must not be the end of all deadlines.
+        tell_all(self._all, self._part_if_late)
 
     def _part_if_late(self, each: Connection) -> None:
         if self._clock() - each.since_mono < self._patience_s(each):

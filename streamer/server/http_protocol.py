@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Final
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError, LineTooLong
 from aiohttp.typedefs import Handler
 
@@ -35,7 +35,7 @@ SERVER: Final = "Streamer"
 class HttpProtocol(web.RequestHandler):
     """One connection. ``connection`` is its place among all."""
 
-    __slots__ = ("_connection", "_connections", "_head_bytes", "_limits", "_unanswered")
+    __slots__ = ("_body", "_connection", "_connections", "_head_bytes", "_limits", "_unanswered")
 
     def __init__(
         self,
@@ -56,6 +56,7 @@ class HttpProtocol(web.RequestHandler):
         self._connections = connections
         self._connection = connection
         self._limits = limits
+        self._body: StreamReader | None = None  # of the newest request
         self._head_bytes = 0
         self._unanswered = 0
 
@@ -74,14 +75,19 @@ class HttpProtocol(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         before = self._request_count
+        is_body = self._body is not None and not self._body.is_eof()
         super().data_received(data)
         self._unanswered += self._request_count - before
+        if self._messages:
+            self._body = self._messages[-1][1]
         phase = self._connection.phase
         if self._unanswered:
             if phase in (Phase.HEAD, Phase.IDLE):
                 self.enter(Phase.ANSWER)
             self._head_bytes = 0
             return
+        if is_body:
+            return  # its request was refused before it had come: aiohttp drops it, for LINGERING_S
         if phase is Phase.IDLE:
             self.enter(Phase.HEAD)
         self._head_bytes += len(data)

@@ -43,9 +43,7 @@ class Https:
             try:
                 if await asyncio.wrap_future(in_daemon_thread("certificate", self.renew)):
                     logger.info("the server has a new certificate")
-            except (
-                Exception
-            ):  # whatever it is may be gone at the next look; without one it runs out
+            except Exception:  # it may be gone at the next look; without one the old one runs out
                 logger.exception("the server's certificate can't be renewed")
 
     def renew(self) -> bool:

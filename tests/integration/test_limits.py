@@ -17,6 +17,7 @@ import pytest
 from aiohttp import web
 
 from streamer.config import LimitsConfig, ServerConfig
+from streamer.server import http_protocol
 from streamer.server.application import make_application
 from streamer.server.connections import Connections
 from streamer.server.door import listening
@@ -240,6 +241,33 @@ async def test_whole_head_that_is_too_large_is_refused(tmp_path: Path) -> None:
     async with serving_within(tmp_path, max_header_bytes=4096) as server:
         head = HEAD + b"a\r\nConnection: close\r\n" + fields + b"\r\n"
         problem(await said(server.port, head), 431, "header-too-large")
+
+
+async def test_rest_of_a_refused_body_is_no_head(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was told so, unasked, and the client took that for the answer to its next request."""
+    monkeypatch.setattr(http_protocol, "LINGERING_S", PATIENCE_S)
+    async with serving_within(tmp_path, max_header_bytes=4096) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        head = b"POST /api/v1/images HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 9000\r\n\r\n"
+        for words, status in (
+            (head, 421),
+            (bytes(9000) + b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 200),
+        ):
+            for at in range(
+                0, len(words), 3000
+            ):  # in pieces: the first ones have no request's beginning
+                writer.write(words[at : at + 3000])
+                await writer.drain()
+                await asyncio.sleep(0.02)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 %d" % status)
+            length = re.search(rb"Content-Length: (\d+)", answer)
+            assert length is not None
+            await reader.readexactly(int(length[1]))
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_no_answer_names_a_version(http: Http) -> None:

@@ -259,7 +259,7 @@ def write_files(report: Report, samples: Sequence[Sample], folder: Path) -> None
     content = {"passed": report.passed, **asdict(report)}
     (folder / "report.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")
     series = series_of(samples)
-    for name in set.intersection(*(set(sample.gauges) for sample in samples)):
+    for name in sorted(set.intersection(*(set(sample.gauges) for sample in samples))):
         series[name] = [sample.gauges[name] for sample in samples]
     for stream in samples[0].streams:
         for name in samples[0].streams[stream]:
