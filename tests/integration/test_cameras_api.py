@@ -38,6 +38,18 @@ async def test_devices_are_listed(http: Http, tmp_path: Path) -> None:
     ]
 
 
+async def test_driver_that_hangs_is_told_of(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+
+    async def hang() -> list[dict[str, str]]:
+        raise TimeoutError
+
+    service.services.devices = hang
+    async with serving(service) as http, http.get("/api/v1/devices") as response:
+        assert response.status == 502
+        assert "plug it in anew" in (await response.json(content_type=None))["detail"]
+
+
 async def test_camera_is_found_and_asked(http: Http) -> None:
     with OnvifCamera("rtsp://127.0.0.1:8554/cam", user="admin", password="s3cret") as camera:
         (found,) = await (await http.post("/api/v1/discover")).json()

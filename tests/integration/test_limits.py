@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 
 from streamer.config import LimitsConfig, ServerConfig
-from streamer.server import http_protocol
+from streamer.server import door, http_protocol
 from streamer.server.application import make_application
 from streamer.server.connections import Connections
 from streamer.server.door import listening
@@ -180,6 +180,24 @@ async def test_full_server_says_so_and_lets_in_again(tmp_path: Path) -> None:
                     )
             async with http.get(f"{server.url}/healthz") as response:
                 assert response.status == 200
+
+
+async def test_port_stays_open_whatever_happens_to_one_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "ACCEPT_RETRY_S", 0.01)
+    loop, faults = asyncio.get_running_loop(), iter([RuntimeError("can't start new thread")])
+    accept = loop.sock_accept
+
+    async def accept_the_second(listener: socket.socket) -> tuple[socket.socket, Any]:
+        for fault in faults:
+            raise fault
+        return await accept(listener)
+
+    monkeypatch.setattr(loop, "sock_accept", accept_the_second)
+    async with serving_within(tmp_path) as server:
+        words = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+        assert (await said(server.port, words)).startswith(b"HTTP/1.1 200")
 
 
 # -- heads and addresses ----------------------------------------------------------------------------

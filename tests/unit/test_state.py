@@ -222,3 +222,12 @@ async def test_of_many_changes_that_a_hanging_disk_holds_up_only_the_newest_wait
     back.set()
     await memory.written()
     assert written == [[DOOR], [DOOR, YARD, DOOR]]
+
+
+async def test_event_loop_goes_on_while_the_file_is_read(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, went_on = StateFile(path), threading.Event()
+    monkeypatch.setattr(file, "load", lambda: [DOOR] if went_on.wait(PATIENCE_S) else [])
+    asyncio.get_running_loop().call_soon(went_on.set)
+    assert await Memory(file, list).load() == [DOOR]
